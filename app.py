@@ -1,0 +1,50 @@
+"""Routes to the five pages; the sidebar chooses the study and the version they all read."""
+
+import streamlit as st
+
+from app_pages import components
+
+st.set_page_config(page_title="Product photo study", page_icon=":material/category:", layout="wide")
+
+PAGES = [
+    st.Page(
+        "app_pages/project_summary.py",
+        title="Project summary",
+        icon=":material/storefront:",
+        url_path="project_summary",
+        default=True,
+        help="What the shop asked for, what the study answers, the data and the model card.",
+    ),
+    st.Page(
+        "app_pages/data_visualizer.py",
+        title="Data visualizer",
+        icon=":material/grid_view:",
+        url_path="data_visualizer",
+        help="What is in the pictures: counts, averages, colours, look-alikes, duplicates.",
+    ),
+    st.Page(
+        "app_pages/model_performance.py",
+        title="Model performance",
+        icon=":material/query_stats:",
+        url_path="model_performance",
+        help="How well each model files pictures, where it errs, and what it costs.",
+    ),
+    st.Page(
+        "app_pages/image_classifier.py",
+        title="Image classifier",
+        icon=":material/photo_camera:",
+        url_path="image_classifier",
+        help="Upload photos and see the category, the confidence and the reason.",
+    ),
+    st.Page(
+        "app_pages/hypotheses.py",
+        title="Hypotheses and results",
+        icon=":material/fact_check:",
+        url_path="hypotheses",
+        help="What was expected, how it was tested, and what it means for the shop.",
+    ),
+]
+
+page = st.navigation(PAGES)
+components.choose_run()
+page.run()

@@ -1,0 +1,320 @@
+"""Shared pieces of the pages: each draws something and returns what the person chose."""
+
+import functools
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, ParamSpec
+
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+
+from app_pages import loaders
+from src import runs
+from src.charts import theme
+
+P = ParamSpec("P")
+
+PREFERRED_STUDY = "cifar10"
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+CHART_CONFIG = {
+    "displaylogo": False,
+    "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"],
+    "scrollZoom": False,
+}
+
+
+class Figure(NamedTuple):
+    """One number of a metric row: its text, its interval and what it counts."""
+
+    label: str
+    value: str
+    interval: str = ""
+    basis: str = ""  # such as "n = 10,000 test pictures"
+    help: str | None = None
+
+
+# --- which run -----------------------------------------------------------------------------
+
+
+def choose_run() -> None:
+    """Draw the study and version selectors in the sidebar; both live in the URL."""
+    studies = loaders.studies()
+    if not studies:
+        return
+    with st.sidebar:
+        first = PREFERRED_STUDY if PREFERRED_STUDY in studies else studies[0]
+        study = _choose("Study", "study", studies, first)
+        versions = loaders.versions(study)
+        _choose("Version", "version", versions, versions[0], help="The newest comes first.")
+
+
+def _choose(label: str, key: str, options: list[str], first: str, help: str | None = None) -> str:
+    """A selector whose value is always written in the URL, so that a link keeps its meaning.
+
+    Its widget default is "nothing": a value equal to the default would be left out of the URL,
+    and a link to today's newest version would show another one tomorrow.
+    """
+    asked = st.query_params.get(key)
+    if asked and asked not in options:
+        st.session_state[f"gone_{key}"] = asked
+    if st.session_state.get(key) not in options and asked not in options:
+        st.session_state[key] = first
+    chosen = st.selectbox(
+        label,
+        options,
+        index=None,
+        key=key,
+        bind="query-params",
+        required=True,
+        help=help,
+        on_change=_forget_gone,
+    )
+    return chosen if chosen in options else first
+
+
+def _forget_gone() -> None:
+    for key in ("gone_study", "gone_version"):
+        st.session_state.pop(key, None)
+
+
+def current_run() -> runs.Run:
+    """The run that the sidebar points at; otherwise draw what to do next and stop the page."""
+    studies = loaders.studies()
+    if not studies:
+        _nothing_published()
+        st.stop()
+    study, version = st.session_state.get("study"), st.session_state.get("version")
+    study = study if study in studies else studies[0]
+    versions = loaders.versions(study)
+    version = version if version in versions else versions[0]
+    _tell_gone(study, version)
+    try:
+        run = loaders.open_run(study, version)
+    except runs.RunError as error:
+        failed(error)
+        st.stop()
+    if run.manifest.get("profile") == "quick":
+        st.caption(
+            ":material/timer: Made with the quick profile: to try the dashboard, not to decide by."
+        )
+    return run
+
+
+def _nothing_published() -> None:
+    st.title("No study has been published yet")
+    st.markdown(
+        "The dashboard shows finished studies from the outputs folder, and there is none. "
+        "A small one takes a few minutes and no download:"
+    )
+    st.code("make notebooks STUDY=digits PROFILE=quick", language="bash")
+    st.markdown("Then reload this page. The whole study of product photos is:")
+    st.code("make notebooks STUDY=cifar10 PROFILE=full", language="bash")
+
+
+def _tell_gone(study: str, version: str) -> None:
+    for key, kind in (("gone_study", "study"), ("gone_version", "version")):
+        if asked := st.session_state.get(key):
+            st.warning(
+                f"This link asks for {kind} “{plain(asked)}”, which is not published here. "
+                f"You are looking at {study} {version}; choose another one in the sidebar.",
+                icon=":material/link_off:",
+            )
+
+
+def failed(error: Exception) -> None:
+    """Say that a published run could not be read, and what to do about it."""
+    st.error(f"This version cannot be shown. {plain(str(error))}", icon=":material/broken_image:")
+    st.markdown(
+        "Choose another version in the sidebar, or bring the files back from version control. "
+        "`./setup.sh` lists what is missing or altered."
+    )
+
+
+def section(draw: Callable[P, None]) -> Callable[P, None]:
+    """A part of a page that reruns alone and whose missing tables never break the others."""
+
+    @st.fragment
+    @functools.wraps(draw)
+    def guarded(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            draw(*args, **kwargs)
+        except runs.RunError as error:
+            failed(error)
+
+    return guarded
+
+
+# --- text and numbers ----------------------------------------------------------------------
+
+
+def plain(text: str) -> str:
+    """Text from outside as Markdown that shows it literally."""
+    return "".join(f"\\{char}" if char in "\\`*_{}[]()#+-.!|$:~<>" else char for char in text)
+
+
+def opening(title: str, answer: str, figures: Sequence[Figure] = ()) -> None:
+    """Open a page: its title, its finding in one sentence, at most five figures."""
+    st.title(title)
+    st.markdown(f"#### {answer}")
+    metric_row(figures)
+
+
+def metric_row(figures: Sequence[Figure]) -> None:
+    """A row of numbers with their intervals; wraps on a phone."""
+    if not figures:
+        return
+    with st.grid(len(figures), min_column_width=150):
+        for figure in figures:
+            st.metric(
+                figure.label,
+                figure.value,
+                figure.interval or None,
+                delta_color="off",
+                delta_arrow="off",
+                delta_description=figure.basis or None,
+                help=figure.help,
+                border=True,
+                height="stretch",
+            )
+
+
+def share_figure(label: str, metric: Mapping[str, Any], basis: str) -> Figure:
+    """A `Figure` of a share: {value, low, high} → percent with its 95 % interval."""
+    return Figure(
+        label,
+        theme.percent(metric.get("value")),
+        theme.interval(metric.get("low"), metric.get("high")),
+        basis,
+        "The range is the 95 % interval.",
+    )
+
+
+# --- charts --------------------------------------------------------------------------------
+
+
+def chart(
+    figure: go.Figure,
+    *,
+    alt: str | None = None,
+    sentence: str | None = None,
+    key: str | None = None,
+    select: bool | Callable[[], None] = False,
+    zoom: bool = False,
+    data: pd.DataFrame | None = None,
+    name: str = "chart",
+) -> list[dict[str, Any]]:
+    """Draw a figure with its finding above it and a sentence below.
+
+    Args:
+        figure: its title (the finding) and subtitle (what is plotted) are written as text,
+            which wraps on a phone.
+        alt: for those who cannot see it; the finding where it is not given.
+        sentence: what the chart means, computed by the caller.
+        key: needed where `select` is set or two equal charts are on a page.
+        select: True to return the clicked points, or a callback for a click.
+        zoom: allow dragging to zoom; otherwise a finger scrolls the page.
+        data: the numbers behind the chart, offered as CSV.
+        name: file name of the downloads, without extension.
+
+    Returns:
+        The selected points, as Plotly describes them; empty without a selection.
+    """
+    finding, shown = theme.headline(figure)
+    figure = go.Figure(figure).update_layout(title=None, dragmode="zoom" if zoom else False)
+    if finding:
+        st.markdown(f"**{finding}**")
+    if shown:
+        st.caption(shown)
+    config = CHART_CONFIG | {"toImageButtonOptions": {"filename": name, "scale": 2}}
+    event = st.plotly_chart(
+        figure,
+        key=key,
+        alt=alt or finding or None,
+        on_select=select if callable(select) else ("rerun" if select else "ignore"),
+        selection_mode="points",
+        config=config,
+    )
+    if sentence:
+        st.markdown(sentence)
+    if data is not None:
+        download_csv(data, name, key=f"csv_{key or name}")
+    return list(event["selection"]["points"]) if select else []
+
+
+# --- downloads -----------------------------------------------------------------------------
+
+
+def csv_bytes(frame: pd.DataFrame) -> bytes:
+    """UTF-8 CSV whose text cells never start a formula in a spreadsheet."""
+    safe = frame.copy()
+    for column in safe.select_dtypes(["object", "str", "string", "category"]):
+        safe[column] = safe[column].astype("object").map(_unformula)
+    safe.columns = [_unformula(name) for name in safe.columns]
+    return safe.to_csv(index=False).encode("utf-8")
+
+
+def _unformula(value: object) -> object:
+    """Put an apostrophe before text that a spreadsheet would run as a formula."""
+    starts = isinstance(value, str) and value.lstrip(" \n").startswith(FORMULA_STARTS)
+    return f"'{value}" if starts else value
+
+
+def download_csv(frame: pd.DataFrame, name: str, *, key: str, label: str = "CSV") -> None:
+    """Offer a frame as CSV; it is written only when somebody asks for it."""
+    st.download_button(
+        label,
+        data=lambda: csv_bytes(frame),
+        file_name=f"{name}.csv",
+        mime="text/csv",
+        key=key,
+        on_click="ignore",
+        icon=":material/download:",
+        type="tertiary",
+        help="The numbers behind this, as a table.",
+    )
+
+
+def download_png(png: bytes, name: str, *, key: str, label: str = "PNG") -> None:
+    """Offer a picture as PNG."""
+    st.download_button(
+        label,
+        data=png,
+        file_name=f"{name}.png",
+        mime="image/png",
+        key=key,
+        on_click="ignore",
+        icon=":material/image:",
+        type="tertiary",
+    )
+
+
+# --- pictures ------------------------------------------------------------------------------
+
+
+class Picture(NamedTuple):
+    """A small picture to show: PNG in its original size, text below it, text instead of it."""
+
+    png: bytes
+    caption: str
+    alt: str
+
+
+def picture(png: bytes, *, caption: str | None = None, alt: str, side: int = 128) -> None:
+    """One picture, enlarged a whole number of times without smoothing up to `side` pixels."""
+    st.image(loaders.enlarged(png, side), caption=caption, alt=alt)
+
+
+def picture_grid(
+    pictures: Sequence[Picture], *, key: str, side: int = 96, per_page: int = 24
+) -> None:
+    """Pictures with captions, in pages of at most `per_page`."""
+    pages = math.ceil(len(pictures) / per_page)
+    page = st.pagination(pages, key=key) if pages > 1 else 1
+    shown = pictures[(page - 1) * per_page : page * per_page]
+    if shown:
+        st.image(
+            [loaders.enlarged(item.png, side) for item in shown],
+            caption=[plain(item.caption) for item in shown],
+            alt=[item.alt for item in shown],
+        )

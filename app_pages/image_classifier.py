@@ -1,0 +1,6 @@
+"""Image classifier."""
+
+from app_pages import components
+
+run = components.current_run()
+components.opening("Image classifier", run.dataset["title"])

@@ -1,0 +1,74 @@
+"""Everything the pages read, cached. The only place of the app that caches.
+
+A published run never changes, so what is read from it is shared by all sessions until newer
+entries push it out. Frames are shared, not copied: read them, never write into them.
+"""
+
+import tomllib
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from src import config, images, inference, runs
+
+
+@st.cache_data(ttl=15, show_spinner=False, max_entries=1)
+def studies() -> list[str]:
+    """Studies with at least one published version; looked up afresh every 15 seconds."""
+    return runs.studies()
+
+
+@st.cache_data(ttl=15, show_spinner=False, max_entries=20)
+def versions(study: str) -> list[str]:
+    """Published versions of a study, newest first; looked up afresh every 15 seconds."""
+    return runs.versions(study)
+
+
+@st.cache_resource(show_spinner=False, max_entries=8)
+def open_run(study: str, version: str) -> runs.Run:
+    """A published run. Raises `runs.RunError` (never cached) when it is gone or altered."""
+    return runs.open_run(study, version)
+
+
+@st.cache_resource(show_spinner=False, max_entries=64)
+def table(study: str, version: str, path: str) -> pd.DataFrame:
+    """One table of a run, such as `eda/class_counts.parquet`. Read only."""
+    return open_run(study, version).table(path)
+
+
+@st.cache_resource(show_spinner=False, max_entries=16)
+def model(study: str, version: str, name: str) -> runs.ModelRecord:
+    """The record of one model of a run: configuration, metrics, history, predictions."""
+    return open_run(study, version).model(name)
+
+
+# Two models in memory at most: the app must stay small with many visitors.
+@st.cache_resource(show_spinner="Loading the model…", max_entries=2)
+def served(
+    study: str, version: str, name: str, precision: str = "float32"
+) -> inference.ServedModel:
+    """A model ready to answer; thread-safe and shared by all sessions."""
+    return inference.load(open_run(study, version), name, precision)
+
+
+@st.cache_resource(show_spinner=False, max_entries=4)
+def gallery(study: str, version: str) -> dict[tuple[str, int], bytes]:
+    """PNG bytes of the pictures a run carries, by (split, id)."""
+    frame = table(study, version, "gallery.parquet")
+    return dict(zip(zip(frame["split"], frame["id"], strict=True), frame["png"], strict=True))
+
+
+@st.cache_data(show_spinner=False, max_entries=512)
+def enlarged(png: bytes, side: int) -> bytes:
+    """The picture as PNG, enlarged a whole number of times, no smoothing, up to `side` pixels."""
+    pixels = images.from_png(png)  # (H, W, 3)
+    factor = max(1, side // max(pixels.shape[:2]))
+    return images.to_png(pixels.repeat(factor, axis=0).repeat(factor, axis=1))
+
+
+@st.cache_data(show_spinner=False, max_entries=4)
+def inputs(name: str) -> dict[str, Any]:
+    """One TOML file of `inputs/`, such as `business.toml`; empty where it does not exist."""
+    path = config.inputs() / name
+    return tomllib.loads(path.read_text("utf-8")) if path.is_file() else {}

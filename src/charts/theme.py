@@ -1,0 +1,138 @@
+"""How every chart looks: one template, one number format, one colour per class.
+
+Backgrounds are transparent and colours hold on white and on near-black alike, so the same
+figure serves both themes; `template` only fixes the ink for a figure used outside the app.
+"""
+
+import math
+from collections.abc import Sequence
+
+import plotly.graph_objects as go
+
+from src.palette import class_colour
+
+# Reads on a white and on a near-black page (contrast at least 3:1 on both).
+ACCENT = "#2f7fc1"
+REFERENCE = "#8a8f98"
+BAD = "#d1495b"
+GOOD = "#2a9d6f"
+GRID = "rgba(128, 134, 145, 0.25)"
+# From nothing to full ink: a zero cell is the page itself, in either theme.
+INK_SCALE = ((0.0, "rgba(47, 127, 193, 0.04)"), (1.0, "rgba(47, 127, 193, 1)"))
+ERROR_SCALE = ((0.0, "rgba(209, 73, 91, 0.0)"), (1.0, "rgba(209, 73, 91, 1)"))
+PERCENT = ".1%"
+
+DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
+MODEL_COLOURS = ("#2f7fc1", "#d9822b", "#2a9d6f", "#b15fb0", "#8a8f98", "#c2a32b", "#d1495b")
+
+
+def template(dark: bool = False) -> go.layout.Template:
+    """Plotly template of the project; `dark` only chooses the ink of text and lines."""
+    ink = "#e6e8eb" if dark else "#262a31"
+    axis = dict(gridcolor=GRID, zerolinecolor=GRID, automargin=True, title_standoff=8)
+    return go.layout.Template(
+        layout=dict(
+            font=dict(color=ink, size=13),
+            paper_bgcolor="rgba(0,0,0,0)",
+            plot_bgcolor="rgba(0,0,0,0)",
+            colorway=list(MODEL_COLOURS),
+            margin=dict(l=8, r=16, t=24, b=8),
+            hoverlabel=dict(align="left"),
+            legend=dict(orientation="h", yanchor="bottom", y=1.02, x=0, title_text=""),
+            xaxis=axis,
+            yaxis=axis,
+            bargap=0.25,
+        )
+    )
+
+
+def finish(
+    figure: go.Figure, finding: str, shown: str, *, height: int = 380, dark: bool = False
+) -> go.Figure:
+    """The figure with the project's template, its finding as title and `shown` as subtitle."""
+    figure.update_layout(
+        template=template(dark), height=height, title=dict(text=finding, subtitle=dict(text=shown))
+    )
+    return figure
+
+
+def headline(figure: go.Figure) -> tuple[str, str]:
+    """(finding, what is shown) of a figure made by `finish`; empty where there is none."""
+    title = figure.layout.title
+    return title.text or "", (title.subtitle.text if title.subtitle else "") or ""
+
+
+def class_colours(classes: Sequence[str]) -> dict[str, str]:
+    """Colour of each class by its position in the model's order: the same on every page."""
+    return {name: class_colour(index) for index, name in enumerate(classes)}
+
+
+def model_styles(models: Sequence[str]) -> dict[str, dict[str, str]]:
+    """Line colour and dash of each model by its position: two signs, so colour is never alone."""
+    return {
+        name: dict(color=MODEL_COLOURS[i % len(MODEL_COLOURS)], dash=DASHES[i % len(DASHES)])
+        for i, name in enumerate(models)
+    }
+
+
+def percent(share: float | None, digits: int = 1) -> str:
+    """0.8731 → "87.3 %"; a missing value is an en dash."""
+    if share is None or math.isnan(share):
+        return "–"
+    return f"{share:.{digits}%}".replace("%", "\u00a0%")
+
+
+def interval(low: float | None, high: float | None, digits: int = 1) -> str:
+    """(0.861, 0.884) → "86.1–88.4 %": a 95 % interval of a share."""
+    if low is None or high is None or math.isnan(low) or math.isnan(high):
+        return "–"
+    return f"{100 * low:.{digits}f}–{100 * high:.{digits}f}\u00a0%"
+
+
+def points(difference: float | None, digits: int = 1) -> str:
+    """0.0512 → "+5.1 points": a difference of two shares in percentage points."""
+    if difference is None or math.isnan(difference):
+        return "–"
+    return f"{100 * difference:+.{digits}f} points".replace("-", "\u2212")
+
+
+def count(number: float | None) -> str:
+    """10000 → "10,000"."""
+    return "–" if number is None or math.isnan(number) else f"{number:,.0f}"
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """0.41237 → "0.412"; with a true minus sign."""
+    if value is None or math.isnan(value):
+        return "–"
+    return f"{value:,.{digits}f}".replace("-", "\u2212")
+
+
+def file_size(size: float | None) -> str:
+    """1536000 → "1.5 MB" (decimal units, as a download would show)."""
+    if size is None or math.isnan(size):
+        return "–"
+    for unit, scale in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if size >= scale:
+            return f"{size / scale:.1f} {unit}"
+    return f"{size:.0f} bytes"
+
+
+def duration(seconds: float | None) -> str:
+    """4321 → "1 h 12 min"; 95 → "1 min 35 s"; 0.0042 → "4.2 ms"."""
+    if seconds is None or math.isnan(seconds):
+        return "–"
+    if seconds < 1:
+        return f"{seconds * 1000:.2g} ms"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes = round(seconds / 60) if seconds >= 3600 else int(seconds // 60)
+    if seconds < 3600:
+        return f"{minutes} min {seconds % 60:.0f} s"
+    return f"{minutes // 60} h {minutes % 60} min"
+
+
+def listing(names: Sequence[str]) -> str:
+    """["a", "b", "c"] → "a, b and c"."""
+    *rest, last = names
+    return f"{', '.join(rest)} and {last}" if rest else last
