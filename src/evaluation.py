@@ -1,0 +1,518 @@
+"""What a model's answers are worth: (labels, probabilities) in, frames and estimates out.
+
+Pure: no files, no paths, no state. `Scored` validates once, every other function trusts it.
+Shares and metrics are 0 to 1; intervals are 95 % (`statistics.LEVEL`); K is the number of classes,
+in the model's order; N the number of pictures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from src import statistics
+from src.statistics import Estimate, FloatArray, IntArray
+
+BINS = 15  # of the reliability table, as in Guo et al. (2017)
+POINTS = 200  # per published curve: more than a screen can show apart
+RESAMPLES = 1_000
+STRATIFIED = "stratified bootstrap"
+SHIFTED = "stratified bootstrap, bias removed"
+
+
+@dataclass(frozen=True)
+class Scored:
+    """One split as one model answered it; build it with `score` or `from_frame`."""
+
+    split: str
+    classes: tuple[str, ...]  # (K,)
+    ids: NDArray[Any]  # (N,) positions or relative paths
+    labels: IntArray  # (N,) codes into classes
+    predicted: IntArray  # (N,)
+    probabilities: FloatArray  # (N, K), rows sum to 1
+
+    @property
+    def n(self) -> int:
+        return len(self.labels)
+
+    @property
+    def correct(self) -> NDArray[np.bool_]:
+        """(N,) whether the answer is the label."""
+        return np.asarray(self.labels == self.predicted)
+
+    @property
+    def confidence(self) -> FloatArray:
+        """(N,) probability of the answer given."""
+        return np.asarray(self.probabilities[np.arange(self.n), self.predicted])
+
+
+# Boundary ---------------------------------------------------------------------------------------
+
+
+def score(
+    labels: ArrayLike,
+    probabilities: ArrayLike,
+    classes: Sequence[str],
+    ids: ArrayLike | None = None,
+    split: str = "test",
+) -> Scored:
+    """Labels (N,) as codes or class names, probabilities (N, K) → Scored.
+
+    Raises ValueError where shapes disagree, a label is unknown, or a row is not a distribution.
+    """
+    values = np.asarray(probabilities, np.float64)
+    codes = _codes(labels, classes)
+    if values.shape != (len(codes), len(classes)) or not len(codes):
+        expected = f"({len(codes)}, {len(classes)})"
+        raise ValueError(f"probabilities are {values.shape}, expected {expected} and not empty")
+    if not (np.isfinite(values).all() and (values >= 0).all()):
+        raise ValueError("probabilities must be finite and not negative")
+    if (error := float(np.abs(values.sum(1) - 1).max())) > 1e-3:
+        raise ValueError(f"probabilities must sum to 1 in every row; one is off by {error:.2g}")
+    order = np.arange(len(codes)) if ids is None else np.asarray(ids)
+    return Scored(split, tuple(classes), order, codes, values.argmax(1), values)
+
+
+def _codes(labels: ArrayLike, classes: Sequence[str]) -> IntArray:
+    labels = np.asarray(labels)
+    if np.issubdtype(labels.dtype, np.integer):
+        codes = labels.astype(np.int64)
+    else:
+        codes = pd.Index(classes).get_indexer(pd.Index(labels)).astype(np.int64)
+    if (outside := (codes < 0) | (codes >= len(classes))).any():
+        raise ValueError(f"label {labels[outside][0]!r} is none of {list(classes)}")
+    return codes
+
+
+def from_frame(predictions: pd.DataFrame, split: str) -> Scored:
+    """Rows of one split of a run's predictions (split, id, label, prediction, p_<class>…)."""
+    columns = [str(c) for c in predictions.columns if str(c).startswith("p_")]
+    if missing := {"split", "id", "label", "prediction"} - set(predictions.columns):
+        raise ValueError(f"predictions lack the columns {sorted(missing)}")
+    rows = predictions[predictions["split"] == split]
+    if rows.empty:
+        known = sorted(predictions["split"].unique())
+        raise ValueError(f"predictions have no split {split!r}, only {known}")
+    classes = tuple(c.removeprefix("p_") for c in columns)
+    names, ids = rows["label"].to_numpy(str), rows["id"].to_numpy()
+    scored = score(names, rows[columns].to_numpy(np.float64), classes, ids, split)
+    stated = _codes(rows["prediction"].to_numpy(str), classes)
+    if (stated != scored.predicted).any():
+        raise ValueError("a stated prediction is not the class of highest probability")
+    return scored
+
+
+def to_frame(scored: Scored) -> pd.DataFrame:
+    """The published form of `scored`: split, id, label, prediction, p_<class>… as float32."""
+    names = np.array(scored.classes)
+    columns = {"split": scored.split, "id": scored.ids}
+    columns |= {"label": names[scored.labels], "prediction": names[scored.predicted]}
+    frame = pd.DataFrame(columns)
+    p = pd.DataFrame(scored.probabilities.astype(np.float32), columns=["p_" + c for c in names])
+    return pd.concat([frame, p], axis=1)
+
+
+# Summary ----------------------------------------------------------------------------------------
+
+
+def summary(scored: Scored, resamples: int = RESAMPLES, seed: int = 0) -> dict[str, Any]:
+    """{"n": N, "metrics": {name: {value, low, high, method}}}, as metrics.json holds each split.
+
+    Accuracy has Wilson's interval, the others percentiles of a bootstrap stratified by label
+    (Efron and Tibshirani 1993, chapters 8 and 13). The calibration error grows under resampling,
+    so its samples are moved back by their bias.
+    """
+    rng = np.random.default_rng(seed)
+    estimates = {"accuracy": statistics.wilson(int(scored.correct.sum()), scored.n)}
+    estimates |= _confusion_estimates(scored, resamples, rng)
+    estimates |= _probability_estimates(scored, resamples, rng)
+    return {"n": scored.n, "metrics": {k: e.asdict() for k, e in estimates.items()}}
+
+
+def _confusion_estimates(
+    scored: Scored, resamples: int, rng: np.random.Generator
+) -> dict[str, Estimate]:
+    counts = confusion(scored).to_numpy()
+    values = _averages(counts)
+    samples = _averages(_resampled_confusions(counts, resamples, rng))
+    interval = statistics.percentile_interval
+    return {k: interval(float(v), samples[k], STRATIFIED) for k, v in values.items()}
+
+
+def _resampled_confusions(counts: IntArray, resamples: int, rng: np.random.Generator) -> IntArray:
+    """(B, K, K) confusion matrices of bootstrap resamples.
+
+    Drawing pictures of a class with replacement *is* drawing its row of counts from a multinomial,
+    which takes milliseconds.
+    """
+    support = counts.sum(1)
+    shares = counts / np.maximum(support, 1)[:, None]
+    shares[support == 0, 0] = 1  # nothing to draw, but a distribution is required
+    return np.stack(
+        [rng.multinomial(n, p, resamples) for n, p in zip(support, shares, strict=True)], axis=1
+    )
+
+
+def _rates(counts: IntArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Precision, recall and F1 (..., K) of confusion counts (..., K, K); 0 where undefined."""
+    hits = np.diagonal(counts, axis1=-2, axis2=-1).astype(np.float64)
+    support, answers = counts.sum(-1), counts.sum(-2)
+    precision = hits / np.maximum(answers, 1)
+    recall = hits / np.maximum(support, 1)
+    f1 = 2 * hits / np.maximum(answers + support, 1)
+    return precision, recall, f1
+
+
+def _averages(counts: IntArray) -> dict[str, FloatArray]:
+    """Macro and weighted precision, recall and F1 of confusion counts (..., K, K)."""
+    weights = counts.sum(-1) / counts.sum((-1, -2))[..., None]
+    rates = dict(zip(("precision", "recall", "f1"), _rates(counts), strict=True))
+    macro = {f"macro_{name}": rate.mean(-1) for name, rate in rates.items()}
+    weighted = {f"weighted_{name}": (rate * weights).sum(-1) for name, rate in rates.items()}
+    return macro | weighted
+
+
+def _probability_estimates(
+    scored: Scored, resamples: int, rng: np.random.Generator
+) -> dict[str, Estimate]:
+    losses, gaps, ordered = _losses(scored), _calibration_gaps(scored), _ordered_scores(scored)
+
+    def metrics(weights: FloatArray) -> FloatArray:
+        """(3, B) log-loss, ROC-AUC, calibration error of weighted pictures (B, N)."""
+        loss = weights @ losses / scored.n
+        calibration = np.abs(weights @ gaps).sum(1) / scored.n
+        return np.stack([loss, _weighted_auc(weights, ordered), calibration])
+
+    value = metrics(np.ones((1, scored.n)))[:, 0]
+    drawn = statistics.resampled_counts(scored.labels, resamples, rng)
+    loss, auc, calibration = np.concatenate([metrics(weights) for weights in drawn], axis=1)
+    calibration = np.maximum(calibration - calibration.mean() + value[2], 0)
+    interval = statistics.percentile_interval
+    return {
+        "log_loss": interval(value[0], loss, STRATIFIED),
+        "roc_auc": interval(value[1], auc, STRATIFIED),
+        "calibration_error": interval(value[2], calibration, SHIFTED),
+    }
+
+
+def _losses(scored: Scored) -> FloatArray:
+    """(N,) negative log of the label's probability, which float32 can round to 0."""
+    p = scored.probabilities[np.arange(scored.n), scored.labels]
+    return np.asarray(-np.log(np.maximum(p, np.finfo(np.float32).eps)))
+
+
+def _calibration_gaps(scored: Scored) -> FloatArray:
+    """(N, BINS) correct minus confidence in the picture's bin, 0 elsewhere.
+
+    The absolute column sums over N are the expected calibration error of Naeini et al. (2015).
+    """
+    gaps = np.zeros((scored.n, BINS))
+    gaps[np.arange(scored.n), _bin(scored.confidence, BINS)] = scored.correct - scored.confidence
+    return gaps
+
+
+def _bin(confidence: FloatArray, bins: int) -> IntArray:
+    """Index of the equally wide bin (low, high] of each confidence; 0 falls into the first."""
+    return np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
+
+
+def _ordered_scores(scored: Scored) -> list[tuple[IntArray, NDArray[np.bool_], IntArray]]:
+    """Per class present in labels: pictures by rising score, which are positive, tie starts."""
+    result = []
+    for k in range(len(scored.classes)):
+        positive = scored.labels == k
+        if positive.any() and not positive.all():
+            order = np.argsort(scored.probabilities[:, k], kind="stable")
+            values = scored.probabilities[order, k]
+            starts = np.flatnonzero(np.r_[True, values[1:] != values[:-1]])
+            result.append((order, positive[order], starts))
+    return result
+
+
+def _weighted_auc(
+    weights: FloatArray, ordered: list[tuple[IntArray, NDArray[np.bool_], IntArray]]
+) -> FloatArray:
+    """(B,) mean over classes of the one-vs-rest area under the ROC curve; NaN without classes.
+
+    The share of (positive, negative) pairs in the right order, ties counting half: Mann-Whitney.
+    """
+    columns = np.ascontiguousarray(weights.T)  # (N, B): reordering pictures moves whole rows
+    areas = [_class_auc(columns[order], positive, starts) for order, positive, starts in ordered]
+    return np.mean(areas, axis=0) if areas else np.full(len(weights), np.nan)
+
+
+def _class_auc(weights: FloatArray, positive: NDArray[np.bool_], starts: IntArray) -> FloatArray:
+    """(B,) area for pictures in rising order of their score, weights (N, B)."""
+    misses = weights * ~positive[:, None]
+    below = np.cumsum(misses, axis=0)
+    if len(starts) < len(positive):
+        sizes = np.diff(np.r_[starts, len(positive)])
+        tied = np.repeat(np.add.reduceat(misses, starts, axis=0), sizes, axis=0)
+        below = np.repeat(below[starts + sizes - 1], sizes, axis=0) - tied / 2
+    hits, below = weights[positive], below[positive]  # a positive's own row holds no misses
+    total = weights.sum(0) - hits.sum(0)
+    return np.asarray(np.einsum("nb,nb->b", hits, below) / (hits.sum(0) * total))
+
+
+def report(scored: Scored, resamples: int = RESAMPLES, seed: int = 0) -> pd.DataFrame:
+    """Per class: split, label, precision, recall and F1, each with _low and _high, support.
+
+    Precision and recall are shares and have Wilson's interval, F1 the bootstrap's.
+    """
+    counts = confusion(scored).to_numpy()
+    precision, recall, f1 = _rates(counts)
+    hits, support = np.diagonal(counts), counts.sum(1)
+    precision_low, precision_high = statistics.wilson_bounds(hits, counts.sum(0))
+    recall_low, recall_high = statistics.wilson_bounds(hits, support)
+    samples = _rates(_resampled_confusions(counts, resamples, np.random.default_rng(seed)))[2]
+    tail = (1 - statistics.LEVEL) / 2
+    f1_low, f1_high = np.quantile(samples, [tail, 1 - tail], axis=0)
+    columns: dict[str, Any] = {"split": scored.split, "label": list(scored.classes)}
+    columns |= {"precision": precision, "precision_low": precision_low}
+    columns |= {"precision_high": precision_high, "recall": recall}
+    columns |= {"recall_low": recall_low, "recall_high": recall_high}
+    columns |= {"f1": f1, "f1_low": f1_low, "f1_high": f1_high, "support": support}
+    return pd.DataFrame(columns)
+
+
+# Confusion --------------------------------------------------------------------------------------
+
+
+def confusion(scored: Scored) -> pd.DataFrame:
+    """(K, K) counts: one row per label, one column per prediction, both in class order."""
+    size = len(scored.classes)
+    counts = np.bincount(scored.labels * size + scored.predicted, minlength=size * size)
+    names = list(scored.classes)
+    index, columns = pd.Index(names, name="label"), pd.Index(names, name="prediction")
+    return pd.DataFrame(counts.reshape(size, size), index=index, columns=columns)
+
+
+def confusion_shares(counts: pd.DataFrame) -> pd.DataFrame:
+    """Each row of a square of counts divided by its support (rows sum to 1; 0 without support)."""
+    return counts.div(counts.sum(axis=1).clip(lower=1), axis=0)
+
+
+def confusion_errors(counts: pd.DataFrame) -> pd.DataFrame:
+    """A square with its diagonal, the right answers, set to 0."""
+    return counts.where(~np.eye(len(counts), dtype=bool), 0)
+
+
+def confusion_tidy(counts: pd.DataFrame) -> pd.DataFrame:
+    """One row per cell of a square of counts: label, prediction, count, share of the label."""
+    names = counts.index.to_numpy()
+    columns = {"label": np.repeat(names, len(names)), "prediction": np.tile(names, len(names))}
+    columns |= {"count": counts.to_numpy().ravel()}
+    return pd.DataFrame(columns | {"share": confusion_shares(counts).to_numpy().ravel()})
+
+
+# Curves -----------------------------------------------------------------------------------------
+
+
+def roc_curves(scored: Scored, points: int = POINTS) -> pd.DataFrame:
+    """One-vs-rest ROC per class: label, threshold, false_positive_rate, true_positive_rate, auc.
+
+    At most `points` rows per class, evenly spaced along the curve, with both ends; the area is that
+    of the whole curve. Classes without positives or negatives are left out.
+    """
+    frames = []
+    for k, name in enumerate(scored.classes):
+        threshold, hits, false = _cumulative(scored.probabilities[:, k], scored.labels == k)
+        if hits[-1] and false[-1]:
+            x, y = false / false[-1], hits / hits[-1]
+            columns = {"threshold": threshold, "false_positive_rate": x, "true_positive_rate": y}
+            curve = pd.DataFrame(columns).iloc[_thinned(x, y, points)]
+            frames.append(curve.assign(auc=float(np.trapezoid(y, x))).assign(label=name))
+    return _curves(frames, ["threshold", "false_positive_rate", "true_positive_rate", "auc"])
+
+
+def precision_recall_curves(scored: Scored, points: int = POINTS) -> pd.DataFrame:
+    """One-vs-rest precision-recall: label, threshold, recall, precision, average_precision.
+
+    As `roc_curves`; starts at recall 0 and precision 1, where nothing is accepted. Average
+    precision is the step-wise sum of precision over recall, without interpolation.
+    """
+    frames = []
+    for k, name in enumerate(scored.classes):
+        threshold, hits, false = _cumulative(scored.probabilities[:, k], scored.labels == k)
+        if hits[-1]:
+            recall = hits / hits[-1]
+            precision = np.r_[1.0, hits[1:] / (hits[1:] + false[1:])]
+            area = float((np.diff(recall) * precision[1:]).sum())
+            columns = {"threshold": threshold, "recall": recall, "precision": precision}
+            curve = pd.DataFrame(columns).iloc[_thinned(recall, precision, points)]
+            frames.append(curve.assign(average_precision=area).assign(label=name))
+    return _curves(frames, ["threshold", "recall", "precision", "average_precision"])
+
+
+def _curves(frames: list[pd.DataFrame], columns: list[str]) -> pd.DataFrame:
+    if not frames:
+        return pd.DataFrame(columns=["label", *columns])
+    return pd.concat(frames, ignore_index=True)[["label", *columns]]
+
+
+def _cumulative(
+    scores: FloatArray, positive: NDArray[np.bool_]
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Falling distinct thresholds, the positives and the negatives accepted at each.
+
+    The first threshold is infinite and accepts nothing.
+    """
+    order = np.argsort(-scores, kind="stable")
+    last = np.flatnonzero(np.r_[np.diff(scores[order]) != 0, True])  # of each group of ties
+    hits, false = np.cumsum(positive[order])[last], np.cumsum(~positive[order])[last]
+    return np.r_[np.inf, scores[order][last]], np.r_[0.0, hits], np.r_[0.0, false]
+
+
+def _thinned(x: FloatArray, y: FloatArray, points: int) -> IntArray:
+    """At most `points` positions along a curve, evenly spaced in city-block length."""
+    if len(x) <= points:
+        return np.arange(len(x))
+    length = np.r_[0.0, np.cumsum(np.abs(np.diff(x)) + np.abs(np.diff(y)))]
+    wanted = np.linspace(0, length[-1], points - 1)
+    return np.unique(np.r_[np.searchsorted(length, wanted), len(x) - 1])
+
+
+# Confidence -------------------------------------------------------------------------------------
+
+
+def selective(scored: Scored, thresholds: ArrayLike | None = None) -> pd.DataFrame:
+    """What is answered alone, and how well, where lower confidence goes to a person.
+
+    Per threshold (answered where confidence >= threshold): threshold, accepted (pictures),
+    coverage and accuracy (of those accepted), each with Wilson's _low and _high. Accuracy is NaN
+    between 0 and 1 where nothing is accepted. Default thresholds: 0 to 0.99 by hundredths, 0.995
+    and 0.999.
+    """
+    if thresholds is None:
+        thresholds = np.r_[np.arange(100) / 100, 0.995, 0.999]
+    limits = np.asarray(thresholds, np.float64)
+    order = np.argsort(scored.confidence)
+    first = np.searchsorted(scored.confidence[order], limits)  # of the accepted ones
+    accepted = scored.n - first
+    hits = np.r_[0, np.cumsum(scored.correct[order][::-1])][accepted]
+    coverage_low, coverage_high = statistics.wilson_bounds(accepted, scored.n)
+    low, high = statistics.wilson_bounds(hits, accepted)
+    accuracy = np.where(accepted > 0, hits / np.maximum(accepted, 1), np.nan)
+    columns = {"threshold": limits, "accepted": accepted, "coverage": accepted / scored.n}
+    columns |= {"coverage_low": coverage_low, "coverage_high": coverage_high}
+    return pd.DataFrame(
+        columns | {"accuracy": accuracy, "accuracy_low": low, "accuracy_high": high}
+    )
+
+
+def threshold_for_precision(scored: Scored, target: float, assured: bool = False) -> float | None:
+    """Confidence from which answers are right in at least `target` (0 to 1) of the cases.
+
+    The threshold that accepts most; choose it on validation, report `selective` on test. With
+    `assured`, Wilson's lower bound must reach the target, not just the share. None where no
+    threshold does.
+    """
+    curve = selective(scored, np.unique(scored.confidence))
+    reached = curve[curve["accuracy_low" if assured else "accuracy"] >= target]
+    return None if reached.empty else float(reached["threshold"].iloc[0])
+
+
+def calibration_table(scored: Scored, bins: int = BINS) -> pd.DataFrame:
+    """Reliability: per bin of confidence that holds pictures, what was promised and what was true.
+
+    bin_low, bin_high (equally wide, (low, high]), n, confidence (mean), accuracy with Wilson's
+    accuracy_low and accuracy_high.
+    """
+    index = _bin(scored.confidence, bins)
+    n = np.bincount(index, minlength=bins)
+    held = np.flatnonzero(n)
+    hits = np.bincount(index, scored.correct, bins)[held]
+    confidence = np.bincount(index, scored.confidence, bins)[held] / n[held]
+    low, high = statistics.wilson_bounds(hits, n[held])
+    columns = {"bin_low": held / bins, "bin_high": (held + 1) / bins, "n": n[held]}
+    columns |= {"confidence": confidence, "accuracy": hits / n[held]}
+    return pd.DataFrame(columns | {"accuracy_low": low, "accuracy_high": high})
+
+
+def softmax(logits: ArrayLike, temperature: float = 1.0) -> FloatArray:
+    """Logits (..., K) → probabilities (..., K), rows summing to 1; a temperature > 1 softens."""
+    z = np.asarray(logits, np.float64) / temperature
+    e = np.exp(z - z.max(-1, keepdims=True))
+    return np.asarray(e / e.sum(-1, keepdims=True))
+
+
+def fit_temperature(logits: ArrayLike, labels: ArrayLike) -> float:
+    """Temperature, 0.05 to 20, that minimises the log-loss of logits (N, K) with codes (N,).
+
+    Guo et al. (2017), On calibration of modern neural networks. The loss is convex in 1 / T, hence
+    has one valley in log T, which golden-section search finds. Fit it on validation.
+    """
+    z, y = np.asarray(logits, np.float64), np.asarray(labels, np.int64)
+    z = z - z.max(1, keepdims=True)
+    of_label = z[np.arange(len(y)), y]
+
+    def loss(log_t: float) -> float:
+        scale = np.exp(-log_t)
+        return float(np.mean(np.log(np.exp(z * scale).sum(1)) - of_label * scale))
+
+    ratio, low, high = (np.sqrt(5) - 1) / 2, np.log(0.05), np.log(20)
+    for _ in range(60):
+        a, b = high - ratio * (high - low), low + ratio * (high - low)
+        low, high = (low, b) if loss(a) <= loss(b) else (a, high)
+    return float(np.exp((low + high) / 2))
+
+
+def most_confident_mistakes(scored: Scored, limit: int = 50) -> pd.DataFrame:
+    """Wrong answers, most confident first: split, id, label, prediction, confidence, p_label."""
+    wrong = np.flatnonzero(~scored.correct)
+    rows = wrong[np.argsort(-scored.confidence[wrong], kind="stable")][:limit]
+    names = np.array(scored.classes)
+    columns = {"split": scored.split, "id": scored.ids[rows], "label": names[scored.labels[rows]]}
+    columns |= {"prediction": names[scored.predicted[rows]], "confidence": scored.confidence[rows]}
+    return pd.DataFrame(columns | {"p_label": scored.probabilities[rows, scored.labels[rows]]})
+
+
+# Two models on the same pictures ----------------------------------------------------------------
+
+
+def compare(first: Scored, second: Scored) -> dict[str, Any]:
+    """Accuracy of `first` minus `second` on the same pictures, with Tango's interval.
+
+    {split, n, only_first, only_second, both, neither, difference: {value, low, high, method},
+    p_value (exact McNemar)}. Raises ValueError where ids or labels differ.
+    """
+    order_a, order_b = np.argsort(first.ids, kind="stable"), np.argsort(second.ids, kind="stable")
+    if not np.array_equal(first.ids[order_a], second.ids[order_b]):
+        raise ValueError("the two models answered different pictures and cannot be compared")
+    label_a = np.array(first.classes)[first.labels[order_a]]
+    if not np.array_equal(label_a, np.array(second.classes)[second.labels[order_b]]):
+        raise ValueError("the two models were scored against different labels")
+    a, b = first.correct[order_a], second.correct[order_b]
+    only_first, only_second = int((a & ~b).sum()), int((b & ~a).sum())
+    return {
+        "split": first.split,
+        "n": first.n,
+        "only_first": only_first,
+        "only_second": only_second,
+        "both": int((a & b).sum()),
+        "neither": int((~a & ~b).sum()),
+        "difference": statistics.paired_difference(only_first, only_second, first.n).asdict(),
+        "p_value": statistics.mcnemar(only_first, only_second),
+    }
+
+
+def compare_all(models: Mapping[str, Scored]) -> pd.DataFrame:
+    """Every pair of models on the same pictures, Holm-corrected for their number.
+
+    first, second, n, only_first, only_second, difference, low, high, p_value, p_holm.
+    """
+    rows = []
+    for first, second in combinations(models, 2):
+        result = compare(models[first], models[second])
+        interval = result.pop("difference")
+        row = {"first": first, "second": second, "difference": interval.pop("value")}
+        rows.append(row | result | interval)
+    columns = ["first", "second", "n", "only_first", "only_second", "difference", "low", "high"]
+    frame = pd.DataFrame(rows, columns=[*columns, "p_value"])
+    return frame.assign(p_holm=statistics.holm(frame["p_value"].to_numpy(np.float64)))
