@@ -1,0 +1,51 @@
+"""Paths, seeds and notebook parameters: the only module that knows where things are."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+SEED = 20_260
+PROFILES = ("full", "quick")
+
+
+def inputs() -> Path:
+    """Folder of downloaded data and written-down inputs (hypotheses, business case)."""
+    return Path(os.environ.get("INPUTS_DIR", ROOT / "inputs"))
+
+
+def outputs() -> Path:
+    """Folder of the published runs."""
+    return Path(os.environ.get("OUTPUTS_DIR", ROOT / "outputs"))
+
+
+def mirror() -> Path | None:
+    """Folder with copies of the data sets, for machines that cannot reach the original hosts."""
+    value = os.environ.get("DATASET_MIRROR")
+    return Path(value) if value else None
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """What a notebook run is about."""
+
+    study: str
+    profile: str
+    version: str | None  # None: the next free one
+
+
+def parameters() -> Parameters:
+    """Read `STUDY`, `PROFILE` and `VERSION` from the environment.
+
+    Raises:
+        ValueError: the profile is not one of `PROFILES`.
+    """
+    profile = os.environ.get("PROFILE", "full")
+    if profile not in PROFILES:
+        raise ValueError(
+            f"PROFILE must be one of {', '.join(PROFILES)}, not {profile!r}."
+        )
+    version = os.environ.get("VERSION") or None
+    return Parameters(os.environ.get("STUDY", "cifar10"), profile, version)

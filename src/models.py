@@ -1,0 +1,217 @@
+"""Configurations → Keras models.
+
+Every network takes pictures as they are stored, (n, H, W, C) float32 in 0–255, and normalises them
+itself, so that nothing can be scaled one way in training and another in serving. Every network ends
+in a feature map, its spatial mean (the embedding) and one linear layer (the logits): the class
+activation map is then exact and costs one 1×1 convolution (Zhou et al. 2016, arXiv 1512.04150).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import layers
+from numpy.typing import NDArray
+
+from src.experiments import Architecture
+
+OUTPUTS = ("logits", "embedding", "activation")
+SMALLEST_MAP = 4  # pooling stops here, so that the activation map still says where
+
+
+@keras.saving.register_keras_serializable(package="products")
+class FusedBatchNorm(layers.Layer):
+    """Batch normalisation over all but the last axis in one fused kernel.
+
+    Keras's own layer computes the moments with separate operations, which on a CPU takes several
+    times as long. `momentum` is the weight of the old moving statistics.
+    """
+
+    def __init__(
+        self, momentum: float = 0.9, epsilon: float = 1e-3, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.momentum, self.epsilon = momentum, epsilon
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        shape = (input_shape[-1],)
+        float32 = {"shape": shape, "dtype": "float32"}
+        self.gamma = self.add_weight(name="gamma", initializer="ones", **float32)
+        self.beta = self.add_weight(name="beta", initializer="zeros", **float32)
+        self.mean = self.add_weight(
+            name="mean", initializer="zeros", trainable=False, **float32
+        )
+        self.variance = self.add_weight(
+            name="variance", initializer="ones", trainable=False, **float32
+        )
+
+    def call(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
+        y, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
+            x=x,
+            scale=tf.convert_to_tensor(self.gamma, tf.float32),
+            offset=tf.convert_to_tensor(self.beta, tf.float32),
+            mean=tf.convert_to_tensor(self.mean, tf.float32),
+            variance=tf.convert_to_tensor(self.variance, tf.float32),
+            epsilon=self.epsilon,
+            is_training=bool(training),
+        )
+        if training:
+            self._move(self.mean, mean)
+            self._move(self.variance, variance)
+        return y
+
+    def _move(self, statistic: keras.Variable, batch: tf.Tensor) -> None:
+        statistic.assign(self.momentum * statistic + (1.0 - self.momentum) * batch)
+
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config() | {
+            "momentum": self.momentum,
+            "epsilon": self.epsilon,
+        }
+
+
+def build(
+    architecture: Architecture,
+    images: NDArray[np.uint8],
+    n_classes: int,
+    seed: int,
+    precision: str = "float32",
+) -> keras.Model:
+    """A freshly initialised network: float32 (n, H, W, C) in 0–255 → float32 logits (n, K).
+
+    `images` (n, H, W, C) are training pictures, from which normalisation and whitening come;
+    `precision` is a Keras dtype policy. The layers `features` and `embedding` are its last two
+    before the logits.
+    """
+    keras.utils.set_random_seed(seed)
+    policy = keras.dtype_policies.get(precision)
+    statistics = images.reshape(-1, images.shape[-1]).astype(np.float64)
+    mean, variance = statistics.mean(0), statistics.var(0)
+    image = keras.Input(images.shape[1:], name="image")
+    x = layers.Normalization(
+        mean=mean.tolist(), variance=variance.tolist(), name="normalised"
+    )(image)
+    body = {"plain": _plain, "fast": _fast}[architecture.kind]
+    features = layers.Identity(name="features")(body(x, architecture, policy))
+    x = layers.GlobalAveragePooling2D(name="embedding", dtype="float32")(features)
+    if architecture.dropout:
+        x = layers.Dropout(architecture.dropout, seed=seed, dtype="float32")(x)
+    logits = layers.Dense(n_classes, name="logits", dtype="float32")(x)
+    model = keras.Model(image, logits, name=architecture.kind)
+    if architecture.kind == "fast":
+        _whiten(model, images)
+    return model
+
+
+def _plain(x: Any, architecture: Architecture, policy: Any) -> Any:
+    """The textbook network: convolution, batch normalisation, ReLU, pooling, dropout per stage."""
+    for stage, width in enumerate(architecture.widths):
+        if stage and x.shape[1] > SMALLEST_MAP:
+            x = layers.MaxPooling2D(2, dtype=policy)(x)
+        if stage and architecture.dropout:
+            x = layers.SpatialDropout2D(architecture.dropout / 2, dtype=policy)(x)
+        x = _convolution(x, width, policy)
+    return x
+
+
+def _fast(x: Any, architecture: Architecture, policy: Any) -> Any:
+    """Whitening 2×2 convolution, then two convolutions a stage with pooling between them.
+
+    After the speed-run networks of Keller Jordan (cifar10-airbench), with ReLU and a mean at the
+    end: on a CPU their GELU costs more than it gains, and the mean keeps the activation map exact.
+    """
+    channels = 2 * 4 * x.shape[-1]
+    x = layers.Conv2D(channels, 2, activation="relu", name="whitening", dtype=policy)(x)
+    for width in architecture.widths:
+        x = layers.Conv2D(
+            width,
+            3,
+            padding="same",
+            use_bias=False,
+            kernel_initializer=_identity,
+            dtype=policy,
+        )(x)
+        if x.shape[1] > SMALLEST_MAP:
+            x = layers.MaxPooling2D(2, dtype=policy)(x)
+        x = layers.ReLU(dtype=policy)(FusedBatchNorm(dtype=policy)(x))
+        x = _convolution(x, width, policy, _identity)
+    return x
+
+
+def _convolution(
+    x: Any, width: int, policy: Any, initializer: Any = "he_normal"
+) -> Any:
+    x = layers.Conv2D(
+        width,
+        3,
+        padding="same",
+        use_bias=False,
+        kernel_initializer=initializer,
+        dtype=policy,
+    )(x)
+    return layers.ReLU(dtype=policy)(FusedBatchNorm(dtype=policy)(x))
+
+
+@keras.saving.register_keras_serializable(package="products")
+def _identity(shape: tuple[int, ...], dtype: Any = None) -> tf.Tensor:
+    """Random 3×3 filters whose first ones pass their input channel through unchanged."""
+    height, width, fan_in, fan_out = shape
+    limit = 1.0 / np.sqrt(height * width * fan_in)
+    kernel = keras.random.uniform(shape, -limit, limit, dtype="float32")
+    passed = min(fan_in, fan_out)
+    delta = np.zeros(shape, np.float32)
+    delta[height // 2, width // 2, range(passed), range(passed)] = 1.0
+    keep = np.arange(fan_out) >= passed
+    return tf.cast(kernel * keep.astype(np.float32) + delta, dtype or "float32")
+
+
+def _whiten(model: keras.Model, images: NDArray[np.uint8], n: int = 2000) -> None:
+    """Set the first convolution to the whitening of 2×2 patches and their negatives; freeze it."""
+    layer = model.get_layer("whitening")
+    pictures = model.get_layer("normalised")(images[:n].astype(np.float32)).numpy()
+    windows = np.lib.stride_tricks.sliding_window_view(pictures, (2, 2), axis=(1, 2))
+    channels = pictures.shape[-1]
+    patches = windows.transpose(0, 1, 2, 4, 5, 3).reshape(-1, 4 * channels)
+    values, vectors = np.linalg.eigh(np.cov(patches, rowvar=False))
+    filters = (vectors / np.sqrt(values + 1e-2)).reshape(2, 2, channels, -1)
+    layer.set_weights([np.concatenate([filters, -filters], -1), layer.bias.numpy()])
+    layer.kernel.trainable = False
+
+
+def serving(model: keras.Model) -> keras.Model:
+    """The model as it is saved and served: one pass gives logits, embedding and activation map.
+
+    Outputs, float32: `logits` (n, K); `embedding` (n, D); `activation` (n, h, w, K), each class's
+    evidence per place: its spatial mean plus the bias is the logit.
+    """
+    features = model.get_layer("features").output
+    dense = model.get_layer("logits")
+    kernel, _ = dense.get_weights()
+    activation = layers.Conv2D(
+        kernel.shape[-1], 1, use_bias=False, name="activation", dtype="float32"
+    )
+    embedding = model.get_layer("embedding").output
+    outputs = {
+        "logits": dense(embedding),
+        "embedding": embedding,
+        "activation": activation(features),
+    }
+    served = keras.Model(model.input, outputs, name=model.name)
+    activation.set_weights([kernel[None, None]])
+    return served
+
+
+def layer_table(model: keras.Model) -> list[dict[str, Any]]:
+    """One row per layer: name, type, output shape without the batch axis, parameters."""
+    return [
+        {
+            "name": layer.name,
+            "type": type(layer).__name__,
+            "output_shape": list(layer.output.shape[1:]),
+            "parameters": int(layer.count_params()),
+        }
+        for layer in model.layers
+    ]

@@ -1,0 +1,569 @@
+"""Data + recipe → fitted model + history: one engine for plain and fast networks.
+
+Results do not depend on interruptions: every random choice of an epoch follows from (seed, epoch),
+and a checkpoint after each epoch holds everything that changes. The next epoch's pictures are
+augmented in one vectorised pass in a thread while the current epoch trains.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import math
+import os
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+import keras
+import numpy as np
+import pandas as pd
+import tensorflow as tf
+from numpy.typing import NDArray
+from tqdm.auto import tqdm
+
+from src import models
+from src.experiments import Architecture, Experiment, Recipe
+from src.studies import Augmentation, Dataset, Split
+
+Pixels = NDArray[np.uint8]
+HISTORY = [
+    "epoch",
+    "seconds",
+    "learning_rate",
+    "train_loss",
+    "train_accuracy",
+    "validation_loss",
+    "validation_accuracy",
+]
+
+
+class TrainingError(Exception):
+    """Training cannot go on; the message says why and what was kept."""
+
+
+@dataclass
+class Trained:
+    """A fitted model with its best epoch's weights."""
+
+    model: keras.Model
+    history: pd.DataFrame  # columns `HISTORY`, one row per epoch
+    best_epoch: int
+    seconds: float  # wall time of all epochs, over all sittings
+    cpu_seconds: float
+    precision: str
+
+
+@dataclass
+class _State:
+    """Everything that changes while a network trains."""
+
+    history: list[dict[str, float]] = field(default_factory=list)
+    best_epoch: int = 0
+    best_loss: float = math.inf
+    best: list[NDArray[Any]] = field(default_factory=list)
+    cpu_seconds: float = 0.0
+
+    @property
+    def epoch(self) -> int:
+        return len(self.history)
+
+    @property
+    def seconds(self) -> float:
+        return self.history[-1]["seconds"] if self.history else 0.0
+
+
+# --- augmentation ------------------------------------------------------------------------------
+
+
+def augment(
+    images: Pixels, augmentation: Augmentation, seed: int, epoch: int
+) -> Pixels:
+    """Each picture (n, H, W, C) changed at random, as one pass over the whole array.
+
+    Mirror, shift, rotation and zoom are one affine map, so a picture is resampled once; beyond its
+    border it is continued by reflection. Shifts alone are whole pixels and lose nothing.
+    """
+    random = np.random.default_rng([seed, epoch])
+    maps = _affine_maps(images.shape, augmentation, random, epoch)
+    warped = np.empty_like(images)
+    for start in range(0, len(images), 5_000):  # bounds the float32 copies
+        part = slice(start, start + 5_000)
+        warped[part] = _warp(images[part], maps[part])
+    if augmentation.cutout:
+        _cut_out(warped, round(augmentation.cutout * images.shape[1]), random)
+    return warped
+
+
+def _affine_maps(
+    shape: tuple[int, ...],
+    augmentation: Augmentation,
+    random: np.random.Generator,
+    epoch: int,
+) -> NDArray[np.float32]:
+    """(n, 8) maps from output to input coordinates, in the form ImageProjectiveTransformV3 takes."""
+    n, height, width, _ = shape
+    angle = np.deg2rad(augmentation.rotation) * random.uniform(-1, 1, n)
+    scale = 1 + augmentation.zoom * random.uniform(-1, 1, n)
+    mirror = np.where(_mirrored(n, augmentation, random, epoch), -1.0, 1.0)
+    shift = (
+        augmentation.shift * np.array([width, height]) * random.uniform(-1, 1, (n, 2))
+    )
+    if not augmentation.rotation and not augmentation.zoom:
+        shift = np.rint(shift)
+    cos, sin = np.cos(angle) / scale, np.sin(angle) / scale
+    x, y = (width - 1) / 2, (height - 1) / 2
+    a, b, d, e = mirror * cos, -mirror * sin, sin, cos
+    rows = [
+        *(a, b, x - a * x - b * y + shift[:, 0]),
+        *(d, e, y - d * x - e * y + shift[:, 1]),
+        *(np.zeros(n), np.zeros(n)),
+    ]
+    return np.stack(rows, 1).astype(np.float32)
+
+
+def _mirrored(
+    n: int, augmentation: Augmentation, random: np.random.Generator, epoch: int
+) -> NDArray[np.bool_]:
+    if not augmentation.flip:
+        return np.zeros(n, bool)
+    if augmentation.alternate:  # each pair of epochs shows both sides of every picture
+        first = np.random.default_rng([n, 7]).random(n) < 0.5
+        return first ^ (epoch % 2 == 1)
+    return random.random(n) < 0.5
+
+
+def _warp(images: Pixels, maps: NDArray[np.float32]) -> Pixels:
+    warped = tf.raw_ops.ImageProjectiveTransformV3(
+        images=images.astype(np.float32),
+        transforms=maps,
+        output_shape=images.shape[1:3],
+        fill_value=0.0,
+        interpolation="BILINEAR",
+        fill_mode="REFLECT",
+    )
+    return np.rint(warped.numpy()).astype(np.uint8)
+
+
+def _cut_out(images: Pixels, side: int, random: np.random.Generator) -> None:
+    n, height, width, _ = images.shape
+    top = random.integers(0, height - side + 1, n)[:, None, None]
+    left = random.integers(0, width - side + 1, n)[:, None, None]
+    rows, columns = np.arange(height)[None, :, None], np.arange(width)[None, None, :]
+    inside = (
+        (rows >= top)
+        & (rows < top + side)
+        & (columns >= left)
+        & (columns < left + side)
+    )
+    images[inside] = images.mean((0, 1, 2)).astype(np.uint8)
+
+
+# --- optimiser ---------------------------------------------------------------------------------
+
+
+class Muon(keras.optimizers.Optimizer):
+    """Orthogonalised momentum for convolution filters, Nesterov momentum for all else.
+
+    Filters (h, w, in, out) are kept at a norm of sqrt(out) and moved along the orthogonal factor of
+    their momentum, found by Newton–Schulz iteration (K. Jordan et al. 2024,
+    kellerjordan.github.io/posts/muon). `other` is the learning rate of all else, as a share.
+    """
+
+    def __init__(
+        self, learning_rate: Any, momentum: float = 0.6, other: float = 0.3
+    ) -> None:
+        super().__init__(learning_rate=learning_rate, name="muon")
+        self.momentum, self.other = momentum, other
+
+    def build(self, variables: list[Any]) -> None:
+        if self.built:
+            return
+        super().build(variables)
+        self.momenta = [
+            self.add_variable_from_reference(variable, name="momentum")
+            for variable in variables
+        ]
+
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        momentum = self.momenta[self._get_variable_index(variable)]
+        is_filter = len(variable.shape) == 4
+        decay = self.momentum if is_filter else 0.85
+        momentum.assign(decay * momentum + gradient)
+        step = gradient + decay * momentum
+        if is_filter:
+            norm = math.sqrt(variable.shape[-1]) / tf.norm(variable)
+            variable.assign(variable * norm - learning_rate * _orthogonal(step))
+        else:
+            variable.assign_sub(self.other * learning_rate * step)
+
+
+def _orthogonal(gradient: tf.Tensor, steps: int = 3) -> tf.Tensor:
+    """The nearest (semi-)orthogonal matrix, roughly: quintic Newton–Schulz on (out, h·w·in)."""
+    shape = gradient.shape
+    x = tf.transpose(tf.reshape(gradient, (-1, shape[-1])))
+    wide = x.shape[0] <= x.shape[1]
+    x = x if wide else tf.transpose(x)
+    x /= tf.norm(x) + 1e-7
+    for _ in range(steps):
+        a = tf.matmul(x, x, transpose_b=True)
+        x = 3.4445 * x + tf.matmul(-4.7750 * a + 2.0315 * tf.matmul(a, a), x)
+    x = x if wide else tf.transpose(x)
+    return tf.reshape(tf.transpose(x), shape)
+
+
+class _Schedule(keras.optimizers.schedules.LearningRateSchedule):
+    """A linear rise to the peak, then a fall to zero."""
+
+    def __init__(self, recipe: Recipe, steps: int) -> None:
+        self.recipe, self.steps = recipe, steps
+
+    def __call__(self, step: Any) -> tf.Tensor:
+        progress = (tf.cast(step, tf.float32) + 0.5) / self.steps
+        rise = progress / max(self.recipe.warmup, 1e-6)
+        fall = (1.0 - progress) / (1.0 - self.recipe.warmup)
+        if self.recipe.schedule == "cosine":
+            fall = 0.5 * (1.0 - tf.cos(math.pi * fall))
+        return self.recipe.learning_rate * tf.clip_by_value(
+            tf.minimum(rise, fall), 0.0, 1.0
+        )
+
+    def get_config(self) -> dict[str, Any]:
+        return {"recipe": asdict(self.recipe), "steps": self.steps}
+
+
+def _optimizer(recipe: Recipe, steps: int) -> keras.optimizers.Optimizer:
+    schedule = _Schedule(recipe, steps)
+    if recipe.optimizer == "muon":
+        return Muon(schedule)
+    return keras.optimizers.AdamW(schedule, weight_decay=recipe.weight_decay)
+
+
+# --- the engine --------------------------------------------------------------------------------
+
+
+def precision() -> str:
+    """`mixed_bfloat16` where the hardware multiplies bfloat16 matrices, else `float32`."""
+    if tf.config.list_physical_devices("GPU"):
+        return "mixed_bfloat16"
+    cpu = Path("/proc/cpuinfo")
+    flags = cpu.read_text() if cpu.is_file() else ""
+    return (
+        "mixed_bfloat16" if "amx_bf16" in flags or "avx512_bf16" in flags else "float32"
+    )
+
+
+def fit(
+    architecture: Architecture,
+    recipe: Recipe,
+    train: Split,
+    validation: Split,
+    n_classes: int,
+    *,
+    seed: int,
+    folder: Path,
+    logs: Path | None = None,
+    compute: str | None = None,
+) -> Trained:
+    """Train a network, or go on where an interrupted training with the same settings stopped.
+
+    After every epoch `folder` holds a checkpoint; `logs` receives TensorBoard events; `compute` is
+    a Keras dtype policy, by default the hardware's (`precision`). The returned model has the
+    weights of the epoch with the lowest validation loss.
+
+    Raises:
+        TrainingError: the loss is not a number; the last checkpoint is kept.
+    """
+    compute = compute or precision()
+    model = models.build(architecture, train.images, n_classes, seed, compute)
+    steps = math.ceil(len(train) / recipe.batch_size)
+    optimizer = _optimizer(recipe, steps * recipe.epochs)
+    optimizer.build(model.trainable_variables)
+    path = folder / "checkpoint.npz"
+    settings = _fingerprint(architecture, recipe, train, validation, seed, compute)
+    state = _load(path, settings, model, optimizer) or _State()
+    step, evaluate = _steps(model, optimizer, recipe)
+    with (
+        _Epochs(train, recipe, seed, state.epoch) as epochs,
+        _bar(recipe, state) as bar,
+    ):
+        while not _finished(state, recipe):
+            row = _run_epoch(
+                state, epochs.next(), train.labels, step, optimizer, recipe, seed
+            )
+            row |= _measure(evaluate, validation)
+            row["seconds"] = (
+                state.seconds + row["seconds"] + row.pop("evaluation_seconds")
+            )
+            if not math.isfinite(row["train_loss"] + row["validation_loss"]):
+                raise TrainingError(_nan_message(state, path))
+            _keep(state, row, model)
+            _save(path, settings, state, model, optimizer)
+            _log(logs, row)
+            _show(bar, state, recipe)
+    for variable, value in zip(model.variables, state.best, strict=True):
+        variable.assign(value)
+    history = pd.DataFrame(state.history)[HISTORY].astype({"epoch": int})
+    return Trained(
+        model, history, state.best_epoch, state.seconds, state.cpu_seconds, compute
+    )
+
+
+def run(
+    experiment: Experiment, dataset: Dataset, *, folder: Path, logs: Path
+) -> Iterator[tuple[int, Trained]]:
+    """Train an experiment once per seed, in turn; each can be interrupted and resumed.
+
+    Raises:
+        TrainingError: see `fit`.
+    """
+    train = dataset.subset if experiment.trained_on == "subset" else dataset.train
+    for seed in experiment.seeds:
+        part = f"{experiment.name}/seed_{seed}"
+        yield (
+            seed,
+            fit(
+                experiment.architecture,
+                experiment.recipe,
+                train,
+                dataset.validation,
+                len(dataset.spec.classes),
+                seed=seed,
+                folder=folder / part,
+                logs=logs / part,
+            ),
+        )
+
+
+def _finished(state: _State, recipe: Recipe) -> bool:
+    return (
+        state.epoch >= recipe.epochs
+        or state.epoch - state.best_epoch >= recipe.patience
+    )
+
+
+def _nan_message(state: _State, path: Path) -> str:
+    kept = (
+        f"the checkpoint of epoch {state.epoch} is kept in {path}"
+        if state.epoch
+        else "nothing"
+    )
+    return (
+        f"The loss became infinite in epoch {state.epoch + 1}; {kept}. "
+        f"Try a smaller learning rate."
+    )
+
+
+class _Epochs:
+    """The pictures of each epoch in turn, the next one prepared in a thread."""
+
+    def __init__(self, train: Split, recipe: Recipe, seed: int, epoch: int) -> None:
+        self.train, self.augmentation, self.seed, self.epoch = (
+            train,
+            recipe.augmentation,
+            seed,
+            epoch,
+        )
+        self.last = recipe.epochs
+        self.pool = ThreadPoolExecutor(1)
+
+    def __enter__(self) -> Self:
+        self.ready: Future[Pixels] = self._prepare()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.pool.shutdown(wait=True, cancel_futures=True)
+
+    def _prepare(self) -> Future[Pixels]:
+        if self.augmentation is None or self.epoch >= self.last:
+            future: Future[Pixels] = Future()
+            future.set_result(self.train.images)
+            return future
+        return self.pool.submit(
+            augment, self.train.images, self.augmentation, self.seed, self.epoch
+        )
+
+    def next(self) -> Pixels:
+        images = self.ready.result()
+        self.epoch += 1
+        self.ready = self._prepare()
+        return images
+
+
+def _steps(model: keras.Model, optimizer: Any, recipe: Recipe) -> tuple[Any, Any]:
+    """The compiled training step and evaluation step.
+
+    `jit_compile=False`: on a CPU, XLA's convolutions are several times slower than oneDNN's.
+    """
+    n_classes = model.output.shape[-1]
+    variables = model.trainable_variables
+
+    def loss_of(labels: tf.Tensor, logits: tf.Tensor, smoothing: float) -> tf.Tensor:
+        one_hot = (
+            tf.one_hot(labels, n_classes) * (1 - smoothing) + smoothing / n_classes
+        )
+        return tf.nn.softmax_cross_entropy_with_logits(one_hot, logits)
+
+    @tf.function(jit_compile=False, reduce_retracing=True)
+    def step(images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        with tf.GradientTape() as tape:
+            logits = model(tf.cast(images, tf.float32), training=True)
+            loss = tf.reduce_mean(loss_of(labels, logits, recipe.label_smoothing))
+        optimizer.apply(tape.gradient(loss, variables), variables)
+        return loss, tf.reduce_mean(tf.cast(_correct(labels, logits), tf.float32))
+
+    @tf.function(jit_compile=False, reduce_retracing=True)
+    def evaluate(images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        logits = model(tf.cast(images, tf.float32), training=False)
+        correct = tf.cast(_correct(labels, logits), tf.float32)
+        return tf.reduce_sum(loss_of(labels, logits, 0.0)), tf.reduce_sum(correct)
+
+    return step, evaluate
+
+
+def _correct(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+    return tf.equal(tf.argmax(logits, -1), labels)
+
+
+def _run_epoch(
+    state: _State,
+    images: Pixels,
+    labels: NDArray[np.int64],
+    step: Any,
+    optimizer: Any,
+    recipe: Recipe,
+    seed: int,
+) -> dict[str, float]:
+    wall, cpu = time.perf_counter(), time.process_time()
+    rate = float(optimizer.learning_rate)
+    order = np.random.default_rng([seed, state.epoch, 1]).permutation(len(labels))
+    results = []
+    for start in range(0, len(order), recipe.batch_size):
+        rows = order[start : start + recipe.batch_size]
+        results.append((len(rows), *step(images[rows], labels[rows])))
+    sizes, losses, accuracies = (
+        np.array(column, float) for column in zip(*results, strict=True)
+    )
+    state.cpu_seconds += time.process_time() - cpu
+    return {
+        "epoch": state.epoch + 1,
+        "seconds": time.perf_counter() - wall,
+        "learning_rate": rate,
+        "train_loss": float(np.average(losses, weights=sizes)),
+        "train_accuracy": float(np.average(accuracies, weights=sizes)),
+    }
+
+
+def _measure(evaluate: Any, split: Split, batch: int = 500) -> dict[str, float]:
+    wall = time.perf_counter()
+    results = [
+        evaluate(
+            split.images[start : start + batch], split.labels[start : start + batch]
+        )
+        for start in range(0, len(split), batch)
+    ]
+    loss, correct = np.array(results, float).sum(0) / len(split)
+    return {
+        "validation_loss": float(loss),
+        "validation_accuracy": float(correct),
+        "evaluation_seconds": time.perf_counter() - wall,
+    }
+
+
+def _keep(state: _State, row: dict[str, float], model: keras.Model) -> None:
+    state.history.append(row)
+    if row["validation_loss"] < state.best_loss:
+        state.best_epoch, state.best_loss = state.epoch, row["validation_loss"]
+        state.best = [variable.numpy() for variable in model.variables]
+
+
+def _bar(recipe: Recipe, state: _State) -> Any:
+    return tqdm(total=recipe.epochs, initial=state.epoch, unit="epoch", mininterval=1.0)
+
+
+def _show(bar: Any, state: _State, recipe: Recipe) -> None:
+    row = state.history[-1]
+    bar.set_postfix_str(
+        f"loss {row['train_loss']:.3f}, training {row['train_accuracy']:.1%}, "
+        f"validation {row['validation_accuracy']:.1%}"
+    )
+    bar.update()
+
+
+def _log(logs: Path | None, row: dict[str, float]) -> None:
+    if logs is None:
+        return
+    writer = tf.summary.create_file_writer(str(logs))
+    with writer.as_default(step=int(row["epoch"])):
+        for name in HISTORY[2:]:
+            tf.summary.scalar(name, row[name])
+    writer.close()
+
+
+# --- checkpoints -------------------------------------------------------------------------------
+
+
+def _fingerprint(
+    architecture: Architecture,
+    recipe: Recipe,
+    train: Split,
+    validation: Split,
+    seed: int,
+    compute: str,
+) -> str:
+    """Same settings, same pictures: a checkpoint is only resumed where this is equal."""
+    settings = [asdict(architecture), asdict(recipe), seed, compute, keras.__version__]
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
+    for split in (train, validation):
+        digest.update(split.ids.tobytes())
+        digest.update(split.labels.tobytes())
+    return digest.hexdigest()
+
+
+def _save(
+    path: Path, settings: str, state: _State, model: keras.Model, optimizer: Any
+) -> None:
+    meta = {
+        "settings": settings,
+        "history": state.history,
+        "best_epoch": state.best_epoch,
+        "best_loss": state.best_loss,
+        "cpu_seconds": state.cpu_seconds,
+    }
+    groups = {
+        "model": [variable.numpy() for variable in model.variables],
+        "optimizer": [variable.numpy() for variable in optimizer.variables],
+        "best": state.best,
+    }
+    arrays = {
+        f"{name}_{i}": a for name, group in groups.items() for i, a in enumerate(group)
+    }
+    buffer = io.BytesIO()
+    np.savez(buffer, meta=np.array(json.dumps(meta)), **arrays)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    partial.write_bytes(buffer.getbuffer())
+    os.replace(partial, path)
+
+
+def _load(
+    path: Path, settings: str, model: keras.Model, optimizer: Any
+) -> _State | None:
+    if not path.is_file():
+        return None
+    with np.load(path, allow_pickle=False) as stored:
+        meta = json.loads(str(stored["meta"]))
+        if meta.pop("settings") != settings:
+            return None
+        for name, variables in (
+            ("model", model.variables),
+            ("optimizer", optimizer.variables),
+        ):
+            for i, variable in enumerate(variables):
+                variable.assign(stored[f"{name}_{i}"])
+        best = [stored[f"best_{i}"] for i in range(len(model.variables))]
+    return _State(best=best, **meta)
