@@ -1,0 +1,121 @@
+"""A run's model → predictions, with LiteRT and without TensorFlow.
+
+One pass answers with logits, embedding and class-activation map. The same `ServedModel.predict`
+serves the dashboard, the notebooks' evaluation and every later way in.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from ai_edge_litert.interpreter import Interpreter
+from numpy.typing import NDArray
+
+from src import evaluation, runs
+
+Floats = NDArray[np.float32]
+PRECISIONS = ("float32", "int8")
+BATCH = 32  # one interpreter for single pictures, one for this many
+THREADS = min(2, os.cpu_count() or 1)
+
+
+class InferenceError(Exception):
+    """The model cannot be loaded or does not take these pictures."""
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a model says about n pictures, in their order."""
+
+    logits: Floats  # (n, K)
+    probabilities: Floats  # (n, K), rows sum to 1, at the temperature fitted on validation
+    embedding: Floats  # (n, D)
+    activation: Floats  # (n, h, w, K), each class's evidence per place; negative: against it
+    milliseconds: float  # wall time of the model for all n
+
+
+class ServedModel:
+    """A model in memory. Thread-safe: an interpreter is used by one thread at a time."""
+
+    def __init__(
+        self,
+        content: bytes,
+        *,
+        name: str,
+        precision: str,
+        classes: tuple[str, ...],
+        image_shape: tuple[int, int, int],
+        temperature: float = 1.0,
+    ) -> None:
+        self.name, self.precision, self.temperature = name, precision, temperature
+        self.classes, self.image_shape = classes, image_shape
+        self._content = content
+        self._interpreters: dict[int, Any] = {}
+        self._lock = threading.Lock()
+
+    def predict(self, pixels: NDArray[np.uint8]) -> Prediction:
+        """Classify pictures, (n, H, W, C) uint8 in the model's own shape.
+
+        Raises:
+            InferenceError: the pictures are not of that shape and type, or there are none.
+        """
+        if pixels.dtype != np.uint8 or pixels.shape[1:] != self.image_shape or not len(pixels):
+            raise InferenceError(
+                f"{self.name} takes pictures (n, {', '.join(map(str, self.image_shape))}) uint8, "
+                f"not {pixels.shape} {pixels.dtype}."
+            )
+        batch = 1 if len(pixels) == 1 else BATCH
+        with self._lock:
+            started = time.perf_counter()
+            parts = [
+                self._answer(pixels[start : start + batch], batch)
+                for start in range(0, len(pixels), batch)
+            ]
+            milliseconds = 1000 * (time.perf_counter() - started)
+        answer = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
+        probabilities = evaluation.softmax(answer["logits"], self.temperature)
+        return Prediction(
+            logits=answer["logits"],
+            probabilities=probabilities.astype(np.float32),
+            embedding=answer["embedding"],
+            activation=answer["activation"],
+            milliseconds=milliseconds,
+        )
+
+    def _answer(self, pixels: NDArray[np.uint8], batch: int) -> dict[str, Floats]:
+        padded = np.zeros((batch, *self.image_shape), np.float32)
+        padded[: len(pixels)] = pixels
+        outputs = self._runner(batch)(image=padded)
+        return {key: np.array(value[: len(pixels)]) for key, value in outputs.items()}
+
+    def _runner(self, batch: int) -> Any:
+        if batch not in self._interpreters:
+            interpreter = Interpreter(model_content=self._content, num_threads=THREADS)
+            runner = interpreter.get_signature_runner("serving_default")
+            self._interpreters[batch] = (interpreter, runner)
+        return self._interpreters[batch][1]
+
+
+def load(run: runs.Run, name: str, precision: str = "float32") -> ServedModel:
+    """Load one of a run's models; its bytes are checked against the manifest.
+
+    Raises:
+        InferenceError: the precision is unknown.
+        runs.RunError: the run has no such model, or it was changed after publication.
+    """
+    if precision not in PRECISIONS:
+        raise InferenceError(f"Precision is one of {', '.join(PRECISIONS)}, not {precision!r}.")
+    record = run.model(name)
+    return ServedModel(
+        record.tflite(precision),
+        name=name,
+        precision=precision,
+        classes=tuple(run.dataset["classes"]),
+        image_shape=tuple(run.dataset["image_shape"]),
+        temperature=float(record.config["temperature"]),
+    )
