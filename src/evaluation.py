@@ -8,7 +8,7 @@ in the model's order; N the number of pictures.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
 
@@ -103,7 +103,8 @@ def from_frame(predictions: pd.DataFrame, split: str) -> Scored:
     names, ids = rows["label"].to_numpy(str), rows["id"].to_numpy()
     scored = score(names, rows[columns].to_numpy(np.float64), classes, ids, split)
     stated = _codes(rows["prediction"].to_numpy(str), classes)
-    if (stated != scored.predicted).any():
+    scored = replace(scored, predicted=stated)  # of two equal probabilities, the one stated
+    if (scored.confidence < scored.probabilities.max(1)).any():
         raise ValueError("a stated prediction is not the class of highest probability")
     return scored
 
@@ -126,7 +127,7 @@ def summary(scored: Scored, resamples: int = RESAMPLES, seed: int = 0) -> dict[s
 
     Accuracy has Wilson's interval, the others percentiles of a bootstrap stratified by label
     (Efron and Tibshirani 1993, chapters 8 and 13). The calibration error grows under resampling,
-    so its samples are moved back by their bias.
+    so its samples are moved back by their bias. ROC-AUC is left out where all labels are the same.
     """
     rng = np.random.default_rng(seed)
     estimates = {"accuracy": statistics.wilson(int(scored.correct.sum()), scored.n)}
@@ -194,11 +195,10 @@ def _probability_estimates(
     loss, auc, calibration = np.concatenate([metrics(weights) for weights in drawn], axis=1)
     calibration = np.maximum(calibration - calibration.mean() + value[2], 0)
     interval = statistics.percentile_interval
-    return {
-        "log_loss": interval(value[0], loss, STRATIFIED),
-        "roc_auc": interval(value[1], auc, STRATIFIED),
-        "calibration_error": interval(value[2], calibration, SHIFTED),
-    }
+    estimates = {"log_loss": interval(value[0], loss, STRATIFIED)}
+    if rankings:
+        estimates["roc_auc"] = interval(value[1], auc, STRATIFIED)
+    return estimates | {"calibration_error": interval(value[2], calibration, SHIFTED)}
 
 
 def _losses(scored: Scored) -> FloatArray:

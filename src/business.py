@@ -1,0 +1,233 @@
+"""The client's case (inputs/business.toml) and whether a run meets its criteria."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pandas as pd
+
+from src import evaluation, statistics
+from src.evaluation import Scored
+from src.statistics import Estimate
+
+PAGES = {
+    "project_summary",
+    "data_visualizer",
+    "model_performance",
+    "image_classifier",
+    "hypotheses",
+}
+UNITS = {
+    "accuracy": "share",
+    "weakest_recall": "share",
+    "filing_coverage": "share",
+    "filing_precision": "share",
+    "latency_ms": "ms",
+}
+KINDS = ("success", "failure")
+DIRECTIONS = ("at least", "at most")
+Entry = TypeVar("Entry")
+
+
+class BusinessError(ValueError):
+    """The file cannot be used; the message says which part and why."""
+
+
+@dataclass(frozen=True)
+class Requirement:
+    """What the client asked for; `page` is the url_path of the page that answers it."""
+
+    id: str
+    title: str
+    text: str
+    page: str
+
+
+@dataclass(frozen=True)
+class Criterion:
+    """When the project has succeeded or failed; `target` in the metric's unit."""
+
+    id: str
+    kind: str
+    statement: str  # with {target} where the number goes
+    metric: str
+    direction: str
+    target: float
+
+    @property
+    def unit(self) -> str:
+        """Of the target: share (0 to 1) or ms."""
+        return UNITS[self.metric]
+
+    @property
+    def text(self) -> str:
+        """The statement with its number."""
+        number = f"{100 * self.target:g} %" if self.unit == "share" else f"{self.target:,g} ms"
+        return self.statement.format(target=number)
+
+
+@dataclass(frozen=True)
+class Filing:
+    """When a photo is filed without a person: see `evaluation.threshold_for_precision`."""
+
+    precision: float
+    assured: bool
+
+
+@dataclass(frozen=True)
+class Case:
+    """The business case of one study."""
+
+    title: str
+    client: str
+    problem: str
+    goal: str
+    filing: Filing
+    requirements: tuple[Requirement, ...]
+    criteria: tuple[Criterion, ...]
+
+
+@dataclass(frozen=True)
+class Filed:
+    """How automatic filing does on a split, at a threshold chosen on another one.
+
+    Without a threshold that reaches the target nothing is filed: coverage 0, precision NaN.
+    """
+
+    target: float
+    threshold: float | None
+    n: int  # pictures of the split
+    accepted: int  # of them filed alone
+    coverage: Estimate
+    precision: Estimate
+
+
+# Reading ----------------------------------------------------------------------------------------
+
+
+def load(path: Path, study: str) -> Case:
+    """A study's case from a TOML file; raises BusinessError where it is not valid."""
+    try:
+        return parse(tomllib.loads(path.read_text("utf-8")), study)
+    except tomllib.TOMLDecodeError as error:
+        raise BusinessError(f"{path.name} is not valid TOML: {error}") from error
+
+
+def parse(data: Mapping[str, Any], study: str) -> Case:
+    """A study's case from the file's content, its own [study.<name>.…] applied."""
+    changes = data.get("study", {}).get(study, {})
+    entries = {entry.get("id", "?"): entry for entry in data.get("criterion", [])}
+    if unknown := set(changes) - {"filing", *entries}:
+        raise BusinessError(f"[study.{study}] changes {sorted(unknown)}, which is not there")
+    filing = data.get("filing", {}) | changes.get("filing", {})
+    case = Case(
+        **{key: str(data.get(key, "")) for key in ("title", "client", "problem", "goal")},
+        filing=_build(Filing, filing, "filing"),
+        requirements=tuple(
+            _build(Requirement, entry, "requirement") for entry in data.get("requirement", [])
+        ),
+        criteria=tuple(
+            _build(Criterion, entry | changes.get(name, {}), "criterion")
+            for name, entry in entries.items()
+        ),
+    )
+    _check(case)
+    return case
+
+
+def _build(kind: type[Entry], entry: Mapping[str, Any], what: str) -> Entry:
+    wanted = {f.name for f in fields(kind)}  # type: ignore[arg-type]
+    if set(entry) != wanted:
+        name = entry.get("id", what)
+        raise BusinessError(f"{name} needs exactly {sorted(wanted)}, has {sorted(entry)}")
+    return kind(**entry)
+
+
+def _check(case: Case) -> None:
+    if not 0 < case.filing.precision < 1:
+        raise BusinessError(f"filing.precision {case.filing.precision} is not between 0 and 1")
+    for requirement in case.requirements:
+        if requirement.page not in PAGES:
+            raise BusinessError(f"{requirement.id}: {requirement.page!r} is no page: {PAGES}")
+    for c in case.criteria:
+        for value, known in ((c.kind, KINDS), (c.direction, DIRECTIONS), (c.metric, UNITS)):
+            if value not in known:
+                raise BusinessError(f"{c.id}: {value!r} is none of {list(known)}")
+
+
+# Judging ----------------------------------------------------------------------------------------
+
+
+def filed(filing: Filing, validation: Scored, test: Scored) -> Filed:
+    """Automatic filing on `test` with the threshold that reaches the precision on `validation`."""
+    threshold = evaluation.threshold_for_precision(validation, filing.precision, filing.assured)
+    accepted = test.confidence >= (2.0 if threshold is None else threshold)
+    count, hits = int(accepted.sum()), int(test.correct[accepted].sum())
+    return Filed(
+        target=filing.precision,
+        threshold=threshold,
+        n=test.n,
+        accepted=count,
+        coverage=statistics.wilson(count, test.n),
+        precision=statistics.wilson(hits, count),
+    )
+
+
+def judge(case: Case, metrics: Mapping[str, Any], predictions: pd.DataFrame) -> pd.DataFrame:
+    """Every criterion against a model's published metrics.json and predictions.parquet.
+
+    id, kind, criterion (text), metric, direction, target, result, low, high, unit, met (True, False
+    or None where the target lies in the interval) and good (met for success, its opposite for
+    failure; None likewise). A result that was not measured is NaN and open.
+    """
+    measured = _measured(case, metrics, predictions)
+    rows = [_row(c, measured[c.metric]) for c in case.criteria]
+    columns = ["id", "kind", "criterion", "metric", "direction", "target", "result", "low", "high"]
+    return pd.DataFrame(rows, columns=[*columns, "unit", "met", "good"]).astype(
+        {"met": object, "good": object}
+    )
+
+
+def _measured(
+    case: Case, metrics: Mapping[str, Any], predictions: pd.DataFrame
+) -> dict[str, Estimate]:
+    validation, test = (evaluation.from_frame(predictions, s) for s in ("validation", "test"))
+    filing = filed(case.filing, validation, test)
+    latency = metrics.get("cost", {}).get("latency_ms", {}).get("float32")
+    return {
+        "accuracy": statistics.wilson(int(test.correct.sum()), test.n),
+        "weakest_recall": _weakest_recall(test),
+        "filing_coverage": filing.coverage,
+        "filing_precision": filing.precision,
+        "latency_ms": _published(latency),
+    }
+
+
+def _weakest_recall(scored: Scored) -> Estimate:
+    counts = evaluation.confusion(scored).to_numpy()
+    per_class = [statistics.wilson(row[k], row.sum()) for k, row in enumerate(counts) if row.sum()]
+    return min(per_class, key=lambda estimate: estimate.value)
+
+
+def _published(entry: Mapping[str, float] | None) -> Estimate:
+    if entry is None:
+        return Estimate(float("nan"), float("-inf"), float("inf"), "not measured")
+    return Estimate(entry["value"], entry["low"], entry["high"], "as published")
+
+
+def _row(c: Criterion, estimate: Estimate) -> list[Any]:
+    met = _met(estimate, c)
+    good = met if met is None or c.kind == "success" else not met
+    numbers = [c.target, estimate.value, estimate.low, estimate.high]
+    return [c.id, c.kind, c.text, c.metric, c.direction, *numbers, c.unit, met, good]
+
+
+def _met(estimate: Estimate, c: Criterion) -> bool | None:
+    yes, no = estimate.low >= c.target, estimate.high < c.target
+    if c.direction == "at most":
+        yes, no = estimate.high <= c.target, estimate.low > c.target
+    return yes if yes or no else None

@@ -1,0 +1,400 @@
+"""Hypotheses written down beforehand (inputs/hypotheses.toml) and judged by a run's frames.
+
+`load` validates the file once; `judge` turns evidence into the dicts of a run's hypotheses.json.
+Three kinds: does one table of class pairs predict another (`pair_correlation`), does a model reach
+a margin (`accuracy`), does a treatment add a margin over paired seeds (`gain`).
+"""
+
+from __future__ import annotations
+
+import math
+import string
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from src import evaluation, statistics
+from src.statistics import Estimate, FloatArray
+
+VERDICTS = ("supported", "refuted", "undecided")
+DIRECTIONS = ("at least", "at most")
+UNITS = {"pair_correlation": "correlation", "accuracy": "share", "gain": "percentage points"}
+NUMBERS = {"value", "low", "high", "margin", "n", "needed"}  # what every meaning may quote
+FACTS = {"pair_correlation": {"classes", "confused", "alike"}, "accuracy": set(), "gain": set()}
+
+
+class HypothesisError(ValueError):
+    """The file or the evidence cannot be used; the message says which part and why."""
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """One entry of the file; `margin` is in `unit`."""
+
+    id: str
+    title: str
+    statement: str
+    kind: str
+    models: tuple[str, ...]  # gain: without, with the treatment
+    metric: str
+    test: str
+    split: str
+    margin: float
+    direction: str
+    alpha: float
+    meaning: Mapping[str, str]  # verdict → template
+    also: tuple[str, ...] = ()  # gain: a second pair, reported but not judged
+
+    @property
+    def unit(self) -> str:
+        """Of the margin and the effect."""
+        return UNITS[self.kind]
+
+    @property
+    def level(self) -> float:
+        """Of the interval."""
+        return 1 - self.alpha
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The frames of one run that hypotheses are judged by, in the published columns."""
+
+    predictions: Mapping[str, pd.DataFrame]  # model → split, id, label, prediction, p_<class>…
+    similarity: pd.DataFrame = field(default_factory=pd.DataFrame)  # label_a, label_b, similarity
+    seeds: Mapping[str, pd.DataFrame] = field(default_factory=dict)  # → seed, test_accuracy, …
+    seed_predictions: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one kind of judge found, in the hypothesis's unit."""
+
+    estimate: Estimate
+    p_value: float
+    n: int
+    needed: str  # what would decide, if this does not
+    facts: dict[str, str] = field(default_factory=dict)
+    details: list[dict[str, Any]] = field(default_factory=list)
+    points: list[dict[str, Any]] = field(default_factory=list)
+
+
+# Reading ----------------------------------------------------------------------------------------
+
+
+def load(path: Path, study: str) -> list[Hypothesis]:
+    """The hypotheses of a study from a TOML file; raises HypothesisError where it is not valid."""
+    try:
+        return parse(tomllib.loads(path.read_text("utf-8")), study)
+    except tomllib.TOMLDecodeError as error:
+        raise HypothesisError(f"{path.name} is not valid TOML: {error}") from error
+
+
+def parse(data: Mapping[str, Any], study: str) -> list[Hypothesis]:
+    """The hypotheses of a study from the file's content, its own [study.<name>.<id>] applied."""
+    entries = data.get("hypothesis", [])
+    changes = data.get("study", {}).get(study, {})
+    ids = [entry.get("id", "?") for entry in entries]
+    if len(set(ids)) < len(ids) or not ids:
+        raise HypothesisError(f"hypotheses need one unique id each, found {ids}")
+    if unknown := set(changes) - set(ids):
+        raise HypothesisError(f"[study.{study}] changes {sorted(unknown)}, but there are {ids}")
+    return [_hypothesis(entry | changes.get(entry["id"], {})) for entry in entries]
+
+
+def _hypothesis(entry: Mapping[str, Any]) -> Hypothesis:
+    name = entry.get("id", "?")
+    known = {f.name for f in fields(Hypothesis)}
+    if unknown := set(entry) - known:
+        raise HypothesisError(f"{name} has unknown fields {sorted(unknown)}")
+    if missing := known - {"also"} - set(entry):
+        raise HypothesisError(f"{name} lacks {sorted(missing)}")
+    lists = {key: tuple(entry.get(key, ())) for key in ("models", "also")}
+    hypothesis = Hypothesis(**{**entry, **lists, "margin": float(entry["margin"])})
+    _check(hypothesis)
+    return hypothesis
+
+
+def _check(h: Hypothesis) -> None:
+    if h.kind not in UNITS:
+        raise HypothesisError(f"{h.id}: kind {h.kind!r} is none of {sorted(UNITS)}")
+    if h.direction not in DIRECTIONS:
+        raise HypothesisError(f"{h.id}: direction {h.direction!r} is none of {DIRECTIONS}")
+    if not 0 < h.alpha < 1:
+        raise HypothesisError(f"{h.id}: alpha {h.alpha} is not between 0 and 1")
+    low, high = {"pair_correlation": (-1, 1), "accuracy": (0, 1), "gain": (-100, 100)}[h.kind]
+    if not low < h.margin < high:
+        raise HypothesisError(f"{h.id}: margin {h.margin:g} is not between {low} and {high}")
+    if len(h.models) != (wanted := 2 if h.kind == "gain" else 1) or len(h.also) not in (0, 2):
+        raise HypothesisError(f"{h.id}: needs {wanted} in models and none or 2 in also")
+    if set(h.meaning) != set(VERDICTS):
+        raise HypothesisError(f"{h.id}: meaning needs exactly {VERDICTS}, has {list(h.meaning)}")
+    _check_template(h.id, h.statement, {"margin"})
+    for text in h.meaning.values():
+        _check_template(h.id, text, NUMBERS | FACTS[h.kind])
+
+
+def _check_template(name: str, text: str, allowed: set[str]) -> None:
+    used = {key for _, key, _, _ in string.Formatter().parse(text) if key is not None}
+    if unknown := used - allowed:
+        raise HypothesisError(f"{name}: {sorted(unknown)} is none of {sorted(allowed)}: {text!r}")
+
+
+# Judging ----------------------------------------------------------------------------------------
+
+
+def judge(hypotheses: Sequence[Hypothesis], evidence: Evidence) -> list[dict[str, Any]]:
+    """One dict per hypothesis, as hypotheses.json holds them.
+
+    Raises HypothesisError where the run lacks a model or a table that a hypothesis names.
+    """
+    return [_judged(h, JUDGES[h.kind](h, evidence)) for h in hypotheses]
+
+
+def verdict(estimate: Estimate, margin: float, direction: str, p_value: float, alpha: float) -> str:
+    """supported or refuted where the interval lies on one side of the margin, and p <= alpha."""
+    above, below = estimate.low >= margin, estimate.high < margin
+    if direction == "at most":
+        above, below = estimate.high <= margin, estimate.low > margin
+    if p_value > alpha or not (above or below):
+        return "undecided"
+    return "supported" if above else "refuted"
+
+
+def _judged(h: Hypothesis, found: Finding) -> dict[str, Any]:
+    result = verdict(found.estimate, h.margin, h.direction, found.p_value, h.alpha)
+    margin = _margin(h)
+    numbers = {k: _number(getattr(found.estimate, k), h.unit) for k in ("value", "low", "high")}
+    numbers |= {"margin": margin, "n": f"{found.n:,}", "needed": found.needed}
+    effect = {k: getattr(found.estimate, k) for k in ("value", "low", "high")}
+    return {
+        "id": h.id,
+        "title": h.title,
+        "statement": h.statement.format(margin=margin),
+        "metric": h.metric,
+        "split": h.split,
+        "n": found.n,
+        "method": found.estimate.method,
+        "test": h.test,
+        "alpha": h.alpha,
+        "margin": h.margin,
+        "direction": h.direction,
+        "models": list(h.models),
+        "effect": effect | {"unit": h.unit},
+        "p_value": found.p_value,
+        "verdict": result,
+        "needed": found.needed if result == "undecided" else None,
+        "meaning": h.meaning[result].format(**numbers, **found.facts),
+        "details": found.details,
+        "points": found.points,
+    }
+
+
+def _number(value: float, unit: str) -> str:
+    if unit == "share":
+        return f"{value:.1%}".replace("%", " %")
+    return f"{value:.2f}" if unit == "correlation" else f"{value:.1f}"
+
+
+def _margin(h: Hypothesis) -> str:
+    return f"{100 * h.margin:g} %" if h.unit == "share" else f"{h.margin:g}"
+
+
+def _needed(count: int | None, things: str) -> str:
+    """The number that would decide if the result stayed as it is, in words."""
+    if count is None:
+        return f"no number of further {things}, for the result lies on the margin,"
+    return f"about {max(count, 1):,} more {things}"
+
+
+def _detail(name: str, estimate: Estimate, n: int, unit: str, **more: Any) -> dict[str, Any]:
+    interval = {"value": estimate.value, "low": estimate.low, "high": estimate.high}
+    return {"name": name} | interval | {"n": n, "unit": unit} | more
+
+
+def _scored(evidence: Evidence, model: str, split: str, name: str) -> evaluation.Scored:
+    if model not in evidence.predictions:
+        known = sorted(evidence.predictions)
+        raise HypothesisError(f"{name} needs the model {model}, the run has {known}")
+    return evaluation.from_frame(evidence.predictions[model], split)
+
+
+# H1: one table of class pairs against another ---------------------------------------------------
+
+
+def _pair_correlation(h: Hypothesis, evidence: Evidence) -> Finding:
+    model = h.models[0]
+    scored = _scored(evidence, model, h.split, h.id)
+    similarity = _square(evidence.similarity, scored.classes, h.id)
+    confused = pair_confusion(scored)
+    estimate = _defined(statistics.pair_correlation(similarity, confused, h.level))
+    names = _pair_names(scored.classes)
+    needed = statistics.classes_needed(estimate, h.margin, len(scored.classes))
+    return Finding(
+        estimate=estimate,
+        p_value=statistics.mantel_test(similarity, confused),
+        n=len(names),
+        needed=_needed(needed, "categories"),
+        facts={
+            "classes": str(len(scored.classes)),
+            "confused": " and ".join(names[int(statistics.pairs(confused).argmax())]),
+            "alike": " and ".join(names[int(statistics.pairs(similarity).argmax())]),
+        },
+        details=_other_correlations(h, evidence, similarity),
+        points=[
+            {"label_a": a, "label_b": b, "similarity": float(s), "confusion": float(c)}
+            for (a, b), s, c in zip(
+                names, statistics.pairs(similarity), statistics.pairs(confused), strict=True
+            )
+        ],
+    )
+
+
+def pair_confusion(scored: evaluation.Scored) -> FloatArray:
+    """(K, K) symmetric: share of the pictures of two classes that are taken for the other one.
+
+    Ranks as the symmetric counts do where classes have equal support, and fairly where not.
+    The diagonal is 0.
+    """
+    counts = evaluation.confusion(scored).to_numpy(np.float64)
+    support = counts.sum(1)
+    both = support[:, None] + support[None, :]
+    shares: FloatArray = (counts + counts.T) / np.maximum(both, 1)
+    np.fill_diagonal(shares, 0)
+    return shares
+
+
+def _square(similarity: pd.DataFrame, classes: Sequence[str], name: str) -> FloatArray:
+    if not {"label_a", "label_b", "similarity"} <= set(similarity.columns):
+        raise HypothesisError(f"{name} needs the table label_a, label_b, similarity")
+    square = similarity.pivot(index="label_a", columns="label_b", values="similarity")
+    square = square.reindex(index=list(classes), columns=list(classes))
+    values = square.to_numpy(np.float64)
+    if not np.isfinite(statistics.pairs(values)).all():
+        raise HypothesisError(f"{name}: the similarity table lacks pairs of {list(classes)}")
+    return values
+
+
+def _pair_names(classes: Sequence[str]) -> list[tuple[str, str]]:
+    return [(a, b) for i, a in enumerate(classes) for b in classes[i + 1 :]]
+
+
+def _defined(estimate: Estimate) -> Estimate:
+    """A model without any confusion, or look-alikes all equal, correlates with nothing."""
+    if math.isfinite(estimate.value):
+        return estimate
+    return Estimate(0.0, -1.0, 1.0, estimate.method)
+
+
+def _other_correlations(
+    h: Hypothesis, evidence: Evidence, similarity: FloatArray
+) -> list[dict[str, Any]]:
+    details = []
+    for model in evidence.predictions:
+        if model not in h.models:
+            confused = pair_confusion(_scored(evidence, model, h.split, h.id))
+            estimate = _defined(statistics.pair_correlation(similarity, confused, h.level))
+            details.append(_detail(model, estimate, len(statistics.pairs(confused)), h.unit))
+    return details
+
+
+# H2: one model against a margin -----------------------------------------------------------------
+
+
+def _accuracy(h: Hypothesis, evidence: Evidence) -> Finding:
+    scored = _scored(evidence, h.models[0], h.split, h.id)
+    hits = int(scored.correct.sum())
+    estimate = statistics.wilson(hits, scored.n, h.level)
+    needed = statistics.pictures_needed(estimate.value, h.margin, scored.n, h.level)
+    others = {m: _scored(evidence, m, h.split, h.id) for m in evidence.predictions}
+    return Finding(
+        estimate=estimate,
+        p_value=statistics.score_test(hits, scored.n, h.margin),
+        n=scored.n,
+        needed=_needed(needed, f"{h.split} pictures"),
+        details=[
+            _detail(m, statistics.wilson(int(s.correct.sum()), s.n, h.level), s.n, h.unit)
+            for m, s in others.items()
+            if m not in h.models
+        ],
+    )
+
+
+# H3: a treatment over paired seeds --------------------------------------------------------------
+
+
+def _gain(h: Hypothesis, evidence: Evidence) -> Finding:
+    paired = _paired_seeds(h, evidence)
+    without, with_ = h.models
+    gains = 100 * (paired[with_] - paired[without]).to_numpy(np.float64)
+    interval = statistics.mean_interval(gains, h.level)
+    # One seed has no spread; its interval is all there can be, and stays finite for JSON.
+    low, high = max(interval.low, -100.0), min(interval.high, 100.0)
+    needed = statistics.seeds_needed(gains, h.margin, h.level)
+    return Finding(
+        estimate=Estimate(interval.value, low, high, f"{interval.method}, paired by seed"),
+        p_value=statistics.mean_test(gains, h.margin),
+        n=len(gains),
+        needed=_needed(needed, "seeds"),
+        details=_seed_details(h, evidence) + _also_details(h, evidence),
+        points=[{str(k): v for k, v in row.items()} for row in paired.to_dict("records")],
+    )
+
+
+def _paired_seeds(h: Hypothesis, evidence: Evidence) -> pd.DataFrame:
+    """seed and the accuracy (0 to 1) of both models, for the seeds that both were trained with."""
+    if absent := [m for m in h.models if m not in evidence.seeds]:
+        known = sorted(evidence.seeds)
+        raise HypothesisError(f"{h.id} needs the seeds of {absent}, the run has {known}")
+    column = f"{h.split}_accuracy"
+    frames = [evidence.seeds[m].set_index("seed")[column].rename(m) for m in h.models]
+    paired = pd.concat(frames, axis=1, join="inner").reset_index()
+    if paired.empty:
+        raise HypothesisError(f"{h.id}: {' and '.join(h.models)} share no seed")
+    return paired
+
+
+def _seed_details(h: Hypothesis, evidence: Evidence) -> list[dict[str, Any]]:
+    """Each seed's gain on the same pictures, where their predictions were kept."""
+    if any(m not in evidence.seed_predictions for m in h.models):
+        return []
+    rows = [_right_answers(evidence.seed_predictions[m], h.split) for m in h.models]
+    both = rows[0].join(rows[1], lsuffix="_without", rsuffix="_with", how="inner")
+    details = []
+    for seed, group in both.groupby(level="seed"):
+        without, with_ = group["right_without"].to_numpy(), group["right_with"].to_numpy()
+        counts = int((with_ & ~without).sum()), int((without & ~with_).sum())
+        estimate = statistics.paired_difference(*counts, len(group), h.level).scaled(100)
+        p_value = statistics.mcnemar(*counts)
+        details.append(_detail(f"seed {seed}", estimate, len(group), h.unit, p_value=p_value))
+    return details
+
+
+def _right_answers(seed_predictions: pd.DataFrame, split: str) -> pd.DataFrame:
+    rows = seed_predictions[seed_predictions["split"] == split]
+    right = rows["label"].to_numpy(str) == rows["prediction"].to_numpy(str)
+    return rows.assign(right=right).set_index(["seed", "id"])[["right"]]
+
+
+def _also_details(h: Hypothesis, evidence: Evidence) -> list[dict[str, Any]]:
+    """The second pair, such as the full training set: one seed, the same pictures."""
+    if not h.also or any(m not in evidence.predictions for m in h.also):
+        return []
+    without, with_ = (_scored(evidence, m, h.split, h.id) for m in h.also)
+    result = evaluation.compare(with_, without)
+    counts = result["only_first"], result["only_second"]
+    estimate = statistics.paired_difference(*counts, result["n"], h.level).scaled(100)
+    name = f"{h.also[1]} minus {h.also[0]}"
+    return [_detail(name, estimate, result["n"], h.unit, p_value=result["p_value"])]
+
+
+JUDGES: dict[str, Callable[[Hypothesis, Evidence], Finding]] = {
+    "pair_correlation": _pair_correlation,
+    "accuracy": _accuracy,
+    "gain": _gain,
+}
