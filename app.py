@@ -47,4 +47,5 @@ PAGES = [
 
 page = st.navigation(PAGES)
 components.choose_run()
-page.run()
+with components.readable():
+    page.run()

@@ -1,8 +1,9 @@
 """Shared pieces of the pages: each draws something and returns what the person chose."""
 
+import contextlib
 import functools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, ParamSpec
 
 import pandas as pd
@@ -79,7 +80,10 @@ def _forget_gone() -> None:
 
 
 def current_run() -> runs.Run:
-    """The run that the sidebar points at; otherwise draw what to do next and stop the page."""
+    """The run that the sidebar points at; where none is published, say what to do and stop.
+
+    Raises `runs.RunError` for a run that is gone or altered; `readable` tells the person.
+    """
     studies = loaders.studies()
     if not studies:
         _nothing_published()
@@ -89,11 +93,7 @@ def current_run() -> runs.Run:
     versions = loaders.versions(study)
     version = version if version in versions else versions[0]
     _tell_gone(study, version)
-    try:
-        run = loaders.open_run(study, version)
-    except runs.RunError as error:
-        failed(error)
-        st.stop()
+    run = loaders.open_run(study, version)
     if run.manifest.get("profile") == "quick":
         st.caption(
             ":material/timer: Made with the quick profile: to try the dashboard, not to decide by."
@@ -131,16 +131,23 @@ def failed(error: Exception) -> None:
     )
 
 
+@contextlib.contextmanager
+def readable() -> Iterator[None]:
+    """Turn a run that cannot be read into a message on the page."""
+    try:
+        yield
+    except runs.RunError as error:
+        failed(error)
+
+
 def section(draw: Callable[P, None]) -> Callable[P, None]:
     """A part of a page that reruns alone and whose missing tables never break the others."""
 
     @st.fragment
     @functools.wraps(draw)
     def guarded(*args: P.args, **kwargs: P.kwargs) -> None:
-        try:
+        with readable():
             draw(*args, **kwargs)
-        except runs.RunError as error:
-            failed(error)
 
     return guarded
 
@@ -318,3 +325,30 @@ def picture_grid(
             caption=[plain(item.caption) for item in shown],
             alt=[item.alt for item in shown],
         )
+
+
+def answers(run: runs.Run, rows: pd.DataFrame, *, key: str, per_page: int = 24) -> None:
+    """The pictures of some answers (split, id, label, prediction, confidence), in their order.
+
+    A run carries only part of its pictures; says how many of `rows` those are.
+    """
+    stored = loaders.gallery(run.study, run.version)
+    shown = [
+        Picture(stored[row.split, row.id], *_answer_texts(row))
+        for row in rows.itertuples()
+        if (row.split, row.id) in stored
+    ]
+    picture_grid(shown, key=key, per_page=per_page)
+    if rows.empty:
+        st.caption("There is none.")
+    elif len(shown) < len(rows):
+        st.caption(f"{len(shown):,} of these {len(rows):,} pictures are stored with this version.")
+
+
+def _answer_texts(row: Any) -> tuple[str, str]:
+    """Caption and alternative text of one answered picture."""
+    sure = theme.percent(row.confidence, 0)
+    if row.label == row.prediction:
+        return f"{row.label}, {sure}", f"{row.label}, filed correctly with {sure} confidence"
+    text = f"{row.label} filed as {row.prediction} with {sure} confidence"
+    return f"{row.label} → {row.prediction}, {sure}", text

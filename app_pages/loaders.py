@@ -4,13 +4,15 @@ A published run never changes, so what is read from it is shared by all sessions
 entries push it out. Frames are shared, not copied: read them, never write into them.
 """
 
+import functools
 import tomllib
+from collections.abc import Callable
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
-from src import config, images, inference, runs
+from src import config, evaluation, images, inference, runs
 
 
 @st.cache_data(ttl=15, show_spinner=False, max_entries=1)
@@ -41,6 +43,59 @@ def table(study: str, version: str, path: str) -> pd.DataFrame:
 def model(study: str, version: str, name: str) -> runs.ModelRecord:
     """The record of one model of a run: configuration, metrics, history, predictions."""
     return open_run(study, version).model(name)
+
+
+@st.cache_resource(show_spinner=False, max_entries=24)
+def scored(study: str, version: str, name: str, split: str) -> evaluation.Scored:
+    """One split as one model of a run answered it."""
+    return evaluation.from_frame(model(study, version, name).predictions, split)
+
+
+MEASURES: dict[str, Callable[[evaluation.Scored], pd.DataFrame]] = {
+    "confusion": evaluation.confusion,
+    "roc": evaluation.roc_curves,
+    "precision_recall": evaluation.precision_recall_curves,
+    "selective": evaluation.selective,
+    "calibration": evaluation.calibration_table,
+    "mistakes": functools.partial(evaluation.most_confident_mistakes, limit=10**9),
+}
+
+
+@st.cache_resource(show_spinner=False, max_entries=64)
+def measured(study: str, version: str, name: str, split: str, measure: str) -> pd.DataFrame:
+    """One of `MEASURES` of a model's answers. Read only."""
+    return MEASURES[measure](scored(study, version, name, split))
+
+
+@st.cache_resource(show_spinner=False, max_entries=16)
+def answers(study: str, version: str, name: str, split: str) -> pd.DataFrame:
+    """id, label, prediction, confidence of one split, most confident first. Read only."""
+    rows = model(study, version, name).predictions
+    rows = rows[rows["split"] == split]
+    columns = [column for column in rows.columns if column.startswith("p_")]
+    rows = rows[["split", "id", "label", "prediction"]].assign(confidence=rows[columns].max(axis=1))
+    return rows.sort_values("confidence", ascending=False, kind="stable", ignore_index=True)
+
+
+@st.cache_data(show_spinner=False, max_entries=64)
+def safe_threshold(study: str, version: str, name: str, target: float) -> float | None:
+    """Confidence from which validation answers are right in `target` of the cases."""
+    return evaluation.threshold_for_precision(scored(study, version, name, "validation"), target)
+
+
+@st.cache_data(show_spinner=False, max_entries=64)
+def compared(
+    first: tuple[str, str, str], second: tuple[str, str, str], split: str
+) -> dict[str, Any]:
+    """Two models, each (study, version, name), on the same pictures; ValueError otherwise."""
+    return evaluation.compare(scored(*first, split), scored(*second, split))
+
+
+@st.cache_resource(show_spinner=False, max_entries=8)
+def all_compared(study: str, version: str, split: str) -> pd.DataFrame:
+    """Every pair of models of a run on the same pictures, Holm-corrected. Read only."""
+    names = open_run(study, version).models
+    return evaluation.compare_all({name: scored(study, version, name, split) for name in names})
 
 
 # Two models in memory at most: the app must stay small with many visitors.

@@ -5,6 +5,7 @@ figure serves both themes; `template` only fixes the ink for a figure used outsi
 """
 
 import math
+import textwrap
 from collections.abc import Sequence
 
 import plotly.graph_objects as go
@@ -21,6 +22,8 @@ GRID = "rgba(128, 134, 145, 0.25)"
 INK_SCALE = ((0.0, "rgba(47, 127, 193, 0.04)"), (1.0, "rgba(47, 127, 193, 1)"))
 ERROR_SCALE = ((0.0, "rgba(209, 73, 91, 0.0)"), (1.0, "rgba(209, 73, 91, 1)"))
 PERCENT = ".1%"
+MARGIN = {"l": 8, "r": 16, "t": 24, "b": 8}
+LEGEND = {"orientation": "h", "yanchor": "bottom", "y": 1.02, "x": 0, "title": {"text": ""}}
 
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 MODEL_COLOURS = ("#2f7fc1", "#d9822b", "#2a9d6f", "#b15fb0", "#8a8f98", "#c2a32b", "#d1495b")
@@ -29,31 +32,49 @@ MODEL_COLOURS = ("#2f7fc1", "#d9822b", "#2a9d6f", "#b15fb0", "#8a8f98", "#c2a32b
 def template(dark: bool = False) -> go.layout.Template:
     """Plotly template of the project; `dark` only chooses the ink of text and lines."""
     ink = "#e6e8eb" if dark else "#262a31"
-    axis = dict(gridcolor=GRID, zerolinecolor=GRID, automargin=True, title_standoff=8)
+    axis = {"gridcolor": GRID, "zerolinecolor": GRID, "automargin": True, "title_standoff": 8}
     return go.layout.Template(
-        layout=dict(
-            font=dict(color=ink, size=13),
-            paper_bgcolor="rgba(0,0,0,0)",
-            plot_bgcolor="rgba(0,0,0,0)",
-            colorway=list(MODEL_COLOURS),
-            margin=dict(l=8, r=16, t=24, b=8),
-            hoverlabel=dict(align="left"),
-            legend=dict(orientation="h", yanchor="bottom", y=1.02, x=0, title_text=""),
-            xaxis=axis,
-            yaxis=axis,
-            bargap=0.25,
-        )
+        layout={
+            "font": {"color": ink, "size": 13},
+            "paper_bgcolor": "rgba(0,0,0,0)",
+            "plot_bgcolor": "rgba(0,0,0,0)",
+            "colorway": list(MODEL_COLOURS),
+            "margin": {"l": 8, "r": 16, "t": 24, "b": 8},
+            "hoverlabel": {"align": "left"},
+            "legend": {
+                "orientation": "h",
+                "yanchor": "bottom",
+                "y": 1.02,
+                "x": 0,
+                "title_text": "",
+            },
+            "xaxis": axis,
+            "yaxis": axis,
+            "bargap": 0.25,
+        }
     )
 
 
 def finish(
     figure: go.Figure, finding: str, shown: str, *, height: int = 380, dark: bool = False
 ) -> go.Figure:
-    """The figure with the project's template, its finding as title and `shown` as subtitle."""
+    """The figure with the project's template, its finding as title and `shown` as subtitle.
+
+    Margins and legend are set on the figure itself: the app's theme replaces the template's.
+    """
     figure.update_layout(
-        template=template(dark), height=height, title=dict(text=finding, subtitle=dict(text=shown))
+        template=template(dark),
+        height=height,
+        title={"text": finding, "subtitle": {"text": shown}},
+        margin=MARGIN,
+        legend=LEGEND,
     )
     return figure
+
+
+def wrapped(text: str, width: int = 24) -> str:
+    """A label broken into lines of at most `width` characters, so that a phone can show it."""
+    return "<br>".join(textwrap.wrap(text, width)) or text
 
 
 def headline(figure: go.Figure) -> tuple[str, str]:
@@ -70,7 +91,7 @@ def class_colours(classes: Sequence[str]) -> dict[str, str]:
 def model_styles(models: Sequence[str]) -> dict[str, dict[str, str]]:
     """Line colour and dash of each model by its position: two signs, so colour is never alone."""
     return {
-        name: dict(color=MODEL_COLOURS[i % len(MODEL_COLOURS)], dash=DASHES[i % len(DASHES)])
+        name: {"color": MODEL_COLOURS[i % len(MODEL_COLOURS)], "dash": DASHES[i % len(DASHES)]}
         for i, name in enumerate(models)
     }
 
@@ -136,3 +157,8 @@ def listing(names: Sequence[str]) -> str:
     """["a", "b", "c"] → "a, b and c"."""
     *rest, last = names
     return f"{', '.join(rest)} and {last}" if rest else last
+
+
+def sentence(text: str) -> str:
+    """The text with its first letter in upper case and all others as they are."""
+    return text[:1].upper() + text[1:]

@@ -1,0 +1,693 @@
+"""Charts of how well models file pictures: frames of `evaluation` in, figures out.
+
+Shares are 0 to 1 in the frames and percent on the axes; intervals are 95 %. `classes` and `models`
+are in the run's order, which fixes their colours.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from src import evaluation
+from src.charts import theme
+
+Mode = Literal["counts", "shares", "errors"]
+ROW = 34  # pixels per row of a chart with one row per model or class
+
+
+def _bars(values: pd.Series, low: pd.Series, high: pd.Series, colour: Any) -> dict[str, Any]:
+    """Plotly's form of an asymmetric interval around values."""
+    return {
+        "type": "data",
+        "symmetric": False,
+        "array": high - values,
+        "arrayminus": values - low,
+        "thickness": 1.5,
+        "width": 4,
+        "color": colour,
+    }
+
+
+# --- models --------------------------------------------------------------------------------
+
+
+def accuracy_ranking(models: pd.DataFrame, references: pd.DataFrame, split: str) -> go.Figure:
+    """Accuracy of every model with its interval, beside numbers from elsewhere.
+
+    Args:
+        models: title, value, low, high, n; one row per model.
+        references: name, low, high (shares; equal for a single number); may be empty.
+    """
+    ordered = models.sort_values("value")
+    best = ordered.iloc[-1]
+    figure = go.Figure()
+    if not references.empty:
+        figure.add_scatter(
+            x=(references["low"] + references["high"]) / 2,
+            y=references["name"].map(theme.wrapped),
+            error_x={
+                "array": (references["high"] - references["low"]) / 2,
+                "color": theme.REFERENCE,
+            },
+            mode="markers",
+            marker={"symbol": "diamond-open", "size": 9, "color": theme.REFERENCE},
+            name="from elsewhere",
+            hovertemplate="%{y}: %{x:.1%}<extra>not ours</extra>",
+        )
+    figure.add_scatter(
+        x=ordered["value"],
+        y=ordered["title"].map(theme.wrapped),
+        error_x=_bars(ordered["value"], ordered["low"], ordered["high"], theme.ACCENT),
+        mode="markers+text",
+        marker={"size": 10, "color": theme.ACCENT},
+        text=ordered["value"].map(theme.percent),
+        textposition="top center",
+        name="this version",
+        customdata=ordered[["low", "high", "n"]],
+        hovertemplate=(
+            "%{y}: %{x:.1%}<br>95 % interval %{customdata[0]:.1%} to %{customdata[1]:.1%}"
+            "<br>n = %{customdata[2]:,}<extra></extra>"
+        ),
+        cliponaxis=False,
+    )
+    figure.update_xaxes(title=f"{split} accuracy", tickformat=".0%")
+    figure.update_layout(showlegend=not references.empty)
+    finding = f"{best['title']} is right most often: {theme.percent(best['value'])}"
+    shown = (
+        f"{split.capitalize()} accuracy with 95 % interval, "
+        f"n = {theme.count(best['n'])} pictures per model"
+    )
+    rows = len(ordered) + len(references)
+    return theme.finish(figure, finding, shown, height=120 + 46 * rows)
+
+
+def cost_against_accuracy(models: pd.DataFrame, split: str) -> go.Figure:
+    """Accuracy against the time for one picture (title, value, low, high, latency in ms)."""
+    figure = go.Figure()
+    styles = theme.model_styles(list(models["title"]))
+    for row in models.itertuples():
+        colour = styles[row.title]["color"]
+        figure.add_scatter(
+            x=[row.latency],
+            y=[row.value],
+            error_y={
+                "type": "data",
+                "symmetric": False,
+                "array": [row.high - row.value],
+                "arrayminus": [row.value - row.low],
+                "color": colour,
+            },
+            mode="markers",
+            marker={"size": 12, "color": colour},
+            name=row.title,
+            hovertemplate="%{fullData.name}: %{y:.1%} in %{x:.2f} ms<extra></extra>",
+        )
+    quick, best = models.loc[models["latency"].idxmin()], models.loc[models["value"].idxmax()]
+    factor = best["latency"] / quick["latency"]
+    finding = (
+        f"{best['title']} is both the most accurate and the fastest"
+        if best["title"] == quick["title"]
+        else f"The most accurate model takes {factor:.1f} times as long as the fastest"
+    )
+    figure.update_xaxes(title="time for one picture (ms)", rangemode="tozero")
+    figure.update_yaxes(title=f"{split} accuracy", tickformat=".0%")
+    return theme.finish(figure, finding, f"One dot per model, {split} accuracy with 95 % interval")
+
+
+def learning_curves(
+    history: pd.DataFrame,
+    models: Sequence[str],
+    measure: Literal["accuracy", "loss"] = "accuracy",
+    over: Literal["epoch", "seconds"] = "epoch",
+    with_training: bool = False,
+) -> go.Figure:
+    """Validation curves of several models: the mean of the seeds bold, every seed thin.
+
+    Args:
+        history: model (title), seed, epoch, seconds, train_… and validation_… of `measure`.
+        models: titles in the run's order, for the colours.
+    """
+    figure = go.Figure()
+    styles = theme.model_styles(models)
+    for title, rows in history.groupby("model", sort=False):
+        _add_curves(figure, str(title), rows, styles[str(title)], measure, over, with_training)
+    last = history.groupby("model")[f"validation_{measure}"].agg(
+        "max" if measure == "accuracy" else "min"
+    )
+    best = last.idxmax() if measure == "accuracy" else last.idxmin()
+    value = theme.percent(last[best]) if measure == "accuracy" else theme.number(last[best])
+    finding = f"{best} reaches the best validation {measure}: {value}"
+    seeds = history.groupby("model")["seed"].nunique()
+    several = "; thin lines are single seeds" if seeds.max() > 1 else ""
+    dotted = "; dotted is training" if with_training else ""
+    figure.update_xaxes(title="epoch" if over == "epoch" else "training time (s)")
+    figure.update_yaxes(title=measure, tickformat=".0%" if measure == "accuracy" else ".1f")
+    return theme.finish(figure, finding, f"Validation {measure} while training{several}{dotted}")
+
+
+def _add_curves(
+    figure: go.Figure,
+    title: str,
+    rows: pd.DataFrame,
+    style: Mapping[str, str],
+    measure: str,
+    over: str,
+    with_training: bool,
+) -> None:
+    """The mean curve of one model, its seeds, and on request its training curve."""
+    mean = rows.groupby("epoch").mean(numeric_only=True).reset_index()
+    shape = ".1%" if measure == "accuracy" else ".3f"
+    if rows["seed"].nunique() > 1:
+        for _, one in rows.groupby("seed"):
+            figure.add_scatter(
+                x=one[over],
+                y=one[f"validation_{measure}"],
+                mode="lines",
+                line={"color": style["color"], "width": 1},
+                opacity=0.3,
+                legendgroup=title,
+                showlegend=False,
+                hoverinfo="skip",
+            )
+    figure.add_scatter(
+        x=mean[over],
+        y=mean[f"validation_{measure}"],
+        mode="lines",
+        line={"color": style["color"], "width": 2.5},
+        name=title,
+        legendgroup=title,
+        hovertemplate=f"%{{x:.0f}}: %{{y:{shape}}}<extra>{title}</extra>",
+    )
+    if with_training:
+        figure.add_scatter(
+            x=mean[over],
+            y=mean[f"train_{measure}"],
+            mode="lines",
+            line={"color": style["color"], "width": 1.5, "dash": "dot"},
+            legendgroup=title,
+            showlegend=False,
+            hovertemplate=f"%{{x:.0f}}: %{{y:{shape}}}<extra>{title}, training</extra>",
+        )
+
+
+# --- confusion -----------------------------------------------------------------------------
+
+
+def confusion_matrix(
+    counts: pd.DataFrame, mode: Mode = "counts", picked: tuple[str, str] | None = None
+) -> go.Figure:
+    """What each class was taken for; every cell can be clicked.
+
+    Args:
+        counts: (K, K), one row per label, one column per prediction, in class order.
+        mode: counts, shares of the row, or counts without the right answers.
+        picked: (label, prediction) of the cell to outline.
+
+    The clickable layer carries (label, prediction) as `customdata`: heat maps themselves cannot be
+    selected. It also writes the numbers, light on dark cells and in the page's ink elsewhere.
+    """
+    names = [str(name) for name in counts.index]
+    numbers = counts.to_numpy(float)
+    shares = numbers / np.maximum(numbers.sum(1, keepdims=True), 1)
+    values = shares if mode == "shares" else numbers.copy()
+    if mode == "errors":
+        np.fill_diagonal(values, 0)
+    figure = go.Figure(
+        go.Heatmap(
+            z=values,
+            x=names,
+            y=names,
+            zmin=0,
+            colorscale=theme.ERROR_SCALE if mode == "errors" else theme.INK_SCALE,
+            showscale=False,
+            xgap=1,
+            ygap=1,
+            hoverinfo="skip",
+        )
+    )
+    dark = values > 0.55 * max(values.max(), 1e-9)
+    for mask, colour in ((dark, "#ffffff"), (~dark, None)):
+        _add_cells(figure, names, numbers, shares, values, mask, colour, mode)
+    if picked and set(picked) <= set(names):
+        row, column = names.index(picked[0]), names.index(picked[1])
+        figure.add_shape(
+            type="rect",
+            x0=column - 0.5,
+            x1=column + 0.5,
+            y0=row - 0.5,
+            y1=row + 0.5,
+            line={"color": theme.BAD, "width": 2.5},
+        )
+    figure.update_xaxes(title="filed as", side="bottom", showgrid=False, tickangle=-45)
+    figure.update_yaxes(title="really", autorange="reversed", showgrid=False)
+    figure.update_layout(clickmode="event+select", showlegend=False)
+    shown = {"counts": "Pictures", "shares": "Share of each row", "errors": "Mistakes only"}[mode]
+    return theme.finish(
+        figure,
+        confusion_finding(counts),
+        f"{shown}; rows are the true class, columns the answer; n = {theme.count(numbers.sum())}",
+        height=max(320, 130 + 36 * len(names)),
+    )
+
+
+def _add_cells(
+    figure: go.Figure,
+    names: Sequence[str],
+    numbers: np.ndarray,
+    shares: np.ndarray,
+    values: np.ndarray,
+    mask: np.ndarray,
+    colour: str | None,
+    mode: Mode,
+) -> None:
+    """The clickable text layer of the cells in `mask`."""
+    cells = np.argwhere(mask)
+    text = [
+        ""
+        if values[r, c] == 0
+        else f"{shares[r, c]:.0%}"
+        if mode == "shares"
+        else f"{numbers[r, c]:.0f}"
+        for r, c in cells
+    ]
+    figure.add_scatter(
+        x=[names[c] for _, c in cells],
+        y=[names[r] for r, _ in cells],
+        mode="markers+text",
+        marker={"symbol": "square", "size": 28, "opacity": 0, "color": theme.ACCENT},
+        selected={"marker": {"opacity": 0}},
+        unselected={"marker": {"opacity": 0}},
+        text=text,
+        textfont={"size": 11, "color": colour} if colour else {"size": 11},
+        customdata=[[names[r], names[c], int(numbers[r, c]), shares[r, c]] for r, c in cells],
+        hovertemplate=(
+            "really %{customdata[0]}, filed as %{customdata[1]}<br>"
+            "%{customdata[2]:,} pictures, %{customdata[3]:.1%} of the row<extra></extra>"
+        ),
+        name="",
+    )
+
+
+def worst_cell(counts: pd.DataFrame) -> tuple[str, str]:
+    """(label, prediction) of the most frequent mistake in a (K, K) square of counts."""
+    numbers = counts.to_numpy(float).copy()
+    np.fill_diagonal(numbers, -1)
+    row, column = np.unravel_index(numbers.argmax(), numbers.shape)
+    return str(counts.index[row]), str(counts.columns[column])
+
+
+def confusion_finding(counts: pd.DataFrame) -> str:
+    """One sentence about the most frequent confusion in a (K, K) square of counts."""
+    numbers = counts.to_numpy(float).copy()
+    np.fill_diagonal(numbers, 0)
+    if numbers.sum() == 0:
+        return "Every picture is filed correctly"
+    together = numbers + numbers.T
+    row, column = np.unravel_index(together.argmax(), together.shape)
+    both = together[row, column]
+    a, b = sorted((str(counts.index[row]), str(counts.columns[column])))
+    share = theme.percent(both / numbers.sum(), 0)
+    return theme.sentence(f"{a} and {b} are confused most: {share} of all mistakes")
+
+
+# --- classes -------------------------------------------------------------------------------
+
+
+def class_scores(report: pd.DataFrame, classes: Sequence[str], metric: str) -> go.Figure:
+    """One metric per class with its interval, weakest class at the top.
+
+    Args:
+        report: label, <metric>, <metric>_low, <metric>_high, support of one split of one model.
+    """
+    ordered = report.sort_values(metric, ascending=False)
+    colours = theme.class_colours(classes)
+    shades = [colours[label] for label in ordered["label"]]
+    figure = go.Figure(
+        go.Bar(
+            x=ordered[metric],
+            y=ordered["label"],
+            orientation="h",
+            marker={"color": shades},
+            error_x=_bars(
+                ordered[metric],
+                ordered[f"{metric}_low"],
+                ordered[f"{metric}_high"],
+                theme.REFERENCE,
+            ),
+            customdata=ordered[[f"{metric}_low", f"{metric}_high", "support"]],
+            hovertemplate=(
+                "%{y}: %{x:.1%}<br>95 % interval %{customdata[0]:.1%} to %{customdata[1]:.1%}"
+                "<br>%{customdata[2]:,} pictures<extra></extra>"
+            ),
+            text=ordered[metric].map(theme.percent),
+            textposition="inside",
+            insidetextanchor="start",
+            textfont={"color": "#ffffff"},
+        )
+    )
+    weak, strong = ordered.iloc[-1], ordered.iloc[0]
+    finding = theme.sentence(
+        f"{weak['label']} is hardest ({theme.percent(weak[metric])}), "
+        f"{strong['label']} easiest ({theme.percent(strong[metric])})"
+    )
+    figure.update_xaxes(title=metric, tickformat=".0%", range=[0, 1.02])
+    support = ordered["support"]
+    n = theme.count(support.iloc[0]) if support.nunique() == 1 else "different numbers of"
+    shown = f"{METRICS[metric]}, with 95 % interval; {n} pictures per class"
+    return theme.finish(figure, finding, shown, height=90 + ROW * len(ordered))
+
+
+METRICS = {
+    "recall": "Recall: of the pictures of a class, the share that is found",
+    "precision": "Precision: of the pictures filed under a class, the share that belongs there",
+    "f1": "F1: the balance of precision and recall",
+}
+
+
+def class_heatmap(reports: pd.DataFrame, classes: Sequence[str], metric: str) -> go.Figure:
+    """One metric of every class (columns) for every model (rows): model, label, <metric>."""
+    square = reports.pivot(index="model", columns="label", values=metric)
+    square = square.reindex(index=list(dict.fromkeys(reports["model"])), columns=list(classes))
+    values = square.to_numpy(float)
+    low = float(np.nanmin(values))
+    figure = go.Figure(
+        go.Heatmap(
+            z=values,
+            x=list(square.columns),
+            y=[theme.wrapped(name, 18) for name in square.index],
+            zmin=max(0.0, low - 0.05),
+            zmax=1,
+            colorscale=theme.INK_SCALE,
+            showscale=False,
+            xgap=2,
+            ygap=2,
+            hovertemplate="%{y}, %{x}: %{z:.1%}<extra></extra>",
+        )
+    )
+    _add_shares(figure, values, list(square.columns), [theme.wrapped(n, 18) for n in square.index])
+    means = square.mean()
+    finding = (
+        f"Every model finds {means.idxmin()} the hardest"
+        if (square.idxmin(axis=1).nunique() == 1)
+        else f"On average {means.idxmin()} is the hardest class for these models"
+    )
+    figure.update_xaxes(showgrid=False, tickangle=-45)
+    figure.update_yaxes(showgrid=False, autorange="reversed")
+    return theme.finish(
+        figure, finding, f"{METRICS[metric]}, in percent", height=130 + 44 * len(square)
+    )
+
+
+def _add_shares(
+    figure: go.Figure, values: np.ndarray, columns: Sequence[str], rows: Sequence[str]
+) -> None:
+    """Percent numbers over a heat map: white on dark cells, the page's ink on light ones."""
+    span = max(float(np.nanmax(values) - np.nanmin(values)), 1e-9)
+    dark = values > np.nanmin(values) + 0.5 * span
+    for mask, font in ((dark, {"size": 11, "color": "#ffffff"}), (~dark, {"size": 11})):
+        cells = np.argwhere(mask)
+        figure.add_scatter(
+            x=[columns[c] for _, c in cells],
+            y=[rows[r] for r, _ in cells],
+            mode="text",
+            text=[f"{100 * values[r, c]:.0f}" for r, c in cells],
+            textfont=font,
+            hoverinfo="skip",
+            showlegend=False,
+        )
+
+
+# --- curves --------------------------------------------------------------------------------
+
+
+def roc(curves: pd.DataFrame, classes: Sequence[str], n: int) -> go.Figure:
+    """One-vs-rest ROC curves (label, false_positive_rate, true_positive_rate, auc)."""
+    figure = go.Figure()
+    figure.add_scatter(
+        x=[0, 1],
+        y=[0, 1],
+        mode="lines",
+        line={"color": theme.REFERENCE, "dash": "dash", "width": 1},
+        name="guessing",
+        hoverinfo="skip",
+    )
+    areas = _add_class_lines(
+        figure, curves, classes, "false_positive_rate", "true_positive_rate", "auc"
+    )
+    figure.update_xaxes(title="false alarms (share of other pictures)", tickformat=".0%")
+    figure.update_yaxes(title="found (share of the class)", tickformat=".0%")
+    finding = _area_finding(areas, "separated from the rest", "ROC area")
+    return theme.finish(figure, finding, f"ROC, each class against the rest; n = {theme.count(n)}")
+
+
+def precision_recall(curves: pd.DataFrame, classes: Sequence[str], n: int) -> go.Figure:
+    """One-vs-rest precision–recall curves (label, recall, precision, average_precision)."""
+    figure = go.Figure()
+    areas = _add_class_lines(figure, curves, classes, "recall", "precision", "average_precision")
+    figure.update_xaxes(title="recall (share of the class found)", tickformat=".0%")
+    figure.update_yaxes(title="precision (share that belongs)", tickformat=".0%", range=[0, 1.02])
+    finding = _area_finding(areas, "found cleanly", "average precision")
+    shown = f"Precision and recall, each class against the rest; n = {theme.count(n)}"
+    return theme.finish(figure, finding, shown)
+
+
+def _add_class_lines(
+    figure: go.Figure, curves: pd.DataFrame, classes: Sequence[str], x: str, y: str, area: str
+) -> pd.Series:
+    """One line per class; returns the area of each."""
+    colours = theme.class_colours(classes)
+    for label, rows in curves.groupby("label", sort=False):
+        figure.add_scatter(
+            x=rows[x],
+            y=rows[y],
+            mode="lines",
+            line={"color": colours[str(label)], "width": 2},
+            name=str(label),
+            hovertemplate=(
+                f"{label} ({rows[area].iloc[0]:.3f})<br>%{{x:.1%}} → %{{y:.1%}}<extra></extra>"
+            ),
+        )
+    return curves.groupby("label")[area].first()
+
+
+def _area_finding(areas: pd.Series, how: str, name: str) -> str:
+    if areas.empty:
+        return "No class can be drawn"
+    weak, strong = areas.idxmin(), areas.idxmax()
+    return theme.sentence(
+        f"{strong} is best {how} ({name} {areas[strong]:.3f}), {weak} worst ({areas[weak]:.3f})"
+    )
+
+
+# --- confidence ----------------------------------------------------------------------------
+
+
+def threshold_trade(curve: pd.DataFrame, chosen: float, n: int) -> go.Figure:
+    """Coverage and accuracy against the confidence from which an answer is accepted.
+
+    Args:
+        curve: threshold, coverage, accuracy, each with _low and _high (`evaluation.selective`).
+        chosen: the threshold to mark.
+    """
+    figure = go.Figure()
+    held = curve[curve["accepted"] > 0]
+    for column, name, colour in (
+        ("accuracy", "right, of those filed alone", theme.GOOD),
+        ("coverage", "filed alone", theme.ACCENT),
+    ):
+        figure.add_scatter(
+            x=pd.concat([held["threshold"], held["threshold"][::-1]]),
+            y=pd.concat([held[f"{column}_high"], held[f"{column}_low"][::-1]]),
+            fill="toself",
+            mode="none",
+            fillcolor=_faint(colour),
+            hoverinfo="skip",
+            showlegend=False,
+        )
+        figure.add_scatter(
+            x=held["threshold"],
+            y=held[column],
+            mode="lines",
+            line={"color": colour, "width": 2.5},
+            name=name,
+            hovertemplate=f"from %{{x:.0%}}: %{{y:.1%}} {name}<extra></extra>",
+        )
+    figure.add_vline(x=chosen, line={"color": theme.REFERENCE, "dash": "dash", "width": 1.5})
+    figure.update_xaxes(title="confidence from which the model files alone", tickformat=".0%")
+    figure.update_yaxes(title="share", tickformat=".0%", range=[0, 1.02])
+    shown = f"Share filed alone and its accuracy, with 95 % intervals; n = {theme.count(n)}"
+    return theme.finish(figure, threshold_finding(curve, chosen), shown)
+
+
+def threshold_finding(curve: pd.DataFrame, chosen: float) -> str:
+    """What happens at the threshold of `curve` that is nearest to `chosen`."""
+    row = curve.iloc[(curve["threshold"] - chosen).abs().argmin()]
+    if row["accepted"] == 0:
+        return f"From {theme.percent(chosen, 0)} confidence the model files nothing alone"
+    return (
+        f"From {theme.percent(chosen, 0)} confidence the model files "
+        f"{round(100 * row['coverage'])} of 100 photos alone, "
+        f"{theme.percent(row['accuracy'])} of them correctly"
+    )
+
+
+def at_threshold(scored: evaluation.Scored, threshold: float) -> dict[str, float]:
+    """The row of `evaluation.selective` at one threshold, as numbers."""
+    row = evaluation.selective(scored, [threshold]).iloc[0]
+    return {str(key): float(value) for key, value in row.items()}
+
+
+def filing_sentence(title: str, point: Mapping[str, float], counts: pd.DataFrame) -> str:
+    """The page's finding: what is filed alone, how well, and what goes to a person.
+
+    Args:
+        point: coverage and accuracy at the chosen threshold (`at_threshold`).
+        counts: (K, K) confusion counts of the same split.
+    """
+    a, b = sorted(worst_cell(counts + counts.T))
+    return (
+        f"{title} files {round(100 * point['coverage'])} of 100 photos alone and is right in "
+        f"{theme.percent(point['accuracy'])} of them; the rest, {a} against {b} above all, "
+        "goes to a person."
+    )
+
+
+def no_threshold_sentence(title: str, target: float, counts: pd.DataFrame) -> str:
+    """The page's finding where no confidence is safe enough."""
+    right = float(np.diag(counts).sum() / counts.to_numpy().sum())
+    return (
+        f"{title} files {theme.percent(right)} of the photos correctly, but no confidence makes "
+        f"it right in {theme.percent(target, 0)} of its answers: a person must look at all of them."
+    )
+
+
+def _faint(colour: str, opacity: float = 0.18) -> str:
+    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+    return f"rgba({red}, {green}, {blue}, {opacity})"
+
+
+def reliability(table: pd.DataFrame, n: int) -> go.Figure:
+    """What was promised against what was true (`evaluation.calibration_table`)."""
+    gap = float((table["n"] * (table["accuracy"] - table["confidence"])).sum() / table["n"].sum())
+    figure = go.Figure()
+    figure.add_scatter(
+        x=[0, 1],
+        y=[0, 1],
+        mode="lines",
+        line={"color": theme.REFERENCE, "dash": "dash", "width": 1},
+        name="keeps its word",
+        hoverinfo="skip",
+    )
+    figure.add_scatter(
+        x=table["confidence"],
+        y=table["accuracy"],
+        error_y=_bars(
+            table["accuracy"], table["accuracy_low"], table["accuracy_high"], theme.ACCENT
+        ),
+        mode="markers+lines",
+        marker={
+            "color": theme.ACCENT,
+            "size": 7 + 13 * np.sqrt(table["n"] / table["n"].max()),
+            "opacity": 0.85,
+        },
+        line={"color": theme.ACCENT, "width": 1},
+        name="pictures in this band",
+        customdata=table["n"],
+        hovertemplate=(
+            "said %{x:.1%}, was right in %{y:.1%}<br>%{customdata:,} pictures<extra></extra>"
+        ),
+    )
+    side = "more careful" if gap > 0 else "more confident"
+    finding = (
+        "The model's confidence can be taken at its word"
+        if abs(gap) < 0.01
+        else f"The model is {side} than it is right, by {abs(100 * gap):.1f} points"
+    )
+    figure.update_xaxes(title="confidence of the answer", tickformat=".0%", range=[0, 1.02])
+    figure.update_yaxes(title="share that was right", tickformat=".0%", range=[0, 1.02])
+    shown = f"Bands of equal width, with 95 % interval; large dots hold more; n = {theme.count(n)}"
+    return theme.finish(figure, finding, shown)
+
+
+# --- two models ----------------------------------------------------------------------------
+
+
+def differences(pairs: pd.DataFrame) -> go.Figure:
+    """Accuracy differences of pairs of models with their intervals around zero.
+
+    Args:
+        pairs: first, second (titles), n, difference, low, high, p_holm
+            (`evaluation.compare_all`).
+    """
+    names = [
+        theme.wrapped(f"{a} − {b}", 30)
+        for a, b in zip(pairs["first"], pairs["second"], strict=True)
+    ]
+    clear = (pairs["low"] > 0) | (pairs["high"] < 0)
+    figure = go.Figure(
+        go.Scatter(
+            x=100 * pairs["difference"],
+            y=names,
+            error_x=_bars(
+                100 * pairs["difference"], 100 * pairs["low"], 100 * pairs["high"], theme.REFERENCE
+            ),
+            mode="markers",
+            marker={
+                "size": 10,
+                "color": [theme.ACCENT if is_clear else theme.REFERENCE for is_clear in clear],
+            },
+            customdata=pairs[["n", "p_holm"]],
+            hovertemplate=(
+                "%{y}: %{x:+.1f} points<br>n = %{customdata[0]:,}, "
+                "p = %{customdata[1]:.2g} after Holm<extra></extra>"
+            ),
+        )
+    )
+    figure.add_vline(x=0, line={"color": theme.REFERENCE, "width": 1.5})
+    figure.update_xaxes(title="difference in accuracy (percentage points)")
+    figure.update_yaxes(autorange="reversed")
+    real = int((pairs["p_holm"] < 0.05).sum())
+    finding = f"{real} of {len(pairs)} differences are larger than chance explains"
+    shown = (
+        f"Paired on the same {theme.count(pairs['n'].iloc[0])} pictures; 95 % intervals; "
+        "counted as real where Holm's p is below 0.05"
+    )
+    return theme.finish(figure, finding, shown, height=100 + 50 * len(pairs))
+
+
+def agreement(result: Mapping[str, Any], first: str, second: str) -> go.Figure:
+    """How often two models are right together or alone (`evaluation.compare`)."""
+    parts = (
+        ("both right", result["both"], theme.GOOD),
+        (f"only {first}", result["only_first"], theme.MODEL_COLOURS[0]),
+        (f"only {second}", result["only_second"], theme.MODEL_COLOURS[1]),
+        ("both wrong", result["neither"], theme.BAD),
+    )
+    figure = go.Figure()
+    for name, number, colour in parts:
+        figure.add_bar(
+            x=[number / result["n"]],
+            y=[""],
+            orientation="h",
+            name=f"{name}: {theme.count(number)}",
+            marker={"color": colour},
+            hovertemplate=f"{name}: {theme.count(number)} (%{{x:.1%}})<extra></extra>",
+        )
+    figure.update_layout(barmode="stack")
+    figure.update_xaxes(tickformat=".0%", title="share of the pictures", range=[0, 1])
+    shown = f"The same {theme.count(result['n'])} {result['split']} pictures answered by both"
+    return theme.finish(figure, comparison_finding(result, first, second), shown, height=210)
+
+
+def comparison_finding(result: Mapping[str, Any], first: str, second: str) -> str:
+    """Which of two models is better on the same pictures, and whether chance explains it."""
+    difference = result["difference"]
+    p = result["p_value"]
+    if difference["low"] <= 0 <= difference["high"]:
+        return f"No difference between {first} and {second} can be told from chance (p = {p:.2g})"
+    better, worse = (first, second) if difference["value"] > 0 else (second, first)
+    size = abs(100 * difference["value"])
+    return f"{better} beats {worse} by {size:.1f} percentage points (p = {p:.2g})"
