@@ -563,3 +563,40 @@ def _part(name: str, pictures: tuple[Pixels, Integers], ids: Integers) -> Split:
 def ids_sha256(ids: Integers) -> str:
     """SHA-256 of ordered ids (little-endian int64): equal means the very same rows."""
     return hashlib.sha256(np.ascontiguousarray(ids, "<i8").tobytes()).hexdigest()
+
+
+def card(dataset: Dataset) -> dict[str, Any]:
+    """The dataset card: what is in the study, where it came from, and how it was split."""
+    spec = dataset.spec
+    counts = {split.name: class_counts(split, spec.classes) for split in dataset.splits}
+    totals = {name: sum(count.values()) for name, count in counts.items()}
+    pixels = dataset.train.images.reshape(-1, spec.image_shape[-1]).astype(np.float64)
+    return {
+        "study": spec.name,
+        "title": spec.title,
+        "description": spec.description,
+        "licence": spec.licence,
+        "citation": spec.citation,
+        "homepage": spec.homepage,
+        "source": asdict(dataset.source),
+        "classes": list(spec.classes),
+        "image_shape": list(spec.image_shape),
+        "counts": counts,
+        "totals": totals | {"all": sum(totals.values())},
+        "subset": {
+            "n": len(dataset.subset_ids),
+            "per_class": class_counts(dataset.subset, spec.classes),
+        },
+        "disk_bytes": sum(file["bytes"] for file in dataset.source.files.values()),
+        "pixel_bytes": sum(split.images.nbytes for split in dataset.splits),
+        "split_seed": config.SEED,
+        "test_ids_sha256": ids_sha256(dataset.test.ids),
+        "channel_mean": pixels.mean(0).tolist(),
+        "channel_std": pixels.std(0).tolist(),
+    }
+
+
+def class_counts(split: Split, classes: tuple[str, ...]) -> dict[str, int]:
+    """Pictures per class, in the order of the classes."""
+    found = np.bincount(split.labels, minlength=len(classes))
+    return {name: int(n) for name, n in zip(classes, found, strict=True)}

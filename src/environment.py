@@ -1,0 +1,61 @@
+"""What a run was made with: hardware, packages, revision of the code."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from src import config
+
+PACKAGES = (
+    "ai-edge-litert keras matplotlib numpy pandas pillow pyarrow scikit-learn streamlit tensorflow"
+).split()
+
+
+def describe() -> dict[str, Any]:
+    """Python, platform, processor, cores, memory (GB) and package versions of this machine."""
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "cpu": _processor(),
+        "cores": os.cpu_count(),
+        "memory_gb": _memory_gb(),
+        "packages": {name: found for name in PACKAGES if (found := _installed(name))},
+    }
+
+
+def code_revision() -> str:
+    """The commit the code was at, with `+changes` where the work tree differed; or `unknown`."""
+    try:
+        revision = _git("rev-parse", "HEAD")
+        changed = _git("status", "--porcelain", "--untracked-files=no", "--", "src")
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return revision + ("+changes" if changed else "")
+
+
+def _git(*arguments: str) -> str:
+    command = ["git", "-C", str(config.ROOT), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def _processor() -> str:
+    path = Path("/proc/cpuinfo")
+    lines = path.read_text().splitlines() if path.is_file() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()
+
+
+def _memory_gb() -> float:
+    return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, 1)
+
+
+def _installed(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
