@@ -1,0 +1,82 @@
+# One command for everything; `make` alone lists them.
+PYTHON  ?= python3.11
+PORT    ?= 8501
+STUDY   ?= cifar10
+PROFILE ?= full
+PYTEST_ARGS ?=
+
+VENV := .venv
+BIN  := $(VENV)/bin/python
+APT  := DEBIAN_FRONTEND=noninteractive apt-get -o Acquire::Retries=3
+
+# Only the project's own environment counts.
+export PYTHONNOUSERSITE := 1
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+unexport PYTHONPATH PYTHONHOME
+
+.DEFAULT_GOAL := help
+.PHONY: help app test lint notebooks bench slug browser clean
+.DELETE_ON_ERROR:
+
+help: ## list the commands
+	@echo "make <command> [VARIABLE=value]"
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1\t\2/p' Makefile | expand -t 14
+
+app: $(VENV)/app.stamp ## the dashboard on the published runs: http://localhost:8501 (PORT=8501)
+	@PYTHON=$(BIN) sh setup.sh
+	@$(BIN) -m streamlit run asgi.py --server.port $(PORT)
+
+test: lint browser ## lint, types and all tests, in a real browser too (PYTEST_ARGS=)
+	@$(BIN) -m pytest $(PYTEST_ARGS)
+
+lint: $(VENV)/dev.stamp ## lint, format and types alone
+	@$(BIN) -m ruff check .
+	@$(BIN) -m ruff format --check .
+	@$(BIN) -m mypy
+
+notebooks: $(VENV)/notebooks.stamp ## make a new version of a study (STUDY=cifar10 PROFILE=full|quick)
+	@$(BIN) jupyter_notebooks/run.py --study $(STUDY) --profile $(PROFILE)
+
+bench: $(VENV)/dev.stamp browser ## measure speed, memory and start of the served app
+	@$(BIN) benchmarks/serving.py
+	@$(BIN) benchmarks/app.py
+
+slug: $(VENV)/dev.stamp ## size of what is deployed, against its limit
+	@$(BIN) benchmarks/slug.py
+
+clean: ## remove the environment and all caches; data and published runs stay
+	@rm -rf $(VENV) .ruff_cache .mypy_cache .pytest_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Each environment holds the one before it, in the same folder: app < notebooks < dev.
+# A stamp is as new as the last installation, so nothing is installed twice.
+$(VENV)/app.stamp: requirements.txt | $(VENV)/pyvenv.cfg
+	@echo "Installing the app's environment into $(VENV) (about a minute the first time)"
+	@$(BIN) -m pip install -q -r requirements.txt
+	@touch $@
+
+$(VENV)/notebooks.stamp: requirements.txt requirements-notebooks.txt | $(VENV)/pyvenv.cfg
+	@echo "Installing the notebooks' environment into $(VENV) (some minutes the first time)"
+	@$(BIN) -m pip install -q -r requirements-notebooks.txt
+	@touch $(VENV)/app.stamp $@
+
+$(VENV)/dev.stamp: requirements.txt requirements-notebooks.txt requirements-dev.txt | $(VENV)/pyvenv.cfg
+	@echo "Installing the development environment into $(VENV) (some minutes the first time)"
+	@$(BIN) -m pip install -q -r requirements-dev.txt
+	@touch $(VENV)/app.stamp $(VENV)/notebooks.stamp $@
+
+# Debian ships venv apart from Python.
+$(VENV)/pyvenv.cfg:
+	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is needed: apt-get install python3.11, or make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { $(call as_root,python3.11-venv); }
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
+
+browser:
+	@{ command -v chromium && command -v chromedriver; } >/dev/null || { $(call as_root,chromium chromium-driver); }
+
+# Install Debian packages as root or through sudo, or say what to do.
+as_root = echo "Installing Debian packages: $(1)"; \
+	if [ "$$(id -u)" = 0 ]; then root=; \
+	elif command -v sudo >/dev/null; then root="sudo"; \
+	else echo "Neither root nor sudo: please have these Debian packages installed: $(1)" >&2; exit 1; fi; \
+	$$root env $(APT) -qq update && $$root env $(APT) -qq -y --no-install-recommends install $(1)

@@ -1,0 +1,114 @@
+"""The server: the dashboard, `/healthz`, `/readyz`, and the headers every answer carries.
+
+Started with `streamlit run asgi.py`; any ASGI server can also serve `asgi:app`.
+"""
+
+import base64
+import hashlib
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+import streamlit as st
+from starlette.datastructures import MutableHeaders
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from src import runs
+
+# Streamlit answers here with figures about the process, to anyone.
+PRIVATE_PATHS = ("/_stcore/metrics",)
+
+
+def inline_script_hashes(html: str) -> list[str]:
+    """CSP sources that allow exactly the inline scripts of a page, in their order."""
+    scripts = re.findall(r"<script>(.*?)</script>", html, re.DOTALL)
+    digests = (hashlib.sha256(script.encode()).digest() for script in scripts)
+    return [f"'sha256-{base64.b64encode(digest).decode()}'" for digest in digests]
+
+
+def content_security_policy(script_sources: Iterable[str] = ()) -> str:
+    """What the dashboard may load and run: itself, and nothing from another host.
+
+    Styles are set by scripts, so they need `unsafe-inline`; charts, camera and downloads make
+    `blob:` and `data:` pictures. No script is ever built from text.
+    """
+    return "; ".join(
+        (
+            "default-src 'self'",
+            " ".join(("script-src 'self'", *script_sources)),
+            "style-src 'self' 'unsafe-inline'",
+            "img-src 'self' data: blob:",
+            "media-src 'self' data: blob:",
+            "font-src 'self' data:",
+            "worker-src 'self' blob:",
+            "object-src 'none'",
+            "base-uri 'self'",
+            "form-action 'self'",
+            "frame-ancestors 'self'",
+        )
+    )
+
+
+def security_headers() -> dict[str, str]:
+    """The headers of every answer; the policy admits the scripts of the installed Streamlit."""
+    page = Path(st.__file__).with_name("static") / "index.html"
+    return {
+        "content-security-policy": content_security_policy(inline_script_hashes(page.read_text())),
+        "x-content-type-options": "nosniff",
+        "x-frame-options": "SAMEORIGIN",
+        "referrer-policy": "same-origin",
+        "permissions-policy": "camera=(self), microphone=(), geolocation=(), payment=(), usb=()",
+        "cross-origin-opener-policy": "same-origin",
+    }
+
+
+class Guard:
+    """Adds headers to every HTTP answer and closes private paths; bodies stream through."""
+
+    def __init__(self, app: ASGIApp, headers: dict[str, str]) -> None:
+        self.app, self.headers = app, headers
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on; the only message looked at is the start of an HTTP answer."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+
+        async def send_guarded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(self.headers)
+            await send(message)
+
+        private = scope["path"].rstrip("/").endswith(PRIVATE_PATHS)
+        app = PlainTextResponse("Not found", status_code=404) if private else self.app
+        await app(scope, receive, send_guarded)
+
+
+async def healthz(_request: Request) -> JSONResponse:
+    """200 as long as the process answers."""
+    return JSONResponse({"status": "ok"})
+
+
+def readyz(_request: Request) -> JSONResponse:
+    """200 once at least one published run opens, else 503 with the reason."""
+    problems = []
+    for study in runs.studies():
+        try:
+            run = runs.open_run(study, runs.versions(study)[0])
+        except runs.RunError as error:
+            problems.append(str(error))
+        else:
+            return JSONResponse({"status": "ready", "study": run.study, "version": run.version})
+    reason = " ".join(problems) or "No published run."
+    return JSONResponse({"status": "not ready", "reason": reason}, status_code=503)
+
+
+app = st.App(
+    "app.py",
+    routes=[Route("/healthz", healthz), Route("/readyz", readyz)],
+    middleware=[Middleware(Guard, headers=security_headers())],
+)
