@@ -1,0 +1,110 @@
+"""Run the numbered notebooks in order, for one study and profile, up to the published version.
+
+    python jupyter_notebooks/run.py --study cifar10 --profile full
+
+Interrupted runs go on where they stopped when the same command is given again. The executed
+notebooks replace the committed ones for the full run of the default study; those of any other run
+are kept beside its outputs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+
+from src import config, runs, studies  # noqa: E402
+
+
+class _Relayed(NotebookClient):
+    """A notebook client that shows on the terminal what the notebook prints."""
+
+    def output(self, outs: Any, msg: Any, display_id: Any, cell_index: int) -> Any:
+        if msg["msg_type"] == "stream":
+            sys.stderr.write(msg["content"]["text"])
+        return super().output(outs, msg, display_id, cell_index)
+
+
+def execute(path: Path, into: Path) -> None:
+    """Execute one notebook and save it, whole or not at all, under its name in `into`.
+
+    Raises:
+        CellExecutionError: a cell failed; nothing is saved.
+    """
+    notebook = nbformat.read(path, as_version=4)
+    _Relayed(
+        notebook,
+        timeout=None,
+        kernel_name="python3",
+        coalesce_streams=True,
+        resources={"metadata": {"path": str(HERE)}},
+    ).execute()
+    into.mkdir(parents=True, exist_ok=True)
+    partial = into / f".{path.name}.partial"
+    nbformat.write(_tidied(notebook), partial)
+    os.replace(partial, into / path.name)
+
+
+def _tidied(notebook: Any) -> Any:
+    """Without timestamps, so that running a notebook again changes only what is new."""
+    for cell in notebook.cells:
+        cell.metadata.pop("execution", None)
+    return notebook
+
+
+def notebooks() -> list[Path]:
+    """The numbered notebooks, in order."""
+    return sorted(HERE.glob("[0-9][0-9]_*.ipynb"))
+
+
+def _arguments(values: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--study", choices=studies.names(), default="cifar10")
+    parser.add_argument("--profile", choices=config.PROFILES, default="full")
+    parser.add_argument("--version", help="the version to publish; by default the next one")
+    parser.add_argument("--into", type=Path, help="where the executed notebooks go")
+    return parser.parse_args(values)
+
+
+def _destination(given: argparse.Namespace) -> Path:
+    if given.into is not None:
+        return Path(given.into)
+    if (given.study, given.profile) == (studies.names()[0], "full"):
+        return HERE
+    return config.outputs() / given.study / ".notebooks" / given.profile
+
+
+def main(values: list[str]) -> int:
+    given = _arguments(values)
+    os.environ |= {"STUDY": given.study, "PROFILE": given.profile, "VERSION": given.version or ""}
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    paths = notebooks()
+    for number, path in enumerate(paths, 1):
+        print(f"[{number}/{len(paths)}] {path.stem}", file=sys.stderr, flush=True)
+        started = time.perf_counter()
+        try:
+            execute(path, _destination(given))
+        except CellExecutionError as error:
+            print(error, file=sys.stderr)
+            return 1
+        except KeyboardInterrupt:
+            print("\nInterrupted. The same command goes on from here.", file=sys.stderr)
+            return 130
+        print(f"    done in {time.perf_counter() - started:.0f} s", file=sys.stderr, flush=True)
+    newest = next(iter(runs.versions(given.study)), "nothing")
+    print(f"Published: {given.study} {newest}. Notebooks: {_destination(given)}", file=sys.stderr)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

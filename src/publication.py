@@ -1,0 +1,381 @@
+"""What the notebooks write into a draft, step by step, until it can be published.
+
+Notebook side: calls TensorFlow through `export`. Everything the test pictures decide is written in
+one place, `record_evaluation`, and nothing after it changes a model.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from src import (
+    cards,
+    config,
+    environment,
+    evaluation,
+    exploration,
+    export,
+    hypotheses,
+    models,
+    statistics,
+    studies,
+)
+from src.experiments import Experiment
+from src.inference import BATCH, ServedModel
+from src.runs import Draft
+from src.studies import Dataset, Split
+from src.training import Trained
+
+CALIBRATION_PICTURES = 500  # training pictures that give int8 its ranges
+PER_CELL = 6  # pictures kept per cell of a confusion matrix
+MISTAKES = 40  # most confident mistakes kept per model
+
+
+# --- 01: data ----------------------------------------------------------------------------------
+
+
+def record_dataset(draft: Draft, dataset: Dataset) -> dict[str, Any]:
+    """Write the dataset card and the ids of every split; returns the card."""
+    card = studies.card(dataset)
+    draft.write_json("dataset.json", card)
+    draft.write_table("splits.parquet", _split_table(dataset))
+    return card
+
+
+def _split_table(dataset: Dataset) -> pd.DataFrame:
+    names = np.array(dataset.spec.classes)
+    frames = [
+        pd.DataFrame(
+            {
+                "split": split.name,
+                "id": split.ids,
+                "label": names[split.labels],
+                "subset": np.isin(split.ids, dataset.subset_ids) & (split.name == "train"),
+            }
+        )
+        for split in dataset.splits
+    ]
+    return pd.concat(frames, ignore_index=True)
+
+
+# --- 03 to 05: training ------------------------------------------------------------------------
+
+
+def record_training(
+    draft: Draft, experiment: Experiment, dataset: Dataset, trained: Mapping[int, Trained]
+) -> dict[str, Any]:
+    """Export a trained experiment and write what training and validation say about it.
+
+    The model of the first seed is the one that is published and served; of the others only the
+    answers are kept, for the spread. Returns the parity of the served files with Keras.
+    """
+    calibration = dataset.train.images[:: max(1, len(dataset.train) // CALIBRATION_PICTURES)]
+    exported = {seed: export.export(t.model, calibration) for seed, t in trained.items()}
+    for seed, files in exported.items():
+        path = draft.checkpoints / experiment.name / f"seed_{seed}" / "model.tflite"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(files.float32)
+    first = experiment.seeds[0]
+    temperature = _temperature(exported[first].float32, dataset.validation)
+    folder = f"models/{experiment.name}"
+    for name in ("keras", "float32", "int8"):
+        draft.write(f"{folder}/{_FILES[name]}", getattr(exported[first], name))
+    parity = export.parity(
+        exported[first], dataset.validation.images, dataset.validation.labels, temperature
+    )
+    draft.write_json(f"{folder}/parity.json", parity)
+    draft.write_table(f"{folder}/history.csv", _histories(trained))
+    config_ = _model_config(experiment, dataset, trained, temperature)
+    draft.write_json(f"{folder}/config.json", config_)
+    return parity
+
+
+_FILES = {"keras": "model.keras", "float32": "model.tflite", "int8": "model_int8.tflite"}
+
+
+def _temperature(content: bytes, validation: Split) -> float:
+    model = export.served_model(content, validation.images.shape[1:], "float32", 1.0)
+    return float(evaluation.fit_temperature(model.predict(validation.images).logits, validation.labels))
+
+
+def _histories(trained: Mapping[int, Trained]) -> pd.DataFrame:
+    frames = [t.history.assign(seed=seed) for seed, t in trained.items()]
+    history = pd.concat(frames, ignore_index=True)
+    return history[["seed", *history.columns.drop("seed")]]
+
+
+def _model_config(
+    experiment: Experiment, dataset: Dataset, trained: Mapping[int, Trained], temperature: float
+) -> dict[str, Any]:
+    first = trained[experiment.seeds[0]]
+    recipe = asdict(experiment.recipe)
+    shapes = {name: list(t.shape[1:]) for name, t in models.serving(first.model).output.items()}
+    train = dataset.subset if experiment.trained_on == "subset" else dataset.train
+    return {
+        "name": experiment.name,
+        "title": experiment.title,
+        "description": experiment.description,
+        "architecture": asdict(experiment.architecture),
+        "augmentation": recipe.pop("augmentation"),
+        "training": recipe,
+        "trained_on": experiment.trained_on,
+        "n_train": len(train),
+        "seed": experiment.seeds[0],
+        "seeds": list(trained),
+        "best_epoch": first.best_epoch,
+        "best_epochs": {str(seed): t.best_epoch for seed, t in trained.items()},
+        "precision": first.precision,
+        "temperature": temperature,
+        "parameters": int(first.model.count_params()),
+        "seconds": {str(seed): t.seconds for seed, t in trained.items()},
+        "cpu_seconds": {str(seed): t.cpu_seconds for seed, t in trained.items()},
+        "layers": models.layer_table(first.model),
+        "tensors": {"image": list(dataset.spec.image_shape), **shapes},
+    }
+
+
+# --- 06: evaluation ----------------------------------------------------------------------------
+
+
+def record_evaluation(draft: Draft, dataset: Dataset, name: str) -> dict[str, Any]:
+    """Ask one model's served files for every validation and test picture; returns its metrics."""
+    folder = f"models/{name}"
+    made = draft.read_json(f"{folder}/config.json")
+    served = {p: _drafted(draft, dataset, name, p, made) for p in ("float32", "int8")}
+    predictions = pd.concat(
+        [_answers(served["float32"], split, dataset) for split in dataset.splits[1:]],
+        ignore_index=True,
+    )
+    draft.write_table(f"{folder}/predictions.parquet", predictions)
+    scored = {s: evaluation.from_frame(predictions, s) for s in ("validation", "test")}
+    report = [evaluation.report(scored[s]).assign(split=s) for s in scored]
+    draft.write_table(f"{folder}/report.csv", _first_column(pd.concat(report), "split"))
+    metrics = {
+        "splits": {split: evaluation.summary(part) for split, part in scored.items()},
+        "cost": _cost(draft, folder, made, served, dataset.validation.images),
+        "parity": draft.read_json(f"{folder}/parity.json"),
+    }
+    draft.write_json(f"{folder}/metrics.json", metrics)
+    if len(made["seeds"]) > 1:
+        _record_seeds(draft, dataset, name, made)
+    return metrics
+
+
+def _first_column(frame: pd.DataFrame, name: str) -> pd.DataFrame:
+    return frame[[name, *frame.columns.drop(name)]]
+
+
+def _drafted(
+    draft: Draft, dataset: Dataset, name: str, precision: str, made: dict[str, Any]
+) -> ServedModel:
+    content = (draft.folder / f"models/{name}/{_FILES[precision]}").read_bytes()
+    return export.served_model(content, dataset.spec.image_shape, precision, made["temperature"])
+
+
+def _answers(model: ServedModel, split: Split, dataset: Dataset) -> pd.DataFrame:
+    """Columns split, id, label, prediction, p_<class>… of one model on one split."""
+    names = np.array(dataset.spec.classes)
+    probabilities = model.predict(split.images).probabilities
+    frame = pd.DataFrame(
+        {
+            "split": split.name,
+            "id": split.ids,
+            "label": names[split.labels],
+            "prediction": names[probabilities.argmax(1)],
+        }
+    )
+    columns = [f"p_{name}" for name in names]
+    return pd.concat([frame, pd.DataFrame(probabilities, columns=columns)], axis=1)
+
+
+def _record_seeds(draft: Draft, dataset: Dataset, name: str, made: dict[str, Any]) -> None:
+    answers = []
+    for seed in made["seeds"]:
+        path = draft.checkpoints / name / f"seed_{seed}" / "model.tflite"
+        model = export.served_model(
+            path.read_bytes(), dataset.spec.image_shape, "float32", made["temperature"]
+        )
+        for split in dataset.splits[1:]:
+            frame = _answers(model, split, dataset)[["split", "id", "label", "prediction"]]
+            answers.append(frame.assign(seed=seed))
+    predictions = _first_column(pd.concat(answers, ignore_index=True), "seed")
+    draft.write_table(f"models/{name}/seed_predictions.parquet", predictions)
+    draft.write_table(f"models/{name}/seeds.csv", _seed_table(draft, name, made, predictions))
+
+
+def _seed_table(
+    draft: Draft, name: str, made: dict[str, Any], predictions: pd.DataFrame
+) -> pd.DataFrame:
+    history = draft.read_table(f"models/{name}/history.csv")
+    correct = predictions.assign(correct=predictions["label"] == predictions["prediction"])
+    accuracy = correct.pivot_table(values="correct", index="seed", columns="split")
+    return pd.DataFrame(
+        {
+            "seed": made["seeds"],
+            "epochs": [int((history["seed"] == seed).sum()) for seed in made["seeds"]],
+            "best_epoch": [made["best_epochs"][str(seed)] for seed in made["seeds"]],
+            "seconds": [made["seconds"][str(seed)] for seed in made["seeds"]],
+            "validation_accuracy": accuracy.loc[made["seeds"], "validation"].to_numpy(),
+            "test_accuracy": accuracy.loc[made["seeds"], "test"].to_numpy(),
+        }
+    )
+
+
+def _cost(
+    draft: Draft,
+    folder: str,
+    made: dict[str, Any],
+    served: Mapping[str, ServedModel],
+    images: NDArray[np.uint8],
+) -> dict[str, Any]:
+    sizes = {p: (draft.folder / folder / file).stat().st_size for p, file in _FILES.items()}
+    first = str(made["seed"])
+    return {
+        "parameters": made["parameters"],
+        "keras_bytes": sizes["keras"],
+        "tflite_bytes": sizes["float32"],
+        "int8_bytes": sizes["int8"],
+        "training_seconds": made["seconds"][first],
+        "training_cpu_seconds": made["cpu_seconds"][first],
+        "latency_ms": {p: _latency(model, images) for p, model in served.items()},
+        "throughput": {p: _throughput(model, images) for p, model in served.items()},
+    }
+
+
+def _latency(model: ServedModel, images: NDArray[np.uint8], runs: int = 200) -> dict[str, Any]:
+    """Median milliseconds of one picture and its 95 % interval."""
+    model.predict(images[:1])  # the first call allocates
+    times = [model.predict(images[i % len(images)][None]).milliseconds for i in range(runs)]
+    return _median(times)
+
+
+def _throughput(model: ServedModel, images: NDArray[np.uint8], runs: int = 20) -> dict[str, Any]:
+    """Median pictures per second in batches and its 95 % interval."""
+    batch = np.resize(images, (BATCH, *images.shape[1:]))
+    model.predict(batch)
+    rates = []
+    for _ in range(runs):
+        started = time.perf_counter()
+        model.predict(batch)
+        rates.append(BATCH / (time.perf_counter() - started))
+    return _median(rates) | {"batch": BATCH}
+
+
+def _median(values: list[float]) -> dict[str, Any]:
+    """Median with the order-statistic interval (Conover, Practical Nonparametric Statistics)."""
+    ordered = np.sort(values)
+    n = len(ordered)
+    reach = statistics.normal_quantile(0.975) * np.sqrt(n) / 2
+    low, high = max(0, int(np.floor(n / 2 - reach)) - 1), min(n - 1, int(np.ceil(n / 2 + reach)))
+    return {
+        "value": float(np.median(ordered)),
+        "low": float(ordered[low]),
+        "high": float(ordered[high]),
+        "n": n,
+    }
+
+
+# --- 06: hypotheses, pictures, card, manifest --------------------------------------------------
+
+
+def record_hypotheses(draft: Draft) -> list[dict[str, Any]]:
+    """Judge the written-down hypotheses by the draft's own files."""
+    names = draft.models()
+    seeded = [m for m in names if (draft.folder / f"models/{m}/seeds.csv").is_file()]
+    evidence = hypotheses.Evidence(
+        predictions={m: draft.read_table(f"models/{m}/predictions.parquet") for m in names},
+        similarity=draft.read_table("eda/class_similarity.parquet"),
+        seeds={m: draft.read_table(f"models/{m}/seeds.csv") for m in seeded},
+        seed_predictions={
+            m: draft.read_table(f"models/{m}/seed_predictions.parquet") for m in seeded
+        },
+    )
+    stated = hypotheses.load(config.inputs() / "hypotheses.toml", draft.study)
+    judged = hypotheses.judge(stated, evidence)
+    draft.write_json("hypotheses.json", judged)
+    return judged
+
+
+def record_gallery(draft: Draft, dataset: Dataset) -> pd.DataFrame:
+    """Keep the pictures that charts and tables point to, each once."""
+    wanted = [
+        draft.read_table(f"eda/{name}.parquet")[["split", "id"]]
+        for name in ("embedding_map", "extremes", "duplicates")
+    ]
+    for name in draft.models():
+        predictions = draft.read_table(f"models/{name}/predictions.parquet")
+        wanted.append(_pictures_of(evaluation.from_frame(predictions, "test")))
+    ids = pd.concat(wanted).drop_duplicates()
+    gallery = exploration.gallery(dataset, ids)
+    draft.write_table("gallery.parquet", gallery)
+    return gallery
+
+
+def _pictures_of(scored: evaluation.Scored) -> pd.DataFrame:
+    """Test pictures worth keeping: the surest of each confusion cell, and the surest mistakes."""
+    frame = pd.DataFrame(
+        {
+            "id": scored.ids,
+            "label": scored.labels,
+            "prediction": scored.predicted,
+            "confidence": scored.confidence,
+        }
+    ).sort_values("confidence", ascending=False)
+    cells = frame.groupby(["label", "prediction"]).head(PER_CELL)
+    mistakes = frame[frame["label"] != frame["prediction"]].head(MISTAKES)
+    return pd.concat([cells, mistakes])[["id"]].assign(split=scored.split)
+
+
+def default_model(draft: Draft) -> str:
+    """The model with the highest accuracy on validation."""
+
+    def accuracy(name: str) -> float:
+        metrics = draft.read_json(f"models/{name}/metrics.json")
+        return float(metrics["splits"]["validation"]["metrics"]["accuracy"]["value"])
+
+    return max(draft.models(), key=accuracy)
+
+
+def manifest(draft: Draft) -> dict[str, Any]:
+    """What was made, when, from what and with what; `Draft.publish` adds the files."""
+    card = draft.read_json("dataset.json")
+    best = default_model(draft)
+    made = {name: draft.read_json(f"models/{name}/config.json") for name in draft.models()}
+    test = draft.read_json(f"models/{best}/metrics.json")["splits"]["test"]
+    accuracy = test["metrics"]["accuracy"]
+    return {
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "code_revision": environment.code_revision(),
+        "environment": environment.describe(),
+        "seeds": {"split": card["split_seed"], **{m: c["seeds"] for m, c in made.items()}},
+        "data": {
+            "source": card["source"]["kind"],
+            "files": card["source"]["files"],
+            "test_ids_sha256": card["test_ids_sha256"],
+        },
+        "wall_seconds": {f"training {m}": sum(c["seconds"].values()) for m, c in made.items()},
+        "headline": {
+            "model": best,
+            "split": "test",
+            "n": test["n"],
+            "accuracy": accuracy["value"],
+            "low": accuracy["low"],
+            "high": accuracy["high"],
+        },
+        "default_model": best,
+    }
+
+
+def publish(draft: Draft, version: str | None = None) -> str:
+    """Write the model card and publish; returns the version."""
+    content = manifest(draft)
+    draft.write("MODEL_CARD.md", cards.model_card(draft, content).encode())
+    return draft.publish(content, version)
