@@ -33,8 +33,9 @@ def inline_script_hashes(html: str) -> list[str]:
 def content_security_policy(script_sources: Iterable[str] = ()) -> str:
     """What the dashboard may load and run: itself, and nothing from another host.
 
-    Styles are set by scripts, so they need `unsafe-inline`; charts, camera and downloads make
-    `blob:` and `data:` pictures. No script is ever built from text.
+    Styles are set by scripts, so they need `unsafe-inline`; charts, downloads and the camera make
+    `data:` and `blob:` addresses. No script is built from text, which is why no chart may be one
+    of Plotly's WebGL kinds: those are.
     """
     return "; ".join(
         (
@@ -42,6 +43,7 @@ def content_security_policy(script_sources: Iterable[str] = ()) -> str:
             " ".join(("script-src 'self'", *script_sources)),
             "style-src 'self' 'unsafe-inline'",
             "img-src 'self' data: blob:",
+            "connect-src 'self' data: blob:",
             "media-src 'self' data: blob:",
             "font-src 'self' data:",
             "worker-src 'self' blob:",
