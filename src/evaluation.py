@@ -86,7 +86,7 @@ def _codes(labels: ArrayLike, classes: Sequence[str]) -> IntArray:
     else:
         codes = pd.Index(classes).get_indexer(pd.Index(labels)).astype(np.int64)
     if (outside := (codes < 0) | (codes >= len(classes))).any():
-        raise ValueError(f"label {labels[outside][0]!r} is none of {list(classes)}")
+        raise ValueError(f"label {labels[outside].tolist()[0]!r} is none of {list(classes)}")
     return codes
 
 

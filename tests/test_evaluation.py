@@ -1,0 +1,513 @@
+"""Tiny inputs with complete values worked out by hand, larger ones against scikit-learn."""
+
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import optimize, stats
+from scipy.special import softmax as scipy_softmax
+from sklearn import metrics
+
+from src import evaluation
+from src.evaluation import Scored
+
+CLASSES = ("cat", "dog", "ship")
+#                       label  answer  confidence
+PROBABILITIES = [
+    [0.7, 0.2, 0.1],  # cat    cat     0.7   right
+    [0.3, 0.6, 0.1],  # cat    dog     0.6
+    [0.1, 0.8, 0.1],  # dog    dog     0.8   right
+    [0.9, 0.1, 0.0],  # dog    cat     0.9
+    [0.0, 0.1, 0.9],  # ship   ship    0.9   right
+]
+LABELS = ["cat", "cat", "dog", "dog", "ship"]
+
+
+@pytest.fixture
+def tiny() -> Scored:
+    return evaluation.score(LABELS, PROBABILITIES, CLASSES, ids=[10, 11, 12, 13, 14])
+
+
+def drawn(n: int = 3_000, k: int = 6, seed: int = 0, *, ties: bool = False) -> Scored:
+    """Plausible answers; with `ties`, probabilities in steps of 0.1 that repeat a lot."""
+    rng = np.random.default_rng(seed)
+    labels = rng.choice(k, n, p=np.arange(1, k + 1) / (k * (k + 1) / 2))
+    logits = rng.normal(size=(n, k)) * 1.5
+    logits[np.arange(n), labels] += 2
+    p = scipy_softmax(logits, axis=1)
+    if ties:
+        p = np.round(p, 1)
+        p[:, 0] += 1 - p.sum(1)
+        p = np.abs(p) / np.abs(p).sum(1, keepdims=True)
+    return evaluation.score(labels, p, [f"class {i}" for i in range(k)])
+
+
+# Boundary ---------------------------------------------------------------------------------------
+
+
+def test_names_and_codes_mean_the_same(tiny: Scored) -> None:
+    coded = evaluation.score(np.array([0, 0, 1, 1, 2]), PROBABILITIES, CLASSES)
+    assert coded.labels.tolist() == tiny.labels.tolist() == [0, 0, 1, 1, 2]
+    assert tiny.predicted.tolist() == [0, 1, 1, 0, 2]
+    assert tiny.correct.tolist() == [True, False, True, False, True]
+    assert tiny.confidence.tolist() == [0.7, 0.6, 0.8, 0.9, 0.9]
+
+
+@pytest.mark.parametrize(
+    ("labels", "probabilities", "message"),
+    [
+        (["cat"], [[0.5, 0.5]], r"probabilities are \(1, 2\), expected \(1, 3\)"),
+        (["cat", "dog"], [[1, 0, 0]], r"are \(1, 3\), expected \(2, 3\)"),
+        (["frog"], [[1, 0, 0]], "label 'frog' is none of"),
+        ([3], [[1, 0, 0]], "label 3 is none of"),
+        ([-1], [[1, 0, 0]], "label -1 is none of"),
+        (["cat"], [[0.5, 0.2, 0.1]], "sum to 1 in every row; one is off by 0.2"),
+        (["cat"], [[1.5, -0.5, 0]], "not negative"),
+        (["cat"], [[np.nan, 0.5, 0.5]], "finite"),
+        ([], np.empty((0, 3)), "not empty"),
+    ],
+)
+def test_score_refuses(labels: list, probabilities: list, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        evaluation.score(labels if labels else np.empty(0, int), probabilities, CLASSES)
+
+
+def test_frame_round_trip(tiny: Scored) -> None:
+    frame = evaluation.to_frame(tiny)
+    expected = pd.DataFrame(
+        {
+            "split": ["test"] * 5,
+            "id": [10, 11, 12, 13, 14],
+            "label": LABELS,
+            "prediction": ["cat", "dog", "dog", "cat", "ship"],
+            "p_cat": np.float32([0.7, 0.3, 0.1, 0.9, 0.0]),
+            "p_dog": np.float32([0.2, 0.6, 0.8, 0.1, 0.1]),
+            "p_ship": np.float32([0.1, 0.1, 0.1, 0.0, 0.9]),
+        }
+    )
+    pd.testing.assert_frame_equal(frame, expected)
+    other = frame.assign(split="validation", label="ship")
+    back = evaluation.from_frame(pd.concat([other, frame]), "test")
+    assert (back.split, back.classes, back.ids.tolist()) == ("test", CLASSES, [10, 11, 12, 13, 14])
+    assert back.labels.tolist() == tiny.labels.tolist()
+    np.testing.assert_array_equal(back.probabilities, np.float32(PROBABILITIES))
+
+
+def test_frame_refusals(tiny: Scored) -> None:
+    frame = evaluation.to_frame(tiny)
+    with pytest.raises(ValueError, match=r"no split 'validation', only \['test'\]"):
+        evaluation.from_frame(frame, "validation")
+    with pytest.raises(ValueError, match=r"lack the columns \['prediction'\]"):
+        evaluation.from_frame(frame.drop(columns="prediction"), "test")
+    with pytest.raises(ValueError, match="not the class of highest probability"):
+        evaluation.from_frame(frame.assign(prediction="ship"), "test")
+
+
+def test_of_two_equal_probabilities_the_stated_one_counts() -> None:
+    scored = evaluation.score(["cat"], [[0.5, 0.5, 0.0]], CLASSES)
+    frame = evaluation.to_frame(scored).assign(prediction="dog")
+    assert evaluation.from_frame(frame, "test").predicted.tolist() == [1]
+
+
+# Confusion and report ---------------------------------------------------------------------------
+
+
+def test_confusion_in_every_form(tiny: Scored) -> None:
+    counts = evaluation.confusion(tiny)
+    assert counts.index.tolist() == counts.columns.tolist() == list(CLASSES)
+    assert (counts.index.name, counts.columns.name) == ("label", "prediction")
+    assert counts.to_numpy().tolist() == [[1, 1, 0], [1, 1, 0], [0, 0, 1]]
+    shares = evaluation.confusion_shares(counts)
+    assert shares.to_numpy().tolist() == [[0.5, 0.5, 0], [0.5, 0.5, 0], [0, 0, 1]]
+    errors = evaluation.confusion_errors(counts)
+    assert errors.to_numpy().tolist() == [[0, 1, 0], [1, 0, 0], [0, 0, 0]]
+    expected = pd.DataFrame(
+        {
+            "label": ["cat"] * 3 + ["dog"] * 3 + ["ship"] * 3,
+            "prediction": list(CLASSES) * 3,
+            "count": [1, 1, 0, 1, 1, 0, 0, 0, 1],
+            "share": [0.5, 0.5, 0, 0.5, 0.5, 0, 0, 0, 1],
+        }
+    )
+    pd.testing.assert_frame_equal(evaluation.confusion_tidy(counts), expected)
+
+
+def test_confusion_shares_of_a_class_without_pictures() -> None:
+    counts = evaluation.confusion(evaluation.score(["cat"], [[1, 0, 0]], CLASSES))
+    assert evaluation.confusion_shares(counts).to_numpy().tolist() == [[1, 0, 0], [0] * 3, [0] * 3]
+
+
+def test_report_by_hand(tiny: Scored) -> None:
+    report = evaluation.report(tiny, resamples=200)
+    assert report.columns.tolist() == [
+        *("split", "label", "precision", "precision_low", "precision_high"),
+        *("recall", "recall_low", "recall_high", "f1", "f1_low", "f1_high", "support"),
+    ]
+    assert report["split"].tolist() == ["test"] * 3
+    assert report["label"].tolist() == list(CLASSES)
+    assert report["support"].tolist() == [2, 2, 1]
+    half = [0.5, 0.5, 1.0]
+    for name in ("precision", "recall", "f1"):
+        assert report[name].tolist() == half
+    # Wilson of 1 of 2 and of 1 of 1
+    low, high = [0.0945, 0.0945, 0.2065], [0.9055, 0.9055, 1.0]
+    for name in ("precision", "recall"):
+        assert report[f"{name}_low"].round(4).tolist() == low
+        assert report[f"{name}_high"].round(4).tolist() == high
+    assert report[["f1_low", "f1_high"]].to_numpy().tolist() == [[0, 1], [0, 1], [1, 1]]
+
+
+def test_report_is_sklearns() -> None:
+    scored = drawn()
+    expected = metrics.precision_recall_fscore_support(scored.labels, scored.predicted)
+    report = evaluation.report(scored, resamples=100)
+    ours = report[["precision", "recall", "f1", "support"]].to_numpy().T
+    np.testing.assert_allclose(ours, expected)
+    for name in ("precision", "recall", "f1"):
+        assert (report[f"{name}_low"] < report[name]).all()
+        assert (report[name] < report[f"{name}_high"]).all()
+
+
+# Summary ----------------------------------------------------------------------------------------
+
+
+def ece(scored: Scored, bins: int = 15) -> float:
+    """Calibration error by its definition, one bin after the other."""
+    total = 0.0
+    for i in range(bins):
+        inside = (scored.confidence > i / bins) & (scored.confidence <= (i + 1) / bins)
+        if inside.any():
+            gap = scored.correct[inside].mean() - scored.confidence[inside].mean()
+            total += inside.mean() * abs(gap)
+    return total
+
+
+@pytest.mark.parametrize("ties", [False, True])
+def test_summary_values_are_sklearns(ties: bool) -> None:
+    scored = drawn(ties=ties)
+    y, answers, p = scored.labels, scored.predicted, scored.probabilities
+    eps = np.finfo(np.float32).eps
+    expected = {"accuracy": metrics.accuracy_score(y, answers)}
+    for average in ("macro", "weighted"):
+        three = metrics.precision_recall_fscore_support(y, answers, average=average)[:3]
+        expected |= {f"{average}_{m}": v for m, v in zip(("precision", "recall", "f1"), three)}  # noqa: B905
+    expected["log_loss"] = -np.log(np.maximum(p[np.arange(len(y)), y], eps)).mean()
+    expected["roc_auc"] = metrics.roc_auc_score(y, p, multi_class="ovr")
+    expected["calibration_error"] = ece(scored)
+    summary = evaluation.summary(scored, resamples=200)
+    assert summary["n"] == 3_000
+    ours = {name: metric["value"] for name, metric in summary["metrics"].items()}
+    assert list(ours) == list(expected)
+    assert ours == pytest.approx(expected)
+    for name, metric in summary["metrics"].items():
+        assert set(metric) == {"value", "low", "high", "method"}
+        assert metric["low"] < metric["value"] < metric["high"], name
+
+
+def test_log_loss_is_sklearns() -> None:
+    scored = drawn()
+    value = evaluation.summary(scored, 10)["metrics"]["log_loss"]["value"]
+    assert value == pytest.approx(metrics.log_loss(scored.labels, scored.probabilities))
+
+
+def macro_f1(y: np.ndarray, predicted: np.ndarray) -> float:
+    classes = np.arange(3)[:, None]
+    hits = ((y == classes) & (predicted == classes)).sum(1)
+    return (2 * hits / ((y == classes).sum(1) + (predicted == classes).sum(1))).mean()
+
+
+def rank_area(positive: np.ndarray, values: np.ndarray) -> float:
+    n, m = positive.sum(), (~positive).sum()
+    return (stats.rankdata(values)[positive].sum() - n * (n + 1) / 2) / (n * m)
+
+
+def test_intervals_are_a_plain_loop_over_resamples() -> None:
+    """The shortcuts (multinomial confusion, weighted areas) against resampling pictures."""
+    scored, rng = drawn(600, 3), np.random.default_rng(9)
+    of_class = [np.flatnonzero(scored.labels == k) for k in range(3)]
+    loop: dict[str, list[float]] = {"macro_f1": [], "log_loss": [], "roc_auc": []}
+    for _ in range(1_500):
+        rows = np.concatenate([rng.choice(members, len(members)) for members in of_class])
+        y, p = scored.labels[rows], scored.probabilities[rows]
+        loop["macro_f1"].append(macro_f1(y, p.argmax(1)))
+        loop["log_loss"].append(-np.log(p[np.arange(len(y)), y]).mean())
+        loop["roc_auc"].append(np.mean([rank_area(y == k, p[:, k]) for k in range(3)]))
+    y, p = scored.labels, scored.probabilities
+    assert macro_f1(y, p.argmax(1)) == pytest.approx(
+        metrics.f1_score(y, p.argmax(1), average="macro")
+    )
+    assert rank_area(y == 0, p[:, 0]) == pytest.approx(metrics.roc_auc_score(y == 0, p[:, 0]))
+    ours = evaluation.summary(scored, resamples=3_000)["metrics"]
+    for name, samples in loop.items():
+        low, high = np.quantile(samples, [0.025, 0.975])
+        tolerance = 0.08 * (high - low)
+        assert ours[name]["low"] == pytest.approx(low, abs=tolerance), name
+        assert ours[name]["high"] == pytest.approx(high, abs=tolerance), name
+
+
+def test_calibration_interval_holds_its_value_for_a_calibrated_model() -> None:
+    rng = np.random.default_rng(3)
+    p = rng.dirichlet(np.full(4, 0.5), 2_000)
+    labels = (rng.random((2_000, 1)) > p.cumsum(1)).sum(1)
+    metric = evaluation.summary(evaluation.score(labels, p, list("abcd")), 400)["metrics"]
+    error = metric["calibration_error"]
+    assert 0 <= error["low"] < error["value"] < error["high"] < 0.05
+    assert error["method"] == "stratified bootstrap, bias removed"
+
+
+def test_summary_is_reproducible_and_seeded() -> None:
+    scored = drawn(300, 3)
+    assert evaluation.summary(scored, 50, seed=1) == evaluation.summary(scored, 50, seed=1)
+    first, second = (evaluation.summary(scored, 50, seed=s)["metrics"] for s in (1, 2))
+    assert first["accuracy"] == second["accuracy"]
+    assert first["roc_auc"]["low"] != second["roc_auc"]["low"]
+
+
+def test_summary_where_all_labels_are_the_same() -> None:
+    scored = evaluation.score([1, 1], [[0.2, 0.8], [0.6, 0.4]], ["a", "b"])
+    summary = evaluation.summary(scored, 50)["metrics"]
+    assert "roc_auc" not in summary
+    assert summary["macro_recall"]["value"] == 0.25
+
+
+def test_summary_of_ten_thousand_is_fast() -> None:
+    """A thousand resamples cost less than a hundred of scikit-learn's areas alone."""
+    scored = drawn(10_000, 10)
+    start = time.perf_counter()
+    for _ in range(5):
+        metrics.roc_auc_score(scored.labels, scored.probabilities, multi_class="ovr")
+    reference = (time.perf_counter() - start) * 20
+    start = time.perf_counter()
+    evaluation.summary(scored)
+    assert time.perf_counter() - start < reference
+
+
+# Curves -----------------------------------------------------------------------------------------
+
+
+def test_roc_by_hand(tiny: Scored) -> None:
+    curves = evaluation.roc_curves(tiny)
+    assert curves.columns.tolist() == [
+        *("label", "threshold", "false_positive_rate", "true_positive_rate", "auc")
+    ]
+    cat = curves[curves["label"] == "cat"]
+    third, two = 1 / 3, 2 / 3
+    assert cat["threshold"].tolist() == [np.inf, 0.9, 0.7, 0.3, 0.1, 0]
+    assert cat["false_positive_rate"].tolist() == [0, third, third, third, two, 1]
+    assert cat["true_positive_rate"].tolist() == [0, 0, 0.5, 1, 1, 1]
+    assert cat["auc"].tolist() == pytest.approx([two] * 6)
+
+
+@pytest.mark.parametrize("ties", [False, True])
+def test_curves_are_sklearns(ties: bool) -> None:
+    scored = drawn(400, 3, ties=ties)
+    roc = evaluation.roc_curves(scored, points=10_000)
+    recall = evaluation.precision_recall_curves(scored, points=10_000)
+    for k, name in enumerate(scored.classes):
+        y, p = scored.labels == k, scored.probabilities[:, k]
+        x, hits, thresholds = metrics.roc_curve(y, p, drop_intermediate=False)
+        ours = roc[roc["label"] == name]
+        np.testing.assert_allclose(ours["false_positive_rate"], x)
+        np.testing.assert_allclose(ours["true_positive_rate"], hits)
+        np.testing.assert_allclose(ours["threshold"], thresholds)
+        assert ours["auc"].iloc[0] == pytest.approx(metrics.roc_auc_score(y, p))
+        precision, sensitivity, _ = metrics.precision_recall_curve(y, p)
+        ours = recall[recall["label"] == name]
+        np.testing.assert_allclose(ours["precision"], precision[::-1])
+        np.testing.assert_allclose(ours["recall"], sensitivity[::-1])
+        area = metrics.average_precision_score(y, p)
+        assert ours["average_precision"].iloc[0] == pytest.approx(area)
+
+
+def test_thinned_curves_stay_close_and_bounded() -> None:
+    scored = drawn(5_000, 3)
+    thin, full = (evaluation.roc_curves(scored, points=n) for n in (100, 10**6))
+    pr = evaluation.precision_recall_curves(scored, points=100)
+    assert thin.groupby("label").size().between(90, 100).all()
+    assert pr.groupby("label").size().between(90, 100).all()
+    for name in scored.classes:
+        a, b = (f[f["label"] == name] for f in (thin, full))
+        x, y = a["false_positive_rate"], a["true_positive_rate"]
+        assert (x.iloc[0], y.iloc[0], x.iloc[-1], y.iloc[-1]) == (0, 0, 1, 1)
+        steps = np.abs(np.diff(x)) + np.abs(np.diff(y))
+        assert steps.max() < 2 * 2 / 100  # the whole way is 2 long, in at most 100 points
+        assert a.merge(b, on=list(a.columns)).shape == a.shape  # every point is of the full curve
+        assert a["auc"].iloc[0] == b["auc"].iloc[0]
+
+
+def test_curves_leave_out_classes_without_pictures() -> None:
+    scored = evaluation.score(["cat", "dog"], [[0.6, 0.3, 0.1], [0.2, 0.7, 0.1]], CLASSES)
+    assert evaluation.roc_curves(scored)["label"].unique().tolist() == ["cat", "dog"]
+    assert evaluation.precision_recall_curves(scored)["label"].unique().tolist() == ["cat", "dog"]
+    alone = evaluation.score(["cat"], [[1.0, 0.0, 0.0]], CLASSES)
+    assert evaluation.roc_curves(alone).shape == (0, 5)
+
+
+# Confidence -------------------------------------------------------------------------------------
+
+
+def test_selective_by_hand(tiny: Scored) -> None:
+    curve = evaluation.selective(tiny, [0, 0.65, 0.8, 0.85, 0.95])
+    assert curve["threshold"].tolist() == [0, 0.65, 0.8, 0.85, 0.95]
+    assert curve["accepted"].tolist() == [5, 4, 3, 2, 0]
+    assert curve["coverage"].tolist() == [1, 0.8, 0.6, 0.4, 0]
+    np.testing.assert_allclose(curve["accuracy"], [0.6, 0.75, 2 / 3, 0.5, np.nan])
+    # Wilson of 3 of 5, 3 of 4, 2 of 3, 1 of 2, nothing; and of the coverage
+    assert curve["accuracy_low"].round(4).tolist() == [0.2307, 0.3006, 0.2077, 0.0945, 0]
+    assert curve["accuracy_high"].round(4).tolist() == [0.8824, 0.9544, 0.9385, 0.9055, 1]
+    assert curve["coverage_low"].round(4).tolist() == [0.5655, 0.3755, 0.2307, 0.1176, 0]
+    assert curve["coverage_high"].round(4).tolist() == [1, 0.9638, 0.8824, 0.7693, 0.4345]
+
+
+def test_selective_default_thresholds(tiny: Scored) -> None:
+    thresholds = evaluation.selective(tiny)["threshold"]
+    assert thresholds.tolist()[::50] == [0, 0.5, 0.995]
+    assert (len(thresholds), thresholds.is_monotonic_increasing) == (102, True)
+
+
+def test_threshold_for_precision_by_hand(tiny: Scored) -> None:
+    assert evaluation.threshold_for_precision(tiny, 0.5) == 0.6  # all: 3 of 5
+    assert evaluation.threshold_for_precision(tiny, 0.7) == 0.7  # 3 of 4
+    assert evaluation.threshold_for_precision(tiny, 0.8) is None  # best is 3 of 4
+    assert evaluation.threshold_for_precision(tiny, 0.3, assured=True) == 0.7  # from 0.3006
+    assert evaluation.threshold_for_precision(tiny, 0.4, assured=True) is None
+
+
+def test_threshold_for_precision_accepts_as_much_as_can_be() -> None:
+    scored = drawn()
+    for assured in (False, True):
+        threshold = evaluation.threshold_for_precision(scored, 0.8, assured)
+        column = "accuracy_low" if assured else "accuracy"
+        curve = evaluation.selective(scored, np.unique(scored.confidence))
+        assert curve.set_index("threshold").loc[threshold, column] >= 0.8
+        assert (curve.loc[curve["threshold"] < threshold, column] < 0.8).all()
+        assert 0.2 < (scored.confidence >= threshold).mean() < 0.9
+
+
+def test_calibration_table_by_hand(tiny: Scored) -> None:
+    expected = pd.DataFrame(
+        {
+            "bin_low": [0.5, 0.75],
+            "bin_high": [0.75, 1.0],
+            "n": [2, 3],
+            "confidence": [0.65, 2.6 / 3],
+            "accuracy": [0.5, 2 / 3],
+            "accuracy_low": [0.094531, 0.207660],
+            "accuracy_high": [0.905469, 0.938510],
+        }
+    )
+    pd.testing.assert_frame_equal(evaluation.calibration_table(tiny, 4), expected, atol=1e-6)
+
+
+def test_calibration_table_gives_the_calibration_error() -> None:
+    scored = drawn()
+    table = evaluation.calibration_table(scored)
+    gap = (table["n"] * (table["accuracy"] - table["confidence"]).abs()).sum() / scored.n
+    assert table["n"].sum() == scored.n
+    assert gap == pytest.approx(ece(scored))
+
+
+def test_softmax_is_scipys_and_survives_large_logits() -> None:
+    logits = np.array([[1.0, 2.0, 3.0], [1e4, 0.0, -1e4], [-1e4, -1e4, -1e4]])
+    np.testing.assert_allclose(evaluation.softmax(logits), scipy_softmax(logits, axis=1))
+    np.testing.assert_allclose(
+        evaluation.softmax(logits, temperature=2), scipy_softmax(logits / 2, axis=1)
+    )
+
+
+@pytest.mark.parametrize("true_temperature", [0.4, 1.0, 3.0])
+def test_fit_temperature_is_the_minimum(true_temperature: float) -> None:
+    rng = np.random.default_rng(0)
+    z = rng.normal(size=(4_000, 5)) * 2
+    labels = (rng.random((4_000, 1)) > scipy_softmax(z, axis=1).cumsum(1)).sum(1)
+    logits = z * true_temperature
+
+    def loss(temperature: float) -> float:
+        p = scipy_softmax(logits / temperature, axis=1)
+        return metrics.log_loss(labels, p, labels=range(5))
+
+    best = optimize.minimize_scalar(loss, bounds=(0.05, 20), options={"xatol": 1e-9}).x
+    fitted = evaluation.fit_temperature(logits, labels)
+    assert fitted == pytest.approx(best, rel=1e-5)
+    assert fitted == pytest.approx(true_temperature, rel=0.1)
+
+
+def test_fit_temperature_stops_at_its_ends() -> None:
+    right, wrong = [[5.0, 0.0]], [[0.0, 5.0]]
+    assert evaluation.fit_temperature(right, [0]) == pytest.approx(0.05)
+    assert evaluation.fit_temperature(wrong, [0]) == pytest.approx(20)
+
+
+def test_most_confident_mistakes_by_hand(tiny: Scored) -> None:
+    expected = pd.DataFrame(
+        {
+            "split": ["test", "test"],
+            "id": [13, 11],
+            "label": ["dog", "cat"],
+            "prediction": ["cat", "dog"],
+            "confidence": [0.9, 0.6],
+            "p_label": [0.1, 0.3],
+        }
+    )
+    pd.testing.assert_frame_equal(evaluation.most_confident_mistakes(tiny), expected)
+    assert evaluation.most_confident_mistakes(tiny, limit=1)["id"].tolist() == [13]
+
+
+# Two models -------------------------------------------------------------------------------------
+
+
+def answers(predictions: str, ids: list[int], labels: str = "aabb") -> Scored:
+    """One letter per picture, answered with certainty."""
+    return evaluation.score(
+        list(labels), [[c == "a", c == "b"] for c in predictions], ("a", "b"), ids
+    )
+
+
+def test_compare_pairs_by_id_whatever_the_order() -> None:
+    first = answers("aaba", [1, 2, 3, 4])  # wrong on 4
+    second = answers("aabb", [4, 3, 2, 1], labels="bbaa")  # 4 → a, 3 → a, 2 → b, 1 → b
+    result = evaluation.compare(first, second)
+    difference = result.pop("difference")
+    assert result == {
+        "split": "test",
+        "n": 4,
+        "only_first": 3,
+        "only_second": 0,
+        "both": 0,
+        "neither": 1,
+        "p_value": pytest.approx(0.25),
+    }
+    assert (difference["value"], difference["method"]) == (0.75, "Tango")
+    assert difference["low"] < 0.75 < difference["high"] < 1
+
+
+def test_compare_refuses_different_pictures_or_labels() -> None:
+    with pytest.raises(ValueError, match="different pictures"):
+        evaluation.compare(answers("aabb", [1, 2, 3, 4]), answers("aabb", [1, 2, 3, 5]))
+    with pytest.raises(ValueError, match="different labels"):
+        evaluation.compare(
+            answers("aabb", [1, 2, 3, 4]), answers("aabb", [1, 2, 3, 4], labels="abab")
+        )
+
+
+def test_compare_all_corrects_for_the_number_of_pairs() -> None:
+    n = 40
+    ids, labels = list(range(n)), "a" * n
+    models = {
+        "weak": answers("b" * n, ids, labels),
+        "middle": answers("a" * 7 + "b" * 33, ids, labels),
+        "strong": answers("a" * n, ids, labels),
+    }
+    frame = evaluation.compare_all(models)
+    assert frame[["first", "second"]].to_numpy().tolist() == [
+        ["weak", "middle"],
+        ["weak", "strong"],
+        ["middle", "strong"],
+    ]
+    assert frame["difference"].tolist() == [-7 / 40, -1, -33 / 40]
+    p = [2 / 2**7, 2 / 2**40, 2 / 2**33]
+    np.testing.assert_allclose(frame["p_value"], p)
+    np.testing.assert_allclose(frame["p_holm"], [p[0], 3 * p[1], 2 * p[2]])
+    assert frame.columns.tolist()[-2:] == ["p_value", "p_holm"]
+    assert evaluation.compare_all({"alone": models["weak"]}).empty
