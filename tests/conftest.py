@@ -1,0 +1,28 @@
+"""Fixtures of all tests, which see the project as a fresh clone has it."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from tests import live
+
+# What a person may have set for their own runs must not change what the tests see.
+for name in ("OUTPUTS_DIR", "INPUTS_DIR", "STUDY", "PROFILE", "VERSION"):
+    os.environ.pop(name, None)
+for name in [name for name in os.environ if name.startswith("STREAMLIT_")]:
+    os.environ.pop(name)
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[live.Server]:
+    """The real server on the committed outputs."""
+    with live.serve() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[live.Browser]:
+    """A headless Chromium, shared by the tests; each opens its own page."""
+    with live.browse() as running:
+        yield running

@@ -1,0 +1,191 @@
+"""The real server and a real browser, for the tests and for the benchmarks."""
+
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from selenium import webdriver
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.by import By
+from selenium.webdriver.remote.webelement import WebElement
+from selenium.webdriver.support.ui import WebDriverWait
+
+ROOT = Path(__file__).resolve().parent.parent
+PATIENCE = 60  # s; a shared machine can be slow, and waiting ends as soon as the answer is there
+
+# No sandbox for root, no traffic of Chromium's own, and a test picture as the camera.
+CHROMIUM = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",
+    "--hide-scrollbars",
+    "--use-fake-ui-for-media-stream",
+    "--use-fake-device-for-media-stream",
+)
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running `streamlit run asgi.py`."""
+
+    url: str
+    pid: int
+    log: Path
+
+    def get(self, path: str) -> tuple[int, dict[str, str], bytes]:
+        """Status, headers (lower-case names) and body of one answer, error answers included."""
+        try:
+            with urllib.request.urlopen(self.url + path, timeout=PATIENCE) as answer:
+                found = answer.status, answer.headers, answer.read()
+        except urllib.error.HTTPError as error:
+            with error:
+                found = error.code, error.headers, error.read()
+        status, headers, body = found
+        return status, {name.lower(): value for name, value in headers.items()}, body
+
+
+def free_port() -> int:
+    """A port of the loopback address that nothing listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextlib.contextmanager
+def serve(environment: Mapping[str, str] | None = None) -> Iterator[Server]:
+    """Run the server until the block ends; yields once it answers."""
+    port = free_port()
+    options = {"port": port, "address": "127.0.0.1", "headless": "true"}
+    command = [sys.executable, "-m", "streamlit", "run", "asgi.py"]
+    command += [f"--server.{name}={value}" for name, value in options.items()]
+    with tempfile.TemporaryDirectory() as folder:
+        log = Path(folder) / "server.log"
+        with log.open("wb") as stream:
+            process = subprocess.Popen(
+                command,
+                cwd=ROOT,
+                env={**os.environ, **(environment or {})},
+                stdout=stream,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+            )
+        server = Server(f"http://127.0.0.1:{port}", process.pid, log)
+        try:
+            _wait_until_it_answers(server, process)
+            yield server
+        finally:
+            process.terminate()
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def _wait_until_it_answers(server: Server, process: "subprocess.Popen[bytes]") -> None:
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        if process.poll() is not None:
+            raise RuntimeError(f"The server stopped:\n{server.log.read_text()}")
+        with contextlib.suppress(urllib.error.URLError, ConnectionError):
+            if server.get("/healthz")[0] == 200:
+                return
+        time.sleep(0.02)
+    raise RuntimeError(f"The server does not answer:\n{server.log.read_text()}")
+
+
+@contextlib.contextmanager
+def browse() -> Iterator["Browser"]:
+    """A headless Chromium with an empty profile until the block ends."""
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
+        options = webdriver.ChromeOptions()
+        for argument in (*CHROMIUM, f"--user-data-dir={profile}"):
+            options.add_argument(argument)
+        options.binary_location = shutil.which("chromium") or ""
+        options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+        # Named, so that Selenium looks for no driver of its own on the network.
+        service = Service(shutil.which("chromedriver"))
+        with webdriver.Chrome(options=options, service=service) as driver:
+            yield Browser(driver)
+
+
+class Browser:
+    """What a person does and sees, in terms of the dashboard."""
+
+    def __init__(self, driver: webdriver.Chrome) -> None:
+        self.driver = driver
+
+    def look(self, width: int = 1400, height: int = 1000, *, dark: bool = False) -> None:
+        """Set the size of the window and the colour scheme that the visitor prefers."""
+        metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
+        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [scheme]})
+
+    def open(self, url: str) -> None:
+        """Open an address and wait until its page is drawn; earlier log entries are dropped."""
+        self.driver.get("about:blank")
+        self.driver.get_log("browser")
+        self.driver.get(url)
+        self.settle()
+
+    def settle(self) -> None:
+        """Wait until the script has run and nothing on the page is loading any more."""
+        quiet = (
+            "const app = document.querySelector('[data-testid=stApp]');"
+            "return !!app && app.dataset.testScriptState === 'notRunning'"
+            " && app.dataset.testConnectionState === 'CONNECTED'"
+            " && !!document.querySelector('h1')"
+            " && !document.querySelector('[data-testid=stSkeleton], [data-testid=stSpinner],"
+            " [data-stale=true]')"
+        )
+        calm_since: list[float] = []
+
+        def calm(driver: webdriver.Chrome) -> bool:
+            if not driver.execute_script(quiet):
+                calm_since.clear()
+                return False
+            calm_since.append(time.monotonic())
+            return calm_since[-1] - calm_since[0] > 0.4
+
+        WebDriverWait(self.driver, PATIENCE, 0.1).until(calm)
+
+    def wait_for(self, text: str) -> None:
+        """Wait until the page says `text`."""
+        WebDriverWait(self.driver, PATIENCE, 0.1, (Exception,)).until(
+            lambda _: text in self.text, f"The page never said {text!r}."
+        )
+
+    @property
+    def text(self) -> str:
+        """All text that can be read on the page."""
+        return self.driver.find_element(By.TAG_NAME, "body").text
+
+    def all(self, selector: str) -> list[WebElement]:
+        """The elements that match a CSS selector."""
+        return self.driver.find_elements(By.CSS_SELECTOR, selector)
+
+    def test_ids(self, name: str) -> list[WebElement]:
+        """The elements that Streamlit marks with this name for tests."""
+        return self.all(f"[data-testid={name}]")
+
+    def severe(self) -> list[str]:
+        """Errors of the browser's console since the page was opened."""
+        entries = self.driver.get_log("browser")
+        return [entry["message"] for entry in entries if entry["level"] == "SEVERE"]
