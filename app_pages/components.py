@@ -18,11 +18,10 @@ P = ParamSpec("P")
 
 PREFERRED_STUDY = "cifar10"
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
-CHART_CONFIG = {
-    "displaylogo": False,
-    "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"],
-    "scrollZoom": False,
-}
+CHART_CONFIG = {"displaylogo": False, "scrollZoom": False}
+# What a chart that cannot be dragged has no use for; the camera (PNG) stays.
+ZOOM_BUTTONS = ["zoom2d", "pan2d", "zoomIn2d", "zoomOut2d", "autoScale2d", "resetScale2d"]
+SELECT_BUTTONS = ["select2d", "lasso2d"]
 
 
 class Figure(NamedTuple):
@@ -61,13 +60,14 @@ def _choose(label: str, key: str, options: list[str], first: str, help: str | No
         st.session_state[f"gone_{key}"] = asked
     if st.session_state.get(key) not in options and asked not in options:
         st.session_state[key] = first
+        if asked is None:
+            st.query_params[key] = first
     chosen = st.selectbox(
         label,
         options,
         index=None,
         key=key,
         bind="query-params",
-        required=True,
         help=help,
         on_change=_forget_gone,
     )
@@ -152,6 +152,15 @@ def section(draw: Callable[P, None]) -> Callable[P, None]:
     return guarded
 
 
+def page_link(run: runs.Run, page: str, label: str | None = None) -> None:
+    """A link to another page of the app, keeping study and version."""
+    st.page_link(
+        f"app_pages/{page}.py",
+        label=label,
+        query_params={"study": run.study, "version": run.version},
+    )
+
+
 # --- text and numbers ----------------------------------------------------------------------
 
 
@@ -173,28 +182,34 @@ def metric_row(figures: Sequence[Figure]) -> None:
         return
     with st.grid(len(figures), min_column_width=150):
         for figure in figures:
-            st.metric(
-                figure.label,
-                figure.value,
-                figure.interval or None,
-                delta_color="off",
-                delta_arrow="off",
-                delta_description=figure.basis or None,
-                help=figure.help,
-                border=True,
-                height="stretch",
-            )
+            with st.container(border=True, height="stretch", gap="xsmall"):
+                st.metric(
+                    figure.label,
+                    figure.value,
+                    figure.interval or None,
+                    delta_color="off",
+                    delta_arrow="off",
+                    help=figure.help,
+                )
+                st.caption(figure.basis)
 
 
 def share_figure(label: str, metric: Mapping[str, Any], basis: str) -> Figure:
     """A `Figure` of a share: {value, low, high} → percent with its 95 % interval."""
+    value = metric["value"]
+    known = not math.isnan(value)
     return Figure(
         label,
-        theme.percent(metric.get("value")),
-        theme.interval(metric.get("low"), metric.get("high")),
+        theme.percent(value),
+        theme.interval(metric["low"], metric["high"]) if known else "",
         basis,
         "The range is the 95 % interval.",
     )
+
+
+def in_percent(frame: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
+    """Shares as percentages, for tables that print them with a fixed number of decimals."""
+    return frame.assign(**{column: 100 * frame[column] for column in columns})
 
 
 # --- charts --------------------------------------------------------------------------------
@@ -233,8 +248,11 @@ def chart(
         st.markdown(f"**{finding}**")
     if shown:
         st.caption(shown)
-    config = CHART_CONFIG | {"toImageButtonOptions": {"filename": name, "scale": 2}}
-    event = st.plotly_chart(
+    config = CHART_CONFIG | {
+        "toImageButtonOptions": {"filename": name, "scale": 2},
+        "modeBarButtonsToRemove": SELECT_BUTTONS + ([] if zoom else ZOOM_BUTTONS),
+    }
+    event: Any = st.plotly_chart(
         figure,
         key=key,
         alt=alt or finding or None,
@@ -335,7 +353,7 @@ def answers(run: runs.Run, rows: pd.DataFrame, *, key: str, per_page: int = 24) 
     stored = loaders.gallery(run.study, run.version)
     shown = [
         Picture(stored[row.split, row.id], *_answer_texts(row))
-        for row in rows.itertuples()
+        for row in theme.rows(rows)
         if (row.split, row.id) in stored
     ]
     picture_grid(shown, key=key, per_page=per_page)

@@ -1,6 +1,201 @@
-"""Hypotheses and results."""
+"""What was expected before any model was trained, how it was tested, and what it means."""
 
-from app_pages import components
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from app_pages import components, loaders
+from src import runs
+from src.charts import hypotheses as charts
+from src.charts import theme
+
+BADGES = {
+    "supported": ":green-badge[:material/check: Supported]",
+    "refuted": ":red-badge[:material/close: Refuted]",
+    "undecided": ":gray-badge[:material/question_mark: Undecided]",
+}
+SETTLED = {True: ":green[:material/check:]", False: ":red[:material/close:]", None: "open"}
+
+
+def finding(hypotheses: list[dict[str, Any]], criteria: pd.DataFrame) -> str:
+    """The page's answer in one sentence: verdicts, then criteria."""
+    verdicts = [hypothesis["verdict"] for hypothesis in hypotheses]
+    counted = [f"{verdicts.count(verdict)} {verdict}" for verdict in BADGES if verdict in verdicts]
+    judged = f"Of {len(verdicts)} expectations {theme.listing(counted)}; " if counted else ""
+    return theme.sentence(f"{judged}{charts.criteria_finding(criteria)}.")
+
+
+@components.section
+def hypothesis_card(run: runs.Run, hypothesis: dict[str, Any], titles: dict[str, str]) -> None:
+    """One hypothesis: statement, verdict, meaning, the effect drawn, how it was tested."""
+    name = hypothesis["id"]
+    with st.container(border=True):
+        st.subheader(f"{name}. {hypothesis['title']}")
+        st.markdown(f"{BADGES[hypothesis['verdict']]} “{hypothesis['statement']}”")
+        st.markdown(f"**What it means for the shop.** {hypothesis['meaning']}")
+        left, right = st.columns(2, gap="large")
+        with left:
+            components.chart(charts.effect(hypothesis, titles), key=f"effect_{name}")
+        points = charts.points(hypothesis, titles)
+        with right:
+            if points is not None:
+                components.chart(
+                    points,
+                    key=f"points_{name}",
+                    data=pd.DataFrame(hypothesis["points"]),
+                    name=f"{run.study}_{run.version}_{name}",
+                )
+        _method(hypothesis)
+
+
+def _method(hypothesis: dict[str, Any]) -> None:
+    """How a hypothesis was tested, and what would settle it if it is open."""
+    effect = hypothesis["effect"]
+    with st.expander("How it was tested"):
+        facts = {
+            "Measured": hypothesis["metric"],
+            "On": f"the {hypothesis['split']} split, n = {theme.count(hypothesis['n'])}",
+            "Asked for": f"{hypothesis.get('direction', 'at least')} "
+            f"{charts.amount(hypothesis['margin'], effect['unit'])}",
+            "Found": f"{charts.amount(effect['value'], effect['unit'])} "
+            f"({charts.span(effect['low'], effect['high'], effect['unit'])})",
+            "Interval": hypothesis["method"],
+            "Test": hypothesis["test"],
+            "p": _p_value(hypothesis["p_value"]),
+            "Decided at": f"α = {hypothesis['alpha']:g}, written down before the run",
+            "Still needed": hypothesis["needed"],
+        }
+        st.table({key: value for key, value in facts.items() if value}, border="horizontal")
+        details = pd.DataFrame(hypothesis["details"])
+        if not details.empty:
+            components.download_csv(
+                details, f"details_{hypothesis['id']}", key=f"details_{hypothesis['id']}"
+            )
+
+
+def _p_value(p: float | None) -> str:
+    if p is None:
+        return ""
+    return "below 0.0001" if p < 0.0001 else f"{p:.2g}"
+
+
+@components.section
+def criteria_part(run: runs.Run, criteria: pd.DataFrame) -> None:
+    """Success and failure criteria of the business case against the default model."""
+    st.header("Success and failure criteria")
+    st.caption(
+        f"Written down before any model was trained, judged for {run.default_model} on the test "
+        "split. A criterion is open where its target lies inside the interval."
+    )
+    st.table(criteria_table(criteria), hide_index=True, alt="Criteria against results")
+    components.chart(
+        charts.criteria(criteria),
+        key="criteria",
+        data=criteria,
+        name=f"{run.study}_{run.version}_criteria",
+    )
+
+
+def criteria_table(criteria: pd.DataFrame) -> pd.DataFrame:
+    """The criteria in words: one row each, with result, interval and how it turned out."""
+    rows = [
+        {
+            "": row.id,
+            "Criterion": row.criterion,
+            "Result": charts.amount(row.result, row.unit),
+            "95 % interval": charts.span(row.low, row.high, row.unit),
+            "Turned out": _outcome(row.kind, row.met),
+        }
+        for row in theme.rows(criteria)
+    ]
+    return pd.DataFrame(rows)
+
+
+def _outcome(kind: str, met: bool | None) -> str:
+    """A badge: a met failure criterion is bad news, a met success criterion good news."""
+    if met is None:
+        return ":gray-badge[:material/question_mark: Open]"
+    if kind == "success":
+        return (
+            ":green-badge[:material/check: Met]" if met else ":red-badge[:material/close: Not met]"
+        )
+    return (
+        ":red-badge[:material/close: Applies]"
+        if met
+        else ":green-badge[:material/check: Does not apply]"
+    )
+
+
+def limits(run: runs.Run, hypotheses: list[dict[str, Any]], criteria: pd.DataFrame) -> None:
+    """What the numbers do not say, and what to do next; computed where the run knows."""
+    st.header("Limits and next steps")
+    left, right = st.columns(2, gap="large")
+    with left:
+        st.markdown("**What these results do not say**")
+        st.markdown("\n".join(f"- {line}" for line in known_limits(run)))
+    with right:
+        st.markdown("**What to do next**")
+        st.markdown("\n".join(f"- {line}" for line in next_steps(run, hypotheses, criteria)))
+
+
+def known_limits(run: runs.Run) -> list[str]:
+    """Limits of the data and of the measurement."""
+    height, width, _ = run.dataset["image_shape"]
+    totals = run.dataset["totals"]
+    lines = [
+        (
+            f"Pictures of {height} × {width} pixels from one collection; the shop's own photos are "
+            "larger and differ in light, background and framing."
+        ),
+        (
+            f"One test split of {theme.count(totals['test'])} pictures, read once. The intervals "
+            "cover chance in choosing these pictures, not a change of the kind of pictures."
+        ),
+        (
+            f"{len(run.dataset['classes'])} categories. A photo of anything else still gets one of "
+            "them: the model cannot say “none”."
+        ),
+    ]
+    known = loaders.inputs("references.toml").get(f"{run.study}_limits", [])
+    return lines + [f"{limit['text']} ({limit['source']})" for limit in known]
+
+
+def next_steps(
+    run: runs.Run, hypotheses: list[dict[str, Any]], criteria: pd.DataFrame
+) -> list[str]:
+    """What follows from open and failed points, and always the test on the shop's photos."""
+    lines = [
+        f"{item['id']} is open: {item['needed']} would settle it."
+        for item in hypotheses
+        if item["verdict"] == "undecided" and item["needed"]
+    ]
+    lines += [
+        f"{row.id} ({row.criterion[0].lower()}{row.criterion[1:]}) "
+        f"{'is open' if row.good is None else 'is missed'}: "
+        f"{charts.amount(row.result, row.unit)} so far."
+        for row in theme.rows(criteria)
+        if row.good is not True
+    ]
+    filed = loaders.filed(run.study, run.version, run.default_model)
+    to_person = theme.percent(1 - filed.coverage.value)
+    return [
+        *lines,
+        (
+            f"Let a person label the {to_person} of photos the model leaves over, "
+            "and train the next version with them."
+        ),
+        "Repeat the test on a few hundred of the shop's own photos before going live.",
+    ]
+
 
 run = components.current_run()
-components.opening("Hypotheses and results", run.dataset["title"])
+criteria = loaders.judged(run.study, run.version)
+titles = {name: loaders.model(run.study, run.version, name).config["title"] for name in run.models}
+components.opening("Hypotheses and results", finding(run.hypotheses, criteria))
+if not run.hypotheses:
+    st.info("This version was published without hypotheses: it lacks the models they name.")
+for hypothesis in run.hypotheses:
+    hypothesis_card(run, hypothesis, titles)
+criteria_part(run, criteria)
+limits(run, run.hypotheses, criteria)

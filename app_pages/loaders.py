@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from src import config, evaluation, images, inference, runs
+from src import business, config, evaluation, images, inference, runs
 
 
 @st.cache_data(ttl=15, show_spinner=False, max_entries=1)
@@ -78,12 +78,6 @@ def answers(study: str, version: str, name: str, split: str) -> pd.DataFrame:
 
 
 @st.cache_data(show_spinner=False, max_entries=64)
-def safe_threshold(study: str, version: str, name: str, target: float) -> float | None:
-    """Confidence from which validation answers are right in `target` of the cases."""
-    return evaluation.threshold_for_precision(scored(study, version, name, "validation"), target)
-
-
-@st.cache_data(show_spinner=False, max_entries=64)
 def compared(
     first: tuple[str, str, str], second: tuple[str, str, str], split: str
 ) -> dict[str, Any]:
@@ -120,6 +114,27 @@ def enlarged(png: bytes, side: int) -> bytes:
     pixels = images.from_png(png)  # (H, W, 3)
     factor = max(1, side // max(pixels.shape[:2]))
     return images.to_png(pixels.repeat(factor, axis=0).repeat(factor, axis=1))
+
+
+@st.cache_data(show_spinner=False, max_entries=8)
+def case(study: str) -> business.Case:
+    """The client's case as it applies to a study. Raises `business.BusinessError`."""
+    return business.load(config.inputs() / "business.toml", study)
+
+
+@st.cache_data(show_spinner=False, max_entries=64)
+def filed(study: str, version: str, name: str) -> business.Filed:
+    """What a model files alone on test, at the threshold chosen on validation."""
+    splits = (scored(study, version, name, split) for split in ("validation", "test"))
+    return business.filed(case(study).filing, *splits)
+
+
+@st.cache_data(show_spinner=False, max_entries=16)
+def judged(study: str, version: str) -> pd.DataFrame:
+    """The criteria of the case against the default model of a run (`business.judge`)."""
+    run = open_run(study, version)
+    record = model(study, version, run.default_model)
+    return business.judge(case(study), record.metrics, record.predictions)
 
 
 @st.cache_data(show_spinner=False, max_entries=4)

@@ -1,12 +1,12 @@
 """How well each model files pictures: what it gets right, where it errs, what it costs."""
 
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 import streamlit as st
 
 from app_pages import components, loaders
-from src import runs
+from src import business, runs
 from src.charts import performance, theme
 
 TABS = {
@@ -18,8 +18,8 @@ TABS = {
     "training": "Training",
     "comparison": "Comparison",
 }
+OVER: list[Literal["epoch", "seconds"]] = ["epoch", "seconds"]
 SPLITS = ["test", "validation"]
-SAFE = 0.99  # precision at which a shop lets the model file alone
 
 
 # --- shared --------------------------------------------------------------------------------
@@ -75,11 +75,14 @@ def opening(run: runs.Run) -> None:
     metrics = record(run, name).metrics["splits"]["test"]
     basis = f"n = {theme.count(metrics['n'])} test"
     cost = record(run, name).metrics["cost"]["latency_ms"]["float32"]
-    alone, sentence = _alone(run, name)
+    filed = loaders.filed(run.study, run.version, name)
+    title = record(run, name).config["title"]
+    sentence = performance.filing_sentence(title, filed, measured(run, name, "test", "confusion"))
     figures = [
         components.share_figure("Accuracy", metrics["metrics"]["accuracy"], basis),
         components.share_figure("Macro F1", metrics["metrics"]["macro_f1"], basis),
-        alone,
+        alone_figure(filed),
+        _precision_figure(filed),
         components.Figure(
             "Time per photo",
             f"{cost['value']:.1f} ms",
@@ -91,26 +94,26 @@ def opening(run: runs.Run) -> None:
     components.opening("Model performance", sentence, figures)
 
 
-def _alone(run: runs.Run, name: str) -> tuple[components.Figure, str]:
-    """How much the model files alone at `SAFE` precision, as a number and as a sentence."""
-    threshold = loaders.safe_threshold(run.study, run.version, name, SAFE)
-    counts = measured(run, name, "test", "confusion")
-    title = record(run, name).config["title"]
-    if threshold is None:
-        figure = components.Figure("Filed alone", "none", basis=f"at {theme.percent(SAFE, 0)}")
-        return figure, performance.no_threshold_sentence(title, SAFE, counts)
-    point = performance.at_threshold(
-        loaders.scored(run.study, run.version, name, "test"), threshold
+def alone_figure(filed: business.Filed) -> components.Figure:
+    """How much is filed alone, as a number of a metric row."""
+    aim = theme.percent(filed.target, 0)
+    if filed.threshold is None:
+        return components.Figure("Filed alone", "none", "", f"no confidence assures {aim}")
+    return components.Figure(
+        "Filed alone",
+        theme.percent(filed.coverage.value),
+        theme.interval(filed.coverage.low, filed.coverage.high),
+        f"n = {theme.count(filed.n)} test",
+        f"Answers of at least {theme.percent(filed.threshold)} confidence: chosen on validation "
+        f"to assure {aim} precision, counted on test.",
     )
-    figure = components.Figure(
-        f"Filed alone at {theme.percent(SAFE, 0)}",
-        theme.percent(point["coverage"]),
-        theme.interval(point["coverage_low"], point["coverage_high"]),
-        f"{theme.percent(point['accuracy'])} of them right",
-        f"Answers of at least {theme.percent(threshold)} confidence: chosen on validation, "
-        "counted on test.",
+
+
+def _precision_figure(filed: business.Filed) -> components.Figure:
+    precision = {key: getattr(filed.precision, key) for key in ("value", "low", "high")}
+    return components.share_figure(
+        "Of these right", precision, f"n = {theme.count(filed.accepted)}"
     )
-    return figure, performance.filing_sentence(title, point, counts)
 
 
 # --- overview ------------------------------------------------------------------------------
@@ -155,15 +158,15 @@ def _references(run: runs.Run, split: str) -> pd.DataFrame:
 
 COLUMNS = {
     "title": ("Model", None),
-    "accuracy": ("Accuracy", "percent"),
-    "accuracy_low": ("from", "percent"),
-    "accuracy_high": ("to", "percent"),
-    "macro_f1": ("Macro F1", "percent"),
-    "macro_f1_low": ("from ", "percent"),
-    "macro_f1_high": ("to ", "percent"),
+    "accuracy": ("Accuracy", "%.1f %%"),
+    "accuracy_low": ("from", "%.1f %%"),
+    "accuracy_high": ("to", "%.1f %%"),
+    "macro_f1": ("Macro F1", "%.1f %%"),
+    "macro_f1_low": ("from ", "%.1f %%"),
+    "macro_f1_high": ("to ", "%.1f %%"),
     "log_loss": ("Log-loss", "%.3f"),
     "roc_auc": ("ROC area", "%.4f"),
-    "calibration_error": ("Calibration error", "percent"),
+    "calibration_error": ("Calibration error", "%.1f %%"),
     "n_train": ("Trained on", "localized"),
     "parameters": ("Parameters", "localized"),
     "megabytes": ("File (MB)", "%.2f"),
@@ -174,6 +177,9 @@ COLUMNS = {
     "latency_high": ("to  ", "%.2f"),
     "per_second": ("Photos per second", "localized"),
 }
+
+
+PERCENTAGES = [column for column, (_, form) in COLUMNS.items() if form == "%.1f %%"]
 
 
 def _table(run: runs.Run, models: pd.DataFrame, split: str) -> None:
@@ -188,7 +194,7 @@ def _table(run: runs.Run, models: pd.DataFrame, split: str) -> None:
         for key, (label, form) in COLUMNS.items()
     }
     event = st.dataframe(
-        models[list(COLUMNS)],
+        components.in_percent(models[list(COLUMNS)], PERCENTAGES),
         column_config=config,
         hide_index=True,
         on_select="rerun",
@@ -235,20 +241,21 @@ def _versions(run: runs.Run) -> None:
     rows = [_version_row(run, version) for version in versions]
     table = pd.DataFrame([row for row in rows if row])
     table = table.sort_values(["same", "accuracy"], ascending=False)
-    table["rank"] = table["accuracy"].where(table["same"]).rank(ascending=False)
+    ranks = table["accuracy"].where(table["same"]).rank(ascending=False, method="min")
+    table["rank"] = ranks.map(theme.count)
     st.caption(
         f"Ranked where the test pictures are those of {run.version}. A version with other test "
         "pictures is shown without a rank: its accuracy answers another question."
     )
     st.dataframe(
-        table.drop(columns="same"),
+        components.in_percent(table.drop(columns="same"), ["accuracy", "low", "high"]),
         column_config={
-            "rank": st.column_config.NumberColumn("Rank", format="%d"),
+            "rank": "Rank",
             "version": "Version",
             "model": "Its best model",
-            "accuracy": st.column_config.NumberColumn("Test accuracy", format="percent"),
-            "low": st.column_config.NumberColumn("from", format="percent"),
-            "high": st.column_config.NumberColumn("to", format="percent"),
+            "accuracy": st.column_config.NumberColumn("Test accuracy", format="%.1f %%"),
+            "low": st.column_config.NumberColumn("from", format="%.1f %%"),
+            "high": st.column_config.NumberColumn("to", format="%.1f %%"),
             "n": st.column_config.NumberColumn("Test pictures", format="localized"),
             "tested": "Tested on",
             "created": st.column_config.DatetimeColumn("Published", format="D MMM YYYY"),
@@ -370,7 +377,7 @@ def classes(run: runs.Run, name: str, split: str) -> None:
         "Measure",
         ["recall", "precision", "f1"],
         default="recall",
-        format_func={"recall": "Recall", "precision": "Precision", "f1": "F1"}.get,
+        format_func=str.capitalize,
         key="measure",
         bind="query-params",
         required=True,
@@ -468,12 +475,13 @@ def confidence(run: runs.Run, name: str, split: str) -> None:
 
 def _threshold(run: runs.Run, name: str, split: str, curve: pd.DataFrame, n: int) -> None:
     """The slider that decides which pictures go to a person."""
-    safe = loaders.safe_threshold(run.study, run.version, name, SAFE)
+    filed = loaders.filed(run.study, run.version, name)
+    aim = theme.percent(filed.target, 0)
     chosen = st.slider(
         "File alone from this confidence on",
         0,
         99,
-        min(99, round(100 * (safe or 0))),
+        90 if filed.threshold is None else min(99, round(100 * filed.threshold)),
         format="%d %%",
         key="threshold",
         bind="query-params",
@@ -482,10 +490,10 @@ def _threshold(run: runs.Run, name: str, split: str, curve: pd.DataFrame, n: int
         performance.threshold_trade(curve, chosen / 100, n),
         key="trade",
         sentence=(
-            f"On validation, {theme.percent(safe)} is the lowest confidence that reaches "
-            f"{theme.percent(SAFE, 0)} precision."
-            if safe is not None
-            else f"On validation, no confidence reaches {theme.percent(SAFE, 0)} precision."
+            f"On validation, {theme.percent(filed.threshold)} is the lowest confidence that "
+            f"assures {aim} precision."
+            if filed.threshold is not None
+            else f"On validation, no confidence assures {aim} precision."
         ),
         data=curve,
         name=f"{run.study}_{run.version}_{name}_{split}_threshold",
@@ -502,9 +510,9 @@ def training(run: runs.Run) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         over = st.segmented_control(
             "Over",
-            ["epoch", "seconds"],
+            OVER,
             default="epoch",
-            format_func={"epoch": "Epochs", "seconds": "Time"}.get,
+            format_func=str.capitalize,
             key="over",
             bind="query-params",
             required=True,
@@ -514,11 +522,12 @@ def training(run: runs.Run) -> None:
         [record(run, name).history.assign(model=title) for name, title in names.items()]
     )
     left, right = st.columns(2, gap="large")
-    for column, measure in ((left, "accuracy"), (right, "loss")):
+    measures: tuple[Literal["accuracy", "loss"], ...] = ("accuracy", "loss")
+    for column, measure in zip((left, right), measures, strict=True):
         with column:
             components.chart(
                 performance.learning_curves(
-                    history, list(names.values()), measure, over or "epoch", with_training
+                    history, list(names.values()), measure, over, with_training
                 ),
                 key=f"learning_{measure}",
                 data=history,
@@ -548,7 +557,7 @@ def _seeds(run: runs.Run, names: dict[str, str]) -> None:
         )
     )
     st.dataframe(
-        table,
+        components.in_percent(table, ["validation_accuracy", "test_accuracy"]),
         column_order=["model", *[c for c in table.columns if c != "model"]],
         column_config={
             "model": "Model",
@@ -559,7 +568,7 @@ def _seeds(run: runs.Run, names: dict[str, str]) -> None:
             "validation_accuracy": st.column_config.NumberColumn(
                 "Validation accuracy", format="percent"
             ),
-            "test_accuracy": st.column_config.NumberColumn("Test accuracy", format="percent"),
+            "test_accuracy": st.column_config.NumberColumn("Test accuracy", format="%.1f %%"),
         },
         hide_index=True,
         alt="Accuracy of every seed",

@@ -11,10 +11,11 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from src import evaluation
+from src import business
 from src.charts import theme
 
 Mode = Literal["counts", "shares", "errors"]
+SPLIT_COLOURS = (theme.ACCENT, "#d9822b", theme.GOOD)
 ROW = 34  # pixels per row of a chart with one row per model or class
 
 
@@ -88,7 +89,7 @@ def cost_against_accuracy(models: pd.DataFrame, split: str) -> go.Figure:
     """Accuracy against the time for one picture (title, value, low, high, latency in ms)."""
     figure = go.Figure()
     styles = theme.model_styles(list(models["title"]))
-    for row in models.itertuples():
+    for row in theme.rows(models):
         colour = styles[row.title]["color"]
         figure.add_scatter(
             x=[row.latency],
@@ -105,7 +106,9 @@ def cost_against_accuracy(models: pd.DataFrame, split: str) -> go.Figure:
             name=row.title,
             hovertemplate="%{fullData.name}: %{y:.1%} in %{x:.2f} ms<extra></extra>",
         )
-    quick, best = models.loc[models["latency"].idxmin()], models.loc[models["value"].idxmax()]
+    fastest: Any = models["latency"].idxmin()
+    strongest: Any = models["value"].idxmax()
+    quick, best = models.loc[fastest], models.loc[strongest]
     factor = best["latency"] / quick["latency"]
     finding = (
         f"{best['title']} is both the most accurate and the fastest"
@@ -137,7 +140,7 @@ def learning_curves(
     last = history.groupby("model")[f"validation_{measure}"].agg(
         "max" if measure == "accuracy" else "min"
     )
-    best = last.idxmax() if measure == "accuracy" else last.idxmin()
+    best: Any = last.idxmax() if measure == "accuracy" else last.idxmin()
     value = theme.percent(last[best]) if measure == "accuracy" else theme.number(last[best])
     finding = f"{best} reaches the best validation {measure}: {value}"
     seeds = history.groupby("model")["seed"].nunique()
@@ -295,7 +298,7 @@ def worst_cell(counts: pd.DataFrame) -> tuple[str, str]:
     """(label, prediction) of the most frequent mistake in a (K, K) square of counts."""
     numbers = counts.to_numpy(float).copy()
     np.fill_diagonal(numbers, -1)
-    row, column = np.unravel_index(numbers.argmax(), numbers.shape)
+    row, column = divmod(int(numbers.argmax()), len(numbers))
     return str(counts.index[row]), str(counts.columns[column])
 
 
@@ -306,7 +309,7 @@ def confusion_finding(counts: pd.DataFrame) -> str:
     if numbers.sum() == 0:
         return "Every picture is filed correctly"
     together = numbers + numbers.T
-    row, column = np.unravel_index(together.argmax(), together.shape)
+    row, column = divmod(int(together.argmax()), len(together))
     both = together[row, column]
     a, b = sorted((str(counts.index[row]), str(counts.columns[column])))
     share = theme.percent(both / numbers.sum(), 0)
@@ -420,6 +423,34 @@ def _add_shares(
         )
 
 
+def class_counts(counts: pd.DataFrame, classes: Sequence[str]) -> go.Figure:
+    """Pictures per class, stacked by split: label and one column per split."""
+    splits = [split for split in ("train", "validation", "test") if split in counts.columns]
+    ordered = counts.set_index("label").reindex(list(classes))
+    figure = go.Figure()
+    for split, colour in zip(splits, SPLIT_COLOURS, strict=False):
+        figure.add_bar(
+            x=ordered[split],
+            y=list(classes),
+            orientation="h",
+            name=split,
+            marker={"color": colour},
+            hovertemplate=f"%{{y}}, {split}: %{{x:,}}<extra></extra>",
+        )
+    figure.update_layout(barmode="stack")
+    figure.update_xaxes(title="pictures")
+    figure.update_yaxes(autorange="reversed")
+    each = ordered[splits].sum(axis=1)
+    finding = (
+        f"Every category has {theme.count(each.iloc[0])} pictures"
+        if each.nunique() == 1
+        else f"From {theme.count(each.min())} ({each.idxmin()}) to {theme.count(each.max())} "
+        f"({each.idxmax()}) pictures per category"
+    )
+    shown = f"Pictures per category and split, n = {theme.count(each.sum())}"
+    return theme.finish(figure, finding, shown, height=110 + 28 * len(ordered))
+
+
 # --- curves --------------------------------------------------------------------------------
 
 
@@ -476,7 +507,8 @@ def _add_class_lines(
 def _area_finding(areas: pd.Series, how: str, name: str) -> str:
     if areas.empty:
         return "No class can be drawn"
-    weak, strong = areas.idxmin(), areas.idxmax()
+    weak: Any = areas.idxmin()
+    strong: Any = areas.idxmax()
     return theme.sentence(
         f"{strong} is best {how} ({name} {areas[strong]:.3f}), {weak} worst ({areas[weak]:.3f})"
     )
@@ -534,33 +566,25 @@ def threshold_finding(curve: pd.DataFrame, chosen: float) -> str:
     )
 
 
-def at_threshold(scored: evaluation.Scored, threshold: float) -> dict[str, float]:
-    """The row of `evaluation.selective` at one threshold, as numbers."""
-    row = evaluation.selective(scored, [threshold]).iloc[0]
-    return {str(key): float(value) for key, value in row.items()}
-
-
-def filing_sentence(title: str, point: Mapping[str, float], counts: pd.DataFrame) -> str:
-    """The page's finding: what is filed alone, how well, and what goes to a person.
+def filing_sentence(title: str, filed: business.Filed, counts: pd.DataFrame) -> str:
+    """The finding about a model: what it files alone, how well, and what goes to a person.
 
     Args:
-        point: coverage and accuracy at the chosen threshold (`at_threshold`).
+        filed: automatic filing on test (`business.filed`).
         counts: (K, K) confusion counts of the same split.
     """
-    a, b = sorted(worst_cell(counts + counts.T))
-    return (
-        f"{title} files {round(100 * point['coverage'])} of 100 photos alone and is right in "
-        f"{theme.percent(point['accuracy'])} of them; the rest, {a} against {b} above all, "
-        "goes to a person."
-    )
-
-
-def no_threshold_sentence(title: str, target: float, counts: pd.DataFrame) -> str:
-    """The page's finding where no confidence is safe enough."""
-    right = float(np.diag(counts).sum() / counts.to_numpy().sum())
-    return (
-        f"{title} files {theme.percent(right)} of the photos correctly, but no confidence makes "
-        f"it right in {theme.percent(target, 0)} of its answers: a person must look at all of them."
+    pair = theme.listing(sorted(worst_cell(counts + counts.T)))
+    if not filed.accepted:
+        right = float(np.diag(counts).sum() / counts.to_numpy().sum())
+        return theme.sentence(
+            f"{title} files {theme.percent(right)} of the photos correctly, but no confidence "
+            f"assures {theme.percent(filed.target, 0)}: a person must look at all of them, "
+            f"at {pair} first."
+        )
+    return theme.sentence(
+        f"{title} files {round(100 * filed.coverage.value)} of 100 photos alone at "
+        f"{theme.percent(filed.precision.value)} precision; the others go to a person, "
+        f"above all {pair}."
     )
 
 

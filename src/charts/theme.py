@@ -6,8 +6,10 @@ figure serves both themes; `template` only fixes the ink for a figure used outsi
 
 import math
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
+import pandas as pd
 import plotly.graph_objects as go
 
 from src.palette import class_colour
@@ -22,7 +24,8 @@ GRID = "rgba(128, 134, 145, 0.25)"
 INK_SCALE = ((0.0, "rgba(47, 127, 193, 0.04)"), (1.0, "rgba(47, 127, 193, 1)"))
 ERROR_SCALE = ((0.0, "rgba(209, 73, 91, 0.0)"), (1.0, "rgba(209, 73, 91, 1)"))
 PERCENT = ".1%"
-MARGIN = {"l": 8, "r": 16, "t": 24, "b": 8}
+MARGIN = {"l": 8, "r": 16, "t": 32, "b": 8}
+LEGEND_ROOM = 60  # pixels above a chart with a legend: it stays clear of the tool bar
 LEGEND = {"orientation": "h", "yanchor": "bottom", "y": 1.02, "x": 0, "title": {"text": ""}}
 
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
@@ -39,7 +42,7 @@ def template(dark: bool = False) -> go.layout.Template:
             "paper_bgcolor": "rgba(0,0,0,0)",
             "plot_bgcolor": "rgba(0,0,0,0)",
             "colorway": list(MODEL_COLOURS),
-            "margin": {"l": 8, "r": 16, "t": 24, "b": 8},
+            "margin": MARGIN,
             "hoverlabel": {"align": "left"},
             "legend": {
                 "orientation": "h",
@@ -62,11 +65,13 @@ def finish(
 
     Margins and legend are set on the figure itself: the app's theme replaces the template's.
     """
+    named = [trace for trace in figure.data if trace.name and trace.showlegend is not False]
+    legend = figure.layout.showlegend is not False and len(named) > 1
     figure.update_layout(
         template=template(dark),
-        height=height,
+        height=height + (LEGEND_ROOM - MARGIN["t"]) * legend,
         title={"text": finding, "subtitle": {"text": shown}},
-        margin=MARGIN,
+        margin=MARGIN | ({"t": LEGEND_ROOM} if legend else {}),
         legend=LEGEND,
     )
     return figure
@@ -162,3 +167,8 @@ def listing(names: Sequence[str]) -> str:
 def sentence(text: str) -> str:
     """The text with its first letter in upper case and all others as they are."""
     return text[:1].upper() + text[1:]
+
+
+def rows(frame: pd.DataFrame) -> Iterator[Any]:
+    """The rows as named tuples; typed as Any, because a type checker cannot know the columns."""
+    return iter(frame.itertuples())

@@ -1,0 +1,289 @@
+"""Charts of judged hypotheses and criteria: the effect against its margin, and what lies behind.
+
+A hypothesis is one dict of a run's hypotheses.json. Its unit is "share" (0 to 1, drawn in per
+cent), "correlation" or "percentage points"; margin, effect and details share it.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from src.charts import theme
+
+VERDICT_COLOURS = {
+    "supported": theme.GOOD,
+    "refuted": theme.BAD,
+    "undecided": theme.REFERENCE,
+}
+AXES = {
+    "share": "share of the pictures",
+    "correlation": "rank correlation",
+    "percentage points": "gain in percentage points",
+}
+
+
+def amount(value: float, unit: str) -> str:
+    """A value in its unit: "70.0 %", "0.58", "+4.6 points" or "12.5 ms"."""
+    if unit == "share":
+        return theme.percent(value)
+    if unit == "percentage points":
+        return theme.points(value / 100)
+    return f"{value:,.1f} ms" if unit == "ms" else theme.number(value, 2)
+
+
+def span(low: float, high: float, unit: str) -> str:
+    """An interval in its unit, such as "66.1 % to 69.0 %"."""
+    return f"{amount(low, unit)} to {amount(high, unit)}"
+
+
+def effect(hypothesis: Mapping[str, Any], titles: Mapping[str, str]) -> go.Figure:
+    """The effect with its interval against the margin; below it what was reported beside it.
+
+    Args:
+        titles: title of each model by its name, for the rows that are about a model.
+    """
+    main, unit = hypothesis["effect"], hypothesis["effect"]["unit"]
+    models = [titles.get(name, name) for name in hypothesis.get("models", [])]
+    rows = [{"name": _row_name(hypothesis["id"], models), **main, "n": hypothesis["n"]}]
+    rows += [
+        {**row, "name": _titled(row["name"], titles)}
+        for row in hypothesis["details"]
+        if row["unit"] == unit
+    ]
+    frame = pd.DataFrame(rows)[["name", "value", "low", "high", "n"]]
+    figure = go.Figure()
+    _add_rows(figure, frame.iloc[1:], unit, theme.REFERENCE, 8, "reported beside it")
+    colour = VERDICT_COLOURS[hypothesis["verdict"]]
+    _add_rows(figure, frame.iloc[:1], unit, colour, 13, "what was tested")
+    _add_margin(figure, hypothesis, unit)
+    figure.update_yaxes(
+        autorange="reversed",
+        categoryorder="array",
+        categoryarray=[theme.wrapped(name) for name in frame["name"]],
+    )
+    figure.update_xaxes(title=AXES[unit], tickformat=".0%" if unit == "share" else "")
+    figure.update_layout(showlegend=False)
+    level = theme.percent(1 - hypothesis["alpha"], 0)
+    shown = f"{hypothesis['metric']}, {level} interval; n = {theme.count(hypothesis['n'])}"
+    return theme.finish(
+        figure,
+        effect_finding(hypothesis),
+        theme.sentence(shown),
+        height=120 + 42 * len(frame),
+    )
+
+
+def _row_name(name: str, models: Sequence[str]) -> str:
+    return f"{name}: {' → '.join(models)}" if models else name
+
+
+def _titled(name: str, titles: Mapping[str, str]) -> str:
+    """A detail's name with model names spelled out."""
+    first, minus, second = name.partition(" minus ")
+    return titles.get(first, first) + minus + titles.get(second, second)
+
+
+def _add_rows(
+    figure: go.Figure, rows: pd.DataFrame, unit: str, colour: str, size: int, name: str
+) -> None:
+    """Dots with intervals; the numbers are written beside the hover."""
+    if rows.empty:
+        return
+    low, high = rows["low"], rows["high"]
+    figure.add_scatter(
+        x=rows["value"],
+        y=rows["name"].map(theme.wrapped),
+        error_x={
+            "type": "data",
+            "symmetric": False,
+            "array": high - rows["value"],
+            "arrayminus": rows["value"] - low,
+            "color": colour,
+            "thickness": 2 if size > 10 else 1.2,
+            "width": 5,
+        },
+        mode="markers",
+        marker={"size": size, "color": colour},
+        name=name,
+        customdata=[
+            [amount(row.value, unit), span(row.low, row.high, unit), row.n]
+            for row in theme.rows(rows)
+        ],
+        hovertemplate="%{y}<br>%{customdata[0]} (%{customdata[1]}), n = %{customdata[2]:,}"
+        "<extra></extra>",
+    )
+
+
+def _add_margin(figure: go.Figure, hypothesis: Mapping[str, Any], unit: str) -> None:
+    """The margin as a labelled line, and zero where the unit has one in the middle."""
+    margin = hypothesis["margin"]
+    direction = hypothesis.get("direction", "at least")
+    figure.add_vline(
+        x=margin,
+        line={"color": theme.REFERENCE, "dash": "dash", "width": 1.5},
+        annotation={
+            "text": f"{direction} {amount(margin, unit)}",
+            "yanchor": "bottom",
+            "font": {"size": 12},
+        },
+        annotation_position="top",
+    )
+    if unit != "share":
+        figure.add_vline(x=0, line={"color": theme.GRID, "width": 1.5})
+
+
+def effect_finding(hypothesis: Mapping[str, Any]) -> str:
+    """The effect, its interval and where they lie against the margin, in one sentence."""
+    found = hypothesis["effect"]
+    unit, margin = found["unit"], hypothesis["margin"]
+    if found["low"] >= margin:
+        place = "all above"
+    elif found["high"] < margin:
+        place = "all below"
+    else:
+        place = "on both sides of"
+    sided = place != "on both sides of"
+    chance = sided and hypothesis["verdict"] == "undecided"
+    return (
+        f"{amount(found['value'], unit)}; the interval, {span(found['low'], found['high'], unit)}, "
+        f"lies {place} {amount(margin, unit)}"
+        + (f", but the test does not exclude chance (p = {hypothesis['p_value']:.2g})" * chance)
+    )
+
+
+def points(hypothesis: Mapping[str, Any], titles: Mapping[str, str]) -> go.Figure | None:
+    """What the test was computed from: class pairs or seeds; None where nothing was kept."""
+    frame = pd.DataFrame(hypothesis["points"])
+    if {"similarity", "confusion"} <= set(frame.columns):
+        return pair_points(frame)
+    if "seed" in frame.columns and len(frame.columns) == 3:
+        return seed_points(frame, titles)
+    return None
+
+
+def pair_points(frame: pd.DataFrame) -> go.Figure:
+    """Class pairs: how alike they look against how often they are confused.
+
+    Args:
+        frame: label_a, label_b, similarity (-1 to 1), confusion (share).
+    """
+    named = frame["label_a"] + " / " + frame["label_b"]
+    top = frame["confusion"].rank(ascending=False, method="first") <= 4
+    figure = go.Figure()
+    for mask, mode, colour in (
+        (~top, "markers", theme.REFERENCE),
+        (top, "markers+text", theme.BAD),
+    ):
+        rows = frame[mask]
+        figure.add_scatter(
+            x=rows["similarity"],
+            y=rows["confusion"],
+            mode=mode,
+            text=named[mask],
+            textposition="top left",
+            marker={"size": 9, "color": colour, "opacity": 0.8},
+            hovertemplate="%{text}: similarity %{x:.2f}, confused %{y:.1%}<extra></extra>",
+            cliponaxis=False,
+        )
+    worst: Any = frame["confusion"].idxmax()
+    alike: Any = frame["similarity"].idxmax()
+    finding = (
+        f"{named[worst]} is both the most alike and the most confused pair"
+        if worst == alike
+        else f"{named[worst]} is confused most, {named[alike]} looks most alike"
+    )
+    figure.update_xaxes(title="how alike the two categories look")
+    figure.update_yaxes(title="confused with each other", tickformat=".1%", rangemode="tozero")
+    figure.update_layout(showlegend=False)
+    shown = f"One dot per pair of categories, n = {theme.count(len(frame))} pairs; four are named"
+    return theme.finish(figure, theme.sentence(finding), shown)
+
+
+def seed_points(frame: pd.DataFrame, titles: Mapping[str, str]) -> go.Figure:
+    """Pairs of runs from the same seed, joined: seed and one accuracy column per model."""
+    without, with_ = (str(name) for name in frame.columns if name != "seed")
+    figure = go.Figure()
+    for row in frame.to_dict("records"):
+        figure.add_scatter(
+            x=[row[without], row[with_]],
+            y=[f"seed {row['seed']}"] * 2,
+            mode="lines",
+            line={"color": theme.GRID, "width": 3},
+            hoverinfo="skip",
+            showlegend=False,
+        )
+    for name, colour in ((without, theme.MODEL_COLOURS[1]), (with_, theme.MODEL_COLOURS[0])):
+        figure.add_scatter(
+            x=frame[name],
+            y=frame["seed"].map("seed {}".format),
+            mode="markers",
+            marker={"size": 11, "color": colour},
+            name=titles.get(name, name),
+            hovertemplate="%{y}: %{x:.1%}<extra></extra>",
+        )
+    better = int((frame[with_] > frame[without]).sum())
+    finding = f"{titles.get(with_, with_)} is better with {better} of {len(frame)} seeds"
+    figure.update_xaxes(title="test accuracy", tickformat=".0%")
+    shown = "Each line joins two trainings that started from the same seed"
+    return theme.finish(figure, finding, shown, height=140 + 38 * len(frame))
+
+
+def criteria(frame: pd.DataFrame) -> go.Figure:
+    """Results of the criteria that are shares, with interval, against their targets.
+
+    Args:
+        frame: id, kind, criterion, target, result, low, high, unit, good (`business.judge`).
+    """
+    shares = frame[frame["unit"] == "share"]
+    colours = [
+        theme.REFERENCE if good is None else theme.GOOD if good else theme.BAD
+        for good in shares["good"]
+    ]
+    figure = go.Figure()
+    figure.add_scatter(
+        x=shares["target"],
+        y=shares["id"],
+        mode="markers",
+        marker={
+            "symbol": "line-ns",
+            "size": 20,
+            "line": {"width": 2.5, "color": theme.REFERENCE},
+        },
+        name="target",
+        hovertemplate="%{y}: target %{x:.0%}<extra></extra>",
+    )
+    figure.add_scatter(
+        x=shares["result"],
+        y=shares["id"],
+        error_x={
+            "type": "data",
+            "symmetric": False,
+            "array": shares["high"] - shares["result"],
+            "arrayminus": shares["result"] - shares["low"],
+            "color": theme.REFERENCE,
+        },
+        mode="markers",
+        marker={"size": 11, "color": colours},
+        name="result",
+        customdata=shares["criterion"],
+        hovertemplate="%{customdata}<br>result %{x:.1%}<extra></extra>",
+    )
+    figure.update_xaxes(title="share of the test pictures", tickformat=".0%", range=[-0.02, 1.02])
+    figure.update_yaxes(autorange="reversed")
+    shown = "Results with 95 % interval (dots) against targets (upright lines)"
+    return theme.finish(
+        figure, criteria_finding(frame), shown, height=130 + 38 * max(len(shares), 1)
+    )
+
+
+def criteria_finding(frame: pd.DataFrame) -> str:
+    """How many success criteria are met and how many failure criteria apply."""
+    success, failure = (frame[frame["kind"] == kind] for kind in ("success", "failure"))
+    met = sum(good is True for good in success["good"])
+    applies = sum(good is False for good in failure["good"])
+    unclear = sum(good is None for good in frame["good"])
+    failed = "no failure criterion applies" if not applies else f"{applies} failure criteria apply"
+    unsure = f"; {unclear} cannot be told yet" if unclear else ""
+    return f"{met} of {len(success)} success criteria are met and {failed}{unsure}"
