@@ -205,11 +205,11 @@ def _margin(h: Hypothesis) -> str:
     return f"{100 * h.margin:g} %" if h.unit == "share" else f"{h.margin:g}"
 
 
-def _needed(count: int | None, things: str) -> str:
-    """The number that would decide if the result stayed as it is, in words."""
+def _needed(count: int | None, thing: str, things: str) -> str:
+    """The number that would decide if the result stayed as it is, in words before "would"."""
     if count is None:
         return f"no number of further {things}, for the result lies on the margin,"
-    return f"about {max(count, 1):,} more {things}"
+    return f"about {max(count, 1):,} more {thing if count <= 1 else things}"
 
 
 def _detail(name: str, estimate: Estimate, n: int, unit: str, **more: Any) -> dict[str, Any]:
@@ -239,11 +239,11 @@ def _pair_correlation(h: Hypothesis, evidence: Evidence) -> Finding:
         estimate=estimate,
         p_value=statistics.mantel_test(similarity, confused),
         n=len(names),
-        needed=_needed(needed, "categories"),
+        needed=_needed(needed, "category", "categories"),
         facts={
             "classes": str(len(scored.classes)),
-            "confused": " and ".join(names[int(statistics.pairs(confused).argmax())]),
-            "alike": " and ".join(names[int(statistics.pairs(similarity).argmax())]),
+            "confused": _largest(confused, names) if confused.any() else "no pair",
+            "alike": _largest(similarity, names),
         },
         details=_other_correlations(h, evidence, similarity),
         points=[
@@ -284,6 +284,10 @@ def _pair_names(classes: Sequence[str]) -> list[tuple[str, str]]:
     return [(a, b) for i, a in enumerate(classes) for b in classes[i + 1 :]]
 
 
+def _largest(square: FloatArray, names: list[tuple[str, str]]) -> str:
+    return " and ".join(names[int(statistics.pairs(square).argmax())])
+
+
 def _defined(estimate: Estimate) -> Estimate:
     """A model without any confusion, or look-alikes all equal, correlates with nothing."""
     if math.isfinite(estimate.value):
@@ -316,7 +320,7 @@ def _accuracy(h: Hypothesis, evidence: Evidence) -> Finding:
         estimate=estimate,
         p_value=statistics.score_test(hits, scored.n, h.margin),
         n=scored.n,
-        needed=_needed(needed, f"{h.split} pictures"),
+        needed=_needed(needed, f"{h.split} picture", f"{h.split} pictures"),
         details=[
             _detail(m, statistics.wilson(int(s.correct.sum()), s.n, h.level), s.n, h.unit)
             for m, s in others.items()
@@ -340,7 +344,7 @@ def _gain(h: Hypothesis, evidence: Evidence) -> Finding:
         estimate=Estimate(interval.value, low, high, f"{interval.method}, paired by seed"),
         p_value=statistics.mean_test(gains, h.margin),
         n=len(gains),
-        needed=_needed(needed, "seeds"),
+        needed=_needed(needed, "seed", "seeds"),
         details=_seed_details(h, evidence) + _also_details(h, evidence),
         points=[{str(k): v for k, v in row.items()} for row in paired.to_dict("records")],
     )
@@ -364,10 +368,10 @@ def _seed_details(h: Hypothesis, evidence: Evidence) -> list[dict[str, Any]]:
     if any(m not in evidence.seed_predictions for m in h.models):
         return []
     rows = [_right_answers(evidence.seed_predictions[m], h.split) for m in h.models]
-    both = rows[0].join(rows[1], lsuffix="_without", rsuffix="_with", how="inner")
+    both = pd.concat(rows, axis=1, join="inner", keys=["without", "with"])
     details = []
     for seed, group in both.groupby(level="seed"):
-        without, with_ = group["right_without"].to_numpy(), group["right_with"].to_numpy()
+        without, with_ = group["without"].to_numpy(), group["with"].to_numpy()
         counts = int((with_ & ~without).sum()), int((without & ~with_).sum())
         estimate = statistics.paired_difference(*counts, len(group), h.level).scaled(100)
         p_value = statistics.mcnemar(*counts)
@@ -375,10 +379,10 @@ def _seed_details(h: Hypothesis, evidence: Evidence) -> list[dict[str, Any]]:
     return details
 
 
-def _right_answers(seed_predictions: pd.DataFrame, split: str) -> pd.DataFrame:
+def _right_answers(seed_predictions: pd.DataFrame, split: str) -> pd.Series:
     rows = seed_predictions[seed_predictions["split"] == split]
     right = rows["label"].to_numpy(str) == rows["prediction"].to_numpy(str)
-    return rows.assign(right=right).set_index(["seed", "id"])[["right"]]
+    return rows.assign(right=right).set_index(["seed", "id"])["right"]
 
 
 def _also_details(h: Hypothesis, evidence: Evidence) -> list[dict[str, Any]]:

@@ -281,6 +281,7 @@ def pairs(matrix: ArrayLike) -> FloatArray:
 def mantel_test(x: ArrayLike, y: ArrayLike, permutations: int = 9_999, seed: int = 0) -> float:
     """Two-sided p-value that two symmetric (K, K) matrices are unrelated (rank correlation).
 
+    1 where one side is constant.
     Pairs that share a class are not independent, so whole classes are permuted, not pairs:
     Mantel (1967), The detection of disease clustering and a generalized regression approach.
     """
@@ -290,6 +291,8 @@ def mantel_test(x: ArrayLike, y: ArrayLike, permutations: int = 9_999, seed: int
     ranked += ranked.T
     fixed, rng = ranks(pairs(y)), np.random.default_rng(seed)
     observed = abs(_correlation(pairs(ranked), fixed))
+    if math.isnan(observed):
+        return 1.0
     extreme = 0
     for _ in range(permutations):
         order = rng.permutation(len(x))

@@ -216,6 +216,7 @@ def test_pair_correlation_without_enough_classes_or_variation() -> None:
     flat = statistics.pair_correlation(symmetric(list(range(10)), 5), np.zeros((5, 5)))
     assert math.isnan(flat.value)
     assert (flat.low, flat.high) == (-1, 1)
+    assert statistics.mantel_test(symmetric(list(range(10)), 5), np.zeros((5, 5)), 9) == 1
 
 
 def test_pair_correlation_covers() -> None:

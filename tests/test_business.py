@@ -1,0 +1,161 @@
+"""The business case: what the file may say, and its criteria against a tiny run."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from src import business, config, evaluation
+from src.business import BusinessError, Filing
+
+DATA: dict[str, Any] = {
+    "title": "title",
+    "client": "client",
+    "problem": "problem",
+    "goal": "goal",
+    "filing": {"precision": 0.9, "assured": False},
+    "requirement": [{"id": "R1", "title": "See", "text": "Show.", "page": "data_visualizer"}],
+    "criterion": [
+        {
+            "id": "S1",
+            "kind": "success",
+            "statement": "At least {target} right",
+            "metric": "accuracy",
+            "direction": "at least",
+            "target": 0.7,
+        }
+    ],
+}
+
+
+def criterion(**changes: Any) -> dict[str, Any]:
+    return DATA["criterion"][0] | changes
+
+
+def split(name: str, confidence: list[float], right: list[int]) -> pd.DataFrame:
+    """Pictures of class a; answered a where right, else b, with the confidence given."""
+    c, hit = np.array(confidence), np.array(right, bool)
+    p = np.stack([np.where(hit, c, 1 - c), np.where(hit, 1 - c, c)], axis=1)
+    return evaluation.to_frame(evaluation.score(["a"] * len(c), p, ["a", "b"], split=name))
+
+
+@pytest.fixture
+def predictions() -> pd.DataFrame:
+    validation = split("validation", [0.9, 0.8, 0.7, 0.6], [1, 1, 0, 1])
+    test = split("test", [0.95, 0.85, 0.8, 0.75] * 25, [1, 1, 0, 1] * 25)
+    return pd.concat([validation, test])
+
+
+# The file ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("study", ["cifar10", "digits", "unheard of"])
+def test_the_written_down_case_is_valid(study: str) -> None:
+    case = business.load(config.ROOT / "inputs" / "business.toml", study)
+    assert case.filing == Filing(0.95 if study == "digits" else 0.99, assured=True)
+    assert {r.page for r in case.requirements} == business.PAGES
+    assert {c.metric for c in case.criteria} == set(business.UNITS)
+    assert {c.kind for c in case.criteria} == set(business.KINDS)
+    assert all(c.text != c.statement for c in case.criteria)
+
+
+def test_every_page_exists() -> None:
+    for page in business.PAGES:
+        assert (config.ROOT / "app_pages" / f"{page}.py").is_file()
+
+
+def test_a_study_changes_single_fields() -> None:
+    changes = {"small": {"S1": {"target": 0.9}, "filing": {"assured": True}}}
+    case = business.parse(DATA | {"study": changes}, "small")
+    assert (case.criteria[0].target, case.criteria[0].text) == (0.9, "At least 90 % right")
+    assert case.filing == Filing(0.9, assured=True)
+    assert business.parse(DATA | {"study": changes}, "other") == business.parse(DATA, "other")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"criterion": [criterion(metric="beauty")]}, "S1: 'beauty' is none of"),
+        ({"criterion": [criterion(kind="hope")]}, "S1: 'hope' is none of"),
+        ({"criterion": [criterion(direction="near")]}, "S1: 'near' is none of"),
+        ({"criterion": [{"id": "S1"}]}, "S1 needs exactly"),
+        ({"filing": {"precision": 0.9}}, "filing needs exactly"),
+        ({"filing": {"precision": 99, "assured": True}}, "99 is not between 0 and 1"),
+        ({"requirement": [DATA["requirement"][0] | {"page": "nowhere"}]}, "'nowhere' is no page"),
+        ({"study": {"any": {"S7": {}}}}, r"changes \['S7'\], which is not there"),
+    ],
+)
+def test_a_wrong_file_is_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(BusinessError, match=message):
+        business.parse(DATA | changes, "any")
+
+
+def test_broken_toml_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "business.toml").write_text("[")
+    with pytest.raises(BusinessError, match=r"business.toml is not valid TOML"):
+        business.load(tmp_path / "business.toml", "any")
+
+
+# The judgement ----------------------------------------------------------------------------------
+
+
+def test_filed_by_hand(predictions: pd.DataFrame) -> None:
+    validation, test = (evaluation.from_frame(predictions, s) for s in ("validation", "test"))
+    result = business.filed(Filing(0.9, assured=False), validation, test)
+    assert result.threshold == pytest.approx(0.8)  # 2 of 2; below it 2 of 3, then 3 of 4
+    assert (result.target, result.n, result.accepted) == (0.9, 100, 75)
+    assert (result.coverage.value, result.precision.value) == (0.75, 50 / 75)
+
+
+def test_filed_where_no_threshold_reaches_the_target(predictions: pd.DataFrame) -> None:
+    validation, test = (evaluation.from_frame(predictions, s) for s in ("validation", "test"))
+    result = business.filed(Filing(0.9, assured=True), validation, test)
+    assert (result.threshold, result.accepted, result.coverage.value) == (None, 0, 0)
+    assert math.isnan(result.precision.value)
+    assert (result.precision.low, result.precision.high) == (0, 1)
+
+
+def test_judge_in_full(predictions: pd.DataFrame) -> None:
+    share = {"kind": "success", "direction": "at least"}
+    latency = {"metric": "latency_ms", "direction": "at most", "statement": "within {target}"}
+    failure = {"kind": "failure", "direction": "at most", "statement": "under {target}"}
+    data = DATA | {
+        "criterion": [
+            criterion(id="A", target=0.5),
+            criterion(id="B", target=0.7),
+            criterion(id="C", target=0.9),
+            criterion(id="D", metric="filing_coverage", target=0.6, **share),
+            criterion(id="E", metric="filing_precision", target=0.9, **share),
+            criterion(id="F", target=20.0, **latency),
+            criterion(id="G", target=0.5, **failure),
+            criterion(id="H", target=0.9, metric="weakest_recall", **failure),
+        ]
+    }
+    metrics = {"cost": {"latency_ms": {"float32": {"value": 9.0, "low": 8.0, "high": 11.0}}}}
+    frame = business.judge(business.parse(data, "any"), metrics, predictions)
+    assert frame.columns.tolist() == [
+        *("id", "kind", "criterion", "metric", "direction", "target"),
+        *("result", "low", "high", "unit", "met", "good"),
+    ]
+    assert frame["criterion"].tolist() == [
+        *("At least 50 % right", "At least 70 % right", "At least 90 % right"),
+        *("At least 60 % right", "At least 90 % right", "within 20 ms", "under 50 %", "under 90 %"),
+    ]
+    # Wilson of 75 of 100 is 0.657 to 0.825, of 50 of 75 it is 0.554 to 0.763
+    assert frame["result"].tolist() == [0.75, 0.75, 0.75, 0.75, 50 / 75, 9, 0.75, 0.75]
+    assert frame["low"].round(3).tolist() == [0.657] * 4 + [0.554, 8] + [0.657] * 2
+    assert frame["high"].round(3).tolist() == [0.825] * 4 + [0.763, 11] + [0.825] * 2
+    assert frame["unit"].tolist() == ["share"] * 5 + ["ms"] + ["share"] * 2
+    assert frame["met"].tolist() == [True, None, False, True, False, True, False, True]
+    assert frame["good"].tolist() == [True, None, False, True, False, True, True, False]
+
+
+def test_what_was_not_measured_is_open(predictions: pd.DataFrame) -> None:
+    latency = criterion(metric="latency_ms", direction="at most", target=20)
+    case = business.parse(DATA | {"criterion": [latency]}, "any")
+    (row,) = business.judge(case, {}, predictions).to_dict("records")
+    assert math.isnan(row["result"])
+    assert (row["met"], row["good"]) == (None, None)

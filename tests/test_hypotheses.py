@@ -1,0 +1,376 @@
+"""Hypotheses: what the file may say, and what tiny runs make of it."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from src import config, evaluation, hypotheses
+from src.hypotheses import Evidence, HypothesisError
+from src.statistics import Estimate
+
+MEANING = {"supported": "yes {value}", "refuted": "no {value}", "undecided": "open: {needed}"}
+ENTRIES: dict[str, dict[str, Any]] = {
+    "pair_correlation": {"models": ["net"], "margin": 0.0},
+    "accuracy": {"models": ["net"], "margin": 0.7, "statement": "at least {margin}"},
+    "gain": {"models": ["without", "with"], "margin": 5.0, "statement": "adds {margin} points"},
+}
+
+
+def entry(kind: str, /, **changes: Any) -> dict[str, Any]:
+    common = {"id": "H", "title": "title", "statement": "statement", "kind": kind, "metric": "m"}
+    common |= {"test": "t", "split": "test", "direction": "at least", "alpha": 0.05}
+    return common | {"meaning": MEANING} | ENTRIES[kind] | changes
+
+
+def judged(kind: str, evidence: Evidence, **changes: Any) -> dict[str, Any]:
+    parsed = hypotheses.parse({"hypothesis": [entry(kind, **changes)]}, "any")
+    (result,) = hypotheses.judge(parsed, evidence)
+    json.dumps(result, allow_nan=False)  # it can be published as it is
+    return result
+
+
+def predictions(labels: np.ndarray, answers: np.ndarray, classes: str = "ab") -> pd.DataFrame:
+    p = np.eye(len(classes))[answers]
+    return evaluation.to_frame(evaluation.score(labels, p, list(classes)))
+
+
+def right(hits: int, n: int) -> pd.DataFrame:
+    """Answers to n pictures of class a, the first `hits` of them right."""
+    return predictions(np.zeros(n, int), (np.arange(n) >= hits).astype(int))
+
+
+# The file ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("study", ["cifar10", "digits", "unheard of"])
+def test_the_written_down_hypotheses_are_valid(study: str) -> None:
+    loaded = hypotheses.load(config.ROOT / "inputs" / "hypotheses.toml", study)
+    assert [(h.id, h.kind, h.unit) for h in loaded] == [
+        ("H1", "pair_correlation", "correlation"),
+        ("H2", "accuracy", "share"),
+        ("H3", "gain", "percentage points"),
+    ]
+    if study != "digits":
+        assert [h.margin for h in loaded] == [0, 0.7, 5]
+        assert [h.models for h in loaded][1:] == [
+            ("plain",),
+            ("plain_subset", "plain_subset_augmented"),
+        ]
+
+
+def test_a_study_changes_single_fields() -> None:
+    changes = {"small": {"H": {"margin": 0.9}}}
+    data = {"hypothesis": [entry("accuracy")], "study": changes}
+    margins = [hypotheses.parse(data, study)[0].margin for study in ("small", "other")]
+    assert margins == [0.9, 0.7]
+    with pytest.raises(HypothesisError, match=r"\[study.small\] changes \['H9'\]"):
+        hypotheses.parse(data | {"study": {"small": {"H9": {}}}}, "small")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"kind": "guess"}, "kind 'guess' is none of"),
+        ({"direction": "about"}, "direction 'about' is none of"),
+        ({"alpha": 0}, "alpha 0 is not between 0 and 1"),
+        ({"margin": 70}, "margin 70 is not between 0 and 1"),
+        ({"models": ["a", "b"]}, "needs 1 in models"),
+        ({"also": ["a"]}, "none or 2 in also"),
+        ({"colour": "red"}, r"unknown fields \['colour'\]"),
+        ({"meaning": {"supported": "yes"}}, "meaning needs exactly"),
+        ({"meaning": MEANING | {"refuted": "{valeu}"}}, r"\['valeu'\] is none of"),
+        ({"meaning": MEANING | {"refuted": "{confused}"}}, r"\['confused'\] is none of"),
+        ({"statement": "{value}"}, r"\['value'\] is none of \['margin'\]"),
+    ],
+)
+def test_a_wrong_entry_is_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(HypothesisError, match=message):
+        hypotheses.parse({"hypothesis": [entry("accuracy", **changes)]}, "any")
+
+
+def test_a_missing_field_a_double_id_and_broken_toml_are_refused(tmp_path: Path) -> None:
+    short = {k: v for k, v in entry("accuracy").items() if k not in {"test", "alpha"}}
+    with pytest.raises(HypothesisError, match=r"H lacks \['alpha', 'test'\]"):
+        hypotheses.parse({"hypothesis": [short]}, "any")
+    with pytest.raises(HypothesisError, match="one unique id each"):
+        hypotheses.parse({"hypothesis": [entry("accuracy")] * 2}, "any")
+    with pytest.raises(HypothesisError, match="one unique id each"):
+        hypotheses.parse({}, "any")
+    broken = tmp_path / "hypotheses.toml"
+    broken.write_text("= 3")
+    with pytest.raises(HypothesisError, match=r"hypotheses.toml is not valid TOML"):
+        hypotheses.load(broken, "any")
+
+
+# Verdicts ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "direction", "p", "expected"),
+    [
+        (5.1, 6, "at least", 0.01, "supported"),
+        (5.0, 6, "at least", 0.05, "supported"),
+        (4, 4.9, "at least", 0.01, "refuted"),
+        (4, 6, "at least", 0.01, "undecided"),
+        (5.1, 6, "at least", 0.06, "undecided"),
+        (4, 4.9, "at most", 0.01, "supported"),
+        (5.1, 6, "at most", 0.01, "refuted"),
+        (4, 6, "at most", 0.01, "undecided"),
+    ],
+)
+def test_verdict(low: float, high: float, direction: str, p: float, expected: str) -> None:
+    estimate = Estimate((low + high) / 2, low, high, "")
+    assert hypotheses.verdict(estimate, 5.0, direction, p, 0.05) == expected
+
+
+def test_accuracy_in_full() -> None:
+    evidence = Evidence({"net": right(80, 100), "other": right(50, 100)})
+    result = judged("accuracy", evidence)
+    interval = stats.binomtest(80, 100).proportion_ci(method="wilson")
+    other = stats.binomtest(50, 100).proportion_ci(method="wilson")
+    assert result == {
+        "id": "H",
+        "title": "title",
+        "statement": "at least 70 %",
+        "metric": "m",
+        "split": "test",
+        "n": 100,
+        "method": "Wilson",
+        "test": "t",
+        "alpha": 0.05,
+        "margin": 0.7,
+        "direction": "at least",
+        "models": ["net"],
+        "effect": {
+            "value": 0.8,
+            "low": pytest.approx(interval.low),
+            "high": pytest.approx(interval.high),
+            "unit": "share",
+        },
+        "p_value": pytest.approx(2 * stats.norm.sf(0.1 / np.sqrt(0.7 * 0.3 / 100))),
+        "verdict": "supported",
+        "needed": None,
+        "meaning": "yes 80.0 %",
+        "details": [
+            {
+                "name": "other",
+                "value": 0.5,
+                "low": pytest.approx(other.low),
+                "high": pytest.approx(other.high),
+                "n": 100,
+                "unit": "share",
+            }
+        ],
+        "points": [],
+    }
+
+
+def test_accuracy_refuted_and_undecided() -> None:
+    assert judged("accuracy", Evidence({"net": right(50, 100)}))["verdict"] == "refuted"
+    result = judged("accuracy", Evidence({"net": right(75, 100)}))
+    total = int(np.ceil(1.959964**2 * 0.7 * 0.3 / 0.05**2))
+    assert result["verdict"] == "undecided"
+    assert result["needed"] == f"about {total - 100} more test pictures"
+    assert result["meaning"] == f"open: about {total - 100} more test pictures"
+    even = judged("accuracy", Evidence({"net": right(70, 100)}))
+    assert even["needed"].startswith("no number of further test pictures")
+
+
+def test_alpha_sets_the_level_of_the_interval() -> None:
+    result = judged("accuracy", Evidence({"net": right(80, 100)}), alpha=0.01)
+    interval = stats.binomtest(80, 100).proportion_ci(0.99, method="wilson")
+    assert result["effect"]["low"] == pytest.approx(interval.low)
+    assert result["verdict"] == "undecided"
+
+
+def test_a_missing_model_is_named() -> None:
+    with pytest.raises(HypothesisError, match=r"H needs the model net, the run has \['other'\]"):
+        judged("accuracy", Evidence({"other": right(1, 2)}))
+
+
+# Pairs ------------------------------------------------------------------------------------------
+
+
+def six_classes(related: bool) -> Evidence:
+    """100 pictures a class; pair number i of 15 is confused i times, and is i alike or not."""
+    labels, answers = [], []
+    pairs = [(a, b) for a in range(6) for b in range(a + 1, 6)]
+    for i, (a, b) in enumerate(pairs):
+        labels += [a] * i
+        answers += [b] * i
+    for k in range(6):
+        wrong = labels.count(k)
+        labels += [k] * (100 - wrong)
+        answers += [k] * (100 - wrong)
+    square = np.eye(6) * 99
+    order = np.random.default_rng(1).permutation(15)
+    for i, (a, b) in enumerate(pairs):
+        square[a, b] = square[b, a] = i if related else order[i]
+    names = np.array(list("abcdef"))
+    similarity = pd.DataFrame(
+        {"label_a": names.repeat(6), "label_b": np.tile(names, 6), "similarity": square.ravel()}
+    ).sample(frac=1, random_state=0)  # the order of its rows means nothing
+    net = predictions(np.array(labels), np.array(answers), "abcdef")
+    return Evidence({"net": net, "twin": net}, similarity)
+
+
+def test_pair_correlation_supported() -> None:
+    meaning = MEANING | {"supported": "{confused}; {alike}; {classes}; {n}; {value}"}
+    result = judged("pair_correlation", six_classes(related=True), meaning=meaning)
+    assert result["verdict"] == "supported"
+    assert result["effect"]["value"] == pytest.approx(1)
+    assert result["effect"]["unit"] == "correlation"
+    assert (result["n"], result["method"]) == (15, "jackknife over classes")
+    assert result["p_value"] < 0.01  # 720 relabelings, of which one matches
+    assert result["meaning"] == "e and f; e and f; 6; 15; 1.00"
+    assert result["points"][:2] == [
+        {"label_a": "a", "label_b": "b", "similarity": 0, "confusion": 0},
+        {"label_a": "a", "label_b": "c", "similarity": 1, "confusion": 1 / 200},
+    ]
+    assert len(result["points"]) == 15
+    (twin,) = result["details"]
+    assert (twin["name"], twin["value"], twin["n"]) == ("twin", pytest.approx(1), 15)
+
+
+def test_pair_correlation_undecided() -> None:
+    result = judged("pair_correlation", six_classes(related=False))
+    assert result["verdict"] == "undecided"
+    assert result["p_value"] > 0.05
+    assert result["effect"]["low"] < 0 < result["effect"]["high"]
+    assert result["needed"].endswith("more categories")
+
+
+def test_pair_correlation_of_a_model_without_mistakes_is_open() -> None:
+    evidence = six_classes(related=True)
+    labels = np.arange(6).repeat(5)
+    perfect = predictions(labels, labels, "abcdef")
+    meaning = MEANING | {"undecided": "{confused}; {alike}"}
+    evidence = Evidence({"net": perfect}, evidence.similarity)
+    result = judged("pair_correlation", evidence, meaning=meaning)
+    assert result["meaning"] == "no pair; e and f"
+    assert (result["verdict"], result["p_value"]) == ("undecided", 1)
+    assert result["effect"] == {"value": 0, "low": -1, "high": 1, "unit": "correlation"}
+
+
+def test_pair_confusion_is_fair_to_small_classes() -> None:
+    labels = np.array([0] * 8 + [1] * 2 + [2] * 2)
+    answers = np.array([0] * 7 + [1] + [1, 0] + [0, 2])
+    scored = evaluation.score(labels, np.eye(3)[answers], list("abc"))
+    expected = [[0, 2 / 10, 1 / 10], [2 / 10, 0, 0], [1 / 10, 0, 0]]
+    np.testing.assert_allclose(hypotheses.pair_confusion(scored), expected)
+
+
+def test_an_incomplete_similarity_table_is_refused() -> None:
+    evidence = six_classes(related=True)
+    short = evidence.similarity[evidence.similarity["label_a"] != "c"]
+    with pytest.raises(HypothesisError, match="lacks pairs"):
+        judged("pair_correlation", Evidence(evidence.predictions, short))
+    with pytest.raises(HypothesisError, match="needs the table label_a, label_b, similarity"):
+        judged("pair_correlation", Evidence(evidence.predictions))
+
+
+# Seeds ------------------------------------------------------------------------------------------
+
+
+def seed_frame(accuracies: list[float], first: int = 1) -> pd.DataFrame:
+    return pd.DataFrame(
+        {"seed": range(first, first + len(accuracies)), "test_accuracy": accuracies}
+    )
+
+
+def gain_evidence(without: list[float], with_: list[float]) -> Evidence:
+    return Evidence({}, seeds={"without": seed_frame(without), "with": seed_frame(with_)})
+
+
+def test_gain_supported_refuted_undecided() -> None:
+    without = [0.50, 0.52, 0.51, 0.49, 0.53]
+    gains = {
+        "supported": [7.0, 7.5, 6.5, 7.2, 6.8],
+        "refuted": [3.0, 3.5, 2.5, 3.2, 2.8],
+        "undecided": [4.0, 7.0, 5.5, 6.5, 4.5],
+    }
+    for expected, points in gains.items():
+        with_ = [a + g / 100 for a, g in zip(without, points, strict=True)]
+        result = judged("gain", gain_evidence(without, with_))
+        test = stats.ttest_1samp(points, 5.0)
+        interval = test.confidence_interval(0.95)
+        assert result["verdict"] == expected
+        assert result["effect"] == {
+            "value": pytest.approx(np.mean(points)),
+            "low": pytest.approx(interval.low),
+            "high": pytest.approx(interval.high),
+            "unit": "percentage points",
+        }
+        assert result["p_value"] == pytest.approx(test.pvalue)
+        assert (result["n"], result["method"]) == (5, "Student, paired by seed")
+        assert result["statement"] == "adds 5 points"
+        needed = "about 23 more seeds" if expected == "undecided" else None
+        assert result["needed"] == needed
+
+
+def test_gain_pairs_by_seed_and_shows_the_pairs() -> None:
+    evidence = Evidence(
+        {},
+        seeds={
+            "without": seed_frame([0.1, 0.2, 0.3], first=1),
+            "with": seed_frame([0.9, 0.5, 0.4], first=2).sort_values("seed", ascending=False),
+        },
+    )
+    result = judged("gain", evidence)
+    assert result["points"] == [
+        {"seed": 2, "without": 0.2, "with": 0.9},
+        {"seed": 3, "without": 0.3, "with": 0.5},
+    ]
+    assert result["effect"]["value"] == pytest.approx(45)
+
+
+def test_gain_of_one_seed_is_open() -> None:
+    result = judged("gain", gain_evidence([0.5], [0.9]))
+    assert (result["verdict"], result["n"]) == ("undecided", 1)
+    assert result["needed"] == "about 1 more seed"
+    assert (result["effect"]["low"], result["effect"]["high"]) == (-100, 100)
+
+
+def test_gain_without_seeds_in_common_or_at_all() -> None:
+    with pytest.raises(HypothesisError, match="share no seed"):
+        judged(
+            "gain",
+            Evidence({}, seeds={"without": seed_frame([0.5]), "with": seed_frame([0.5], first=7)}),
+        )
+    with pytest.raises(HypothesisError, match=r"seeds of \['with'\], the run has \['without'\]"):
+        judged("gain", Evidence({}, seeds={"without": seed_frame([0.5])}))
+
+
+def test_gain_details_are_paired_on_the_pictures() -> None:
+    def kept(answers: dict[int, str], order: int = 1) -> pd.DataFrame:
+        rows = [
+            {"seed": seed, "split": split, "id": i, "label": "a", "prediction": letter}
+            for seed, word in answers.items()
+            for split in ("validation", "test")
+            for i, letter in list(enumerate(word))[::order]
+        ]
+        return pd.DataFrame(rows)
+
+    plain = gain_evidence([0.5, 0.5], [0.75, 0.5])
+    evidence = Evidence(
+        {"small": right(1, 4), "large": right(3, 4)},
+        seeds=plain.seeds,
+        seed_predictions={
+            "without": kept({1: "aabb", 2: "abab"}),
+            "with": kept({1: "aaab", 2: "baab"}, order=-1),
+        },
+    )
+    details = judged("gain", evidence, also=["small", "large"])["details"]
+    values = [(d["name"], d["value"], d["n"], d["unit"], round(d["p_value"], 9)) for d in details]
+    points = "percentage points"
+    assert values == [
+        ("seed 1", 25, 4, points, 1),  # one more right, none less
+        ("seed 2", 0, 4, points, 1),  # one more, one less
+        ("large minus small", 50, 4, points, 0.5),  # two more
+    ]
+    assert all(d["low"] < d["value"] < d["high"] for d in details)
