@@ -85,6 +85,7 @@ def _destination(given: argparse.Namespace) -> Path:
 
 
 def main(values: list[str]) -> int:
+    """Run all notebooks; 0 when published, 1 when a cell failed, 130 when interrupted."""
     given = _arguments(values)
     os.environ |= {"STUDY": given.study, "PROFILE": given.profile, "VERSION": given.version or ""}
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")

@@ -132,8 +132,10 @@ def _minutes(seconds: float) -> str:
 def results_table() -> str:
     """One row per model of the newest version of every study, in Markdown."""
     rows = [
-        "| study | model | trained on | test accuracy (95 % interval) | n | parameters "
-        "| trained in | one picture, int8 |",
+        (
+            "| study | model | trained on | test accuracy (95 % interval) | n | parameters "
+            "| trained in | one picture, int8 |"
+        ),
         "|---|---|---|---|---|---|---|---|",
     ]
     for study in runs.studies():
@@ -169,6 +171,7 @@ def readme_with_results(text: str) -> str:
 
 
 def main() -> int:
+    """Rewrite the README in place."""
     path = config.ROOT / "README.md"
     path.write_text(readme_with_results(path.read_text()))
     return 0

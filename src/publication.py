@@ -92,7 +92,7 @@ def record_training(
         exported[first], dataset.validation.images, dataset.validation.labels, temperature
     )
     draft.write_json(f"{folder}/parity.json", parity)
-    draft.write_table(f"{folder}/history.csv", _histories(trained))
+    draft.write_table(f"{folder}/history.csv", histories(trained))
     config_ = _model_config(experiment, dataset, trained, temperature)
     draft.write_json(f"{folder}/config.json", config_)
     return parity
@@ -103,10 +103,13 @@ _FILES = {"keras": "model.keras", "float32": "model.tflite", "int8": "model_int8
 
 def _temperature(content: bytes, validation: Split) -> float:
     model = export.served_model(content, validation.images.shape[1:], "float32", 1.0)
-    return float(evaluation.fit_temperature(model.predict(validation.images).logits, validation.labels))
+    return float(
+        evaluation.fit_temperature(model.predict(validation.images).logits, validation.labels)
+    )
 
 
-def _histories(trained: Mapping[int, Trained]) -> pd.DataFrame:
+def histories(trained: Mapping[int, Trained]) -> pd.DataFrame:
+    """The histories of all seeds in one frame, with a column `seed` in front."""
     frames = [t.history.assign(seed=seed) for seed, t in trained.items()]
     history = pd.concat(frames, ignore_index=True)
     return history[["seed", *history.columns.drop("seed")]]

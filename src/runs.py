@@ -73,7 +73,9 @@ def studies() -> list[str]:
 
 
 def versions(study: str) -> list[str]:
-    """Published versions of a study, newest first."""
+    """Published versions of a study, newest first; none where the name is not a plain one."""
+    if Path(study).name != study or study.startswith("."):  # it may come from a link
+        return []
     folder = config.outputs() / study
     numbers = [
         int(match[1])

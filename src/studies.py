@@ -31,7 +31,7 @@ Raw = dict[str, tuple[Pixels, Integers]]
 
 
 class DataError(Exception):
-    """The data of a study cannot be had or is not what it should be; the message says what to do."""
+    """The data of a study is missing or not what it should be; the message says what to do."""
 
 
 @dataclass(frozen=True)
@@ -82,9 +82,7 @@ class StudySpec:
     validation_share: float  # of the official training set
     subset_share: float  # of the official training set
     layouts: tuple[Layout, ...] = ()
-    read_package: Callable[[], Raw] | None = (
-        None  # data that ships inside a Python package
-    )
+    read_package: Callable[[], Raw] | None = None  # data that ships inside a Python package
     package: str = ""
     test_share: float | None = None  # None: the official test set stays the test set
 
@@ -146,10 +144,7 @@ def take(split: Split, rows: NDArray[Any]) -> Split:
 
 
 def _read_cifar_parquet(folder: Path) -> Raw:
-    return {
-        name: _read_picture_table(folder / f"{name}.parquet")
-        for name in ("train", "test")
-    }
+    return {name: _read_picture_table(folder / f"{name}.parquet") for name in ("train", "test")}
 
 
 def _read_picture_table(path: Path) -> tuple[Pixels, Integers]:
@@ -178,7 +173,7 @@ def _read_cifar_batch(archive: tarfile.TarFile, name: str) -> tuple[Pixels, Inte
     if member is None:
         raise DataError(f"The CIFAR-10 archive has no {name}.")
     # The official archive is a pickle; its SHA-256 was checked before this line is reached.
-    batch = pickle.load(member, encoding="bytes")
+    batch = pickle.load(member, encoding="bytes")  # noqa: S301
     images = batch[b"data"].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
     return np.ascontiguousarray(images), np.asarray(batch[b"labels"], np.int64)
 
@@ -295,9 +290,7 @@ def get(name: str) -> StudySpec:
         DataError: there is no such study.
     """
     if name not in _STUDIES:
-        raise DataError(
-            f"There is no study {name!r}; there are: {', '.join(_STUDIES)}."
-        )
+        raise DataError(f"There is no study {name!r}; there are: {', '.join(_STUDIES)}.")
     return _STUDIES[name]
 
 
@@ -344,9 +337,7 @@ def _from_mirror(spec: StudySpec) -> Source | None:
         if all(path.is_file() for path in paths):
             for path, file in zip(paths, layout.files, strict=True):
                 _copy(path, folder_of(spec), file)
-            return _record_source(
-                spec, "mirror", "a copy in the folder DATASET_MIRROR", layout
-            )
+            return _record_source(spec, "mirror", "a copy in the folder DATASET_MIRROR", layout)
     return None
 
 
@@ -374,7 +365,6 @@ def _download(file: RemoteFile, folder: Path, progress: bool) -> None:
 
     if (folder / file.name).is_file():
         return _check(folder / file.name, file)
-    assert file.url is not None
     folder.mkdir(parents=True, exist_ok=True)
     partial = folder / f".{file.name}.partial"
     try:
@@ -382,7 +372,7 @@ def _download(file: RemoteFile, folder: Path, progress: bool) -> None:
             folder,
             base_url="",
             registry={partial.name: f"sha256:{file.sha256}"},
-            urls={partial.name: file.url},
+            urls={partial.name: str(file.url)},
             retry_if_failed=2,
         ).fetch(
             partial.name,
@@ -432,15 +422,11 @@ def _recorded_source(folder: Path, layout: Layout) -> Source:
         recorded = Source(**json.loads(path.read_text()))
         if recorded.files == _hashes(layout):
             return recorded
-    return Source(
-        "inputs", "files put into inputs/ by hand", layout.name, _hashes(layout)
-    )
+    return Source("inputs", "files put into inputs/ by hand", layout.name, _hashes(layout))
 
 
 def _hashes(layout: Layout) -> dict[str, dict[str, Any]]:
-    return {
-        file.name: {"sha256": file.sha256, "bytes": file.bytes} for file in layout.files
-    }
+    return {file.name: {"sha256": file.sha256, "bytes": file.bytes} for file in layout.files}
 
 
 # --- loading and splitting ---------------------------------------------------------------------
@@ -468,9 +454,7 @@ def _read(spec: StudySpec, source: Source) -> Raw:
     try:
         return layout.read(folder_of(spec))
     except (OSError, KeyError, ValueError, pickle.UnpicklingError) as error:
-        raise DataError(
-            f"The files in {folder_of(spec)} cannot be read: {error}."
-        ) from error
+        raise DataError(f"The files in {folder_of(spec)} cannot be read: {error}.") from error
 
 
 def _keys(images: Pixels, labels: Integers) -> list[bytes]:
@@ -494,9 +478,7 @@ def _check_classes(spec: StudySpec, raw: Raw) -> None:
     for name, (images, labels) in raw.items():
         missing = [c for i, c in enumerate(spec.classes) if not np.any(labels == i)]
         if missing:
-            raise DataError(
-                f"The {name} set of {spec.name} has no picture of {missing}."
-            )
+            raise DataError(f"The {name} set of {spec.name} has no picture of {missing}.")
         if images.shape[1:] != spec.image_shape:
             raise DataError(
                 f"The pictures of {spec.name} are {images.shape[1:]}, expected {spec.image_shape}."
@@ -512,9 +494,7 @@ def _check_content(spec: StudySpec, keys: dict[str, list[bytes]]) -> None:
         )
 
 
-def _split(
-    spec: StudySpec, raw: Raw, keys: dict[str, list[bytes]], source: Source
-) -> Dataset:
+def _split(spec: StudySpec, raw: Raw, keys: dict[str, list[bytes]], source: Source) -> Dataset:
     labels = raw["train"][1]
     order = _shuffled(labels, keys["train"], spec.classes)
     if spec.test_share is None:
@@ -537,9 +517,7 @@ def _split(
     )
 
 
-def _shuffled(
-    labels: Integers, keys: list[bytes], classes: tuple[str, ...]
-) -> list[Integers]:
+def _shuffled(labels: Integers, keys: list[bytes], classes: tuple[str, ...]) -> list[Integers]:
     """Per class the row numbers in the order of the keys: random, seeded, source-independent."""
     rank = np.empty(len(keys), np.int64)
     rank[sorted(range(len(keys)), key=keys.__getitem__)] = np.arange(len(keys))

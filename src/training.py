@@ -80,9 +80,7 @@ class _State:
 # --- augmentation ------------------------------------------------------------------------------
 
 
-def augment(
-    images: Pixels, augmentation: Augmentation, seed: int, epoch: int
-) -> Pixels:
+def augment(images: Pixels, augmentation: Augmentation, seed: int, epoch: int) -> Pixels:
     """Each picture (n, H, W, C) changed at random, as one pass over the whole array.
 
     Mirror, shift, rotation and zoom are one affine map, so a picture is resampled once; beyond its
@@ -105,14 +103,12 @@ def _affine_maps(
     random: np.random.Generator,
     epoch: int,
 ) -> NDArray[np.float32]:
-    """(n, 8) maps from output to input coordinates, in the form ImageProjectiveTransformV3 takes."""
+    """(n, 8) maps from output to input places, as ImageProjectiveTransformV3 takes them."""
     n, height, width, _ = shape
     angle = np.deg2rad(augmentation.rotation) * random.uniform(-1, 1, n)
     scale = 1 + augmentation.zoom * random.uniform(-1, 1, n)
     mirror = np.where(_mirrored(n, augmentation, random, epoch), -1.0, 1.0)
-    shift = (
-        augmentation.shift * np.array([width, height]) * random.uniform(-1, 1, (n, 2))
-    )
+    shift = augmentation.shift * np.array([width, height]) * random.uniform(-1, 1, (n, 2))
     if not augmentation.rotation and not augmentation.zoom:
         shift = np.rint(shift)
     cos, sin = np.cos(angle) / scale, np.sin(angle) / scale
@@ -154,12 +150,7 @@ def _cut_out(images: Pixels, side: int, random: np.random.Generator) -> None:
     top = random.integers(0, height - side + 1, n)[:, None, None]
     left = random.integers(0, width - side + 1, n)[:, None, None]
     rows, columns = np.arange(height)[None, :, None], np.arange(width)[None, None, :]
-    inside = (
-        (rows >= top)
-        & (rows < top + side)
-        & (columns >= left)
-        & (columns < left + side)
-    )
+    inside = (rows >= top) & (rows < top + side) & (columns >= left) & (columns < left + side)
     images[inside] = images.mean((0, 1, 2)).astype(np.uint8)
 
 
@@ -174,9 +165,7 @@ class Muon(keras.optimizers.Optimizer):
     kellerjordan.github.io/posts/muon). `other` is the learning rate of all else, as a share.
     """
 
-    def __init__(
-        self, learning_rate: Any, momentum: float = 0.6, other: float = 0.3
-    ) -> None:
+    def __init__(self, learning_rate: Any, momentum: float = 0.6, other: float = 0.3) -> None:
         super().__init__(learning_rate=learning_rate, name="muon")
         self.momentum, self.other = momentum, other
 
@@ -185,8 +174,7 @@ class Muon(keras.optimizers.Optimizer):
             return
         super().build(variables)
         self.momenta = [
-            self.add_variable_from_reference(variable, name="momentum")
-            for variable in variables
+            self.add_variable_from_reference(variable, name="momentum") for variable in variables
         ]
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
@@ -228,9 +216,7 @@ class _Schedule(keras.optimizers.schedules.LearningRateSchedule):
         fall = (1.0 - progress) / (1.0 - self.recipe.warmup)
         if self.recipe.schedule == "cosine":
             fall = 0.5 * (1.0 - tf.cos(math.pi * fall))
-        return self.recipe.learning_rate * tf.clip_by_value(
-            tf.minimum(rise, fall), 0.0, 1.0
-        )
+        return self.recipe.learning_rate * tf.clip_by_value(tf.minimum(rise, fall), 0.0, 1.0)
 
     def get_config(self) -> dict[str, Any]:
         return {"recipe": asdict(self.recipe), "steps": self.steps}
@@ -252,9 +238,7 @@ def precision() -> str:
         return "mixed_bfloat16"
     cpu = Path("/proc/cpuinfo")
     flags = cpu.read_text() if cpu.is_file() else ""
-    return (
-        "mixed_bfloat16" if "amx_bf16" in flags or "avx512_bf16" in flags else "float32"
-    )
+    return "mixed_bfloat16" if "amx_bf16" in flags or "avx512_bf16" in flags else "float32"
 
 
 def fit(
@@ -292,13 +276,9 @@ def fit(
         _bar(recipe, state) as bar,
     ):
         while not _finished(state, recipe):
-            row = _run_epoch(
-                state, epochs.next(), train.labels, step, optimizer, recipe, seed
-            )
+            row = _run_epoch(state, epochs.next(), train.labels, step, optimizer, recipe, seed)
             row |= _measure(evaluate, validation)
-            row["seconds"] = (
-                state.seconds + row["seconds"] + row.pop("evaluation_seconds")
-            )
+            row["seconds"] = state.seconds + row["seconds"] + row.pop("evaluation_seconds")
             if not math.isfinite(row["train_loss"] + row["validation_loss"]):
                 raise TrainingError(_nan_message(state, path))
             _keep(state, row, model)
@@ -308,9 +288,7 @@ def fit(
     for variable, value in zip(model.variables, state.best, strict=True):
         variable.assign(value)
     history = pd.DataFrame(state.history)[HISTORY].astype({"epoch": int})
-    return Trained(
-        model, history, state.best_epoch, state.seconds, state.cpu_seconds, compute
-    )
+    return Trained(model, history, state.best_epoch, state.seconds, state.cpu_seconds, compute)
 
 
 def run(
@@ -340,21 +318,17 @@ def run(
 
 
 def _finished(state: _State, recipe: Recipe) -> bool:
-    return (
-        state.epoch >= recipe.epochs
-        or state.epoch - state.best_epoch >= recipe.patience
-    )
+    return state.epoch >= recipe.epochs or state.epoch - state.best_epoch >= recipe.patience
 
 
 def _nan_message(state: _State, path: Path) -> str:
     kept = (
         f"the checkpoint of epoch {state.epoch} is kept in {path}"
         if state.epoch
-        else "nothing"
+        else "nothing to keep yet"
     )
     return (
-        f"The loss became infinite in epoch {state.epoch + 1}; {kept}. "
-        f"Try a smaller learning rate."
+        f"The loss became infinite in epoch {state.epoch + 1}; {kept}. Try a smaller learning rate."
     )
 
 
@@ -403,9 +377,7 @@ def _steps(model: keras.Model, optimizer: Any, recipe: Recipe) -> tuple[Any, Any
     variables = model.trainable_variables
 
     def loss_of(labels: tf.Tensor, logits: tf.Tensor, smoothing: float) -> tf.Tensor:
-        one_hot = (
-            tf.one_hot(labels, n_classes) * (1 - smoothing) + smoothing / n_classes
-        )
+        one_hot = tf.one_hot(labels, n_classes) * (1 - smoothing) + smoothing / n_classes
         return tf.nn.softmax_cross_entropy_with_logits(one_hot, logits)
 
     @tf.function(jit_compile=False, reduce_retracing=True)
@@ -445,9 +417,7 @@ def _run_epoch(
     for start in range(0, len(order), recipe.batch_size):
         rows = order[start : start + recipe.batch_size]
         results.append((len(rows), *step(images[rows], labels[rows])))
-    sizes, losses, accuracies = (
-        np.array(column, float) for column in zip(*results, strict=True)
-    )
+    sizes, losses, accuracies = (np.array(column, float) for column in zip(*results, strict=True))
     state.cpu_seconds += time.process_time() - cpu
     return {
         "epoch": state.epoch + 1,
@@ -461,9 +431,7 @@ def _run_epoch(
 def _measure(evaluate: Any, split: Split, batch: int = 500) -> dict[str, float]:
     wall = time.perf_counter()
     results = [
-        evaluate(
-            split.images[start : start + batch], split.labels[start : start + batch]
-        )
+        evaluate(split.images[start : start + batch], split.labels[start : start + batch])
         for start in range(0, len(split), batch)
     ]
     loss, correct = np.array(results, float).sum(0) / len(split)
@@ -524,9 +492,7 @@ def _fingerprint(
     return digest.hexdigest()
 
 
-def _save(
-    path: Path, settings: str, state: _State, model: keras.Model, optimizer: Any
-) -> None:
+def _save(path: Path, settings: str, state: _State, model: keras.Model, optimizer: Any) -> None:
     meta = {
         "settings": settings,
         "history": state.history,
@@ -539,9 +505,7 @@ def _save(
         "optimizer": [variable.numpy() for variable in optimizer.variables],
         "best": state.best,
     }
-    arrays = {
-        f"{name}_{i}": a for name, group in groups.items() for i, a in enumerate(group)
-    }
+    arrays = {f"{name}_{i}": a for name, group in groups.items() for i, a in enumerate(group)}
     buffer = io.BytesIO()
     np.savez(buffer, meta=np.array(json.dumps(meta)), **arrays)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -550,9 +514,7 @@ def _save(
     os.replace(partial, path)
 
 
-def _load(
-    path: Path, settings: str, model: keras.Model, optimizer: Any
-) -> _State | None:
+def _load(path: Path, settings: str, model: keras.Model, optimizer: Any) -> _State | None:
     if not path.is_file():
         return None
     with np.load(path, allow_pickle=False) as stored:

@@ -1,0 +1,180 @@
+"""Published runs: written whole or not at all, never changed, checked as they are read."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from src import runs
+
+
+@pytest.fixture
+def outputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("OUTPUTS_DIR", str(tmp_path))
+    return tmp_path
+
+
+def _draft(note: str = "first") -> runs.Draft:
+    draft = runs.Draft("toy", "full")
+    draft.clear()
+    for path in runs.REQUIRED:
+        if path.endswith(".parquet"):
+            draft.write_table(path, pd.DataFrame({"label": ["0", "1"], "count": [3, 4]}))
+        else:
+            draft.write(path, json.dumps({"note": note, "classes": ["0", "1"]}).encode())
+    for file in runs.REQUIRED_OF_A_MODEL:
+        draft.write(f"models/best/{file}", b"label,precision\n0,0.5\n1,1.0\n")
+    draft.logs.mkdir(parents=True, exist_ok=True)
+    draft.checkpoints.mkdir(parents=True, exist_ok=True)
+    return draft
+
+
+MANIFEST: dict[str, Any] = {"default_model": "best", "created": "2026-01-01"}
+
+
+def test_publishes_one_version_after_another(outputs: Path) -> None:
+    assert runs.studies() == []
+    assert [_draft().publish(MANIFEST), _draft("second").publish(MANIFEST)] == ["v1", "v2"]
+    assert runs.studies() == ["toy"]
+    assert runs.versions("toy") == ["v2", "v1"]
+    assert [runs.open_run("toy", v).dataset["note"] for v in ("v1", "v2")] == ["first", "second"]
+    assert runs.verify_all() == []
+    hidden = [".logs", ".partial", "v1", "v2"]
+    assert sorted(path.name for path in (outputs / "toy").iterdir()) == hidden
+    assert list((outputs / "toy" / ".partial").iterdir()) == []
+
+
+def test_reads_what_was_written(outputs: Path) -> None:
+    _draft().publish(MANIFEST)
+    run = runs.open_run("toy", "v1")
+    assert run.models == ["best"]
+    assert run.table("eda/class_counts.parquet").to_dict("list") == {
+        "label": ["0", "1"],
+        "count": [3, 4],
+    }
+    assert run.model("best").report["label"].tolist() == ["0", "1"]  # text, not numbers
+    assert run.model("best").seeds is None
+    manifest = json.loads((outputs / "toy/v1/manifest.json").read_text())
+    assert {k: manifest[k] for k in ("schema", "study", "version", "profile", "created")} == {
+        "schema": 1,
+        "study": "toy",
+        "version": "v1",
+        "profile": "full",
+        "created": "2026-01-01",
+    }
+    assert len(manifest["files"]) == len(runs.REQUIRED) + len(runs.REQUIRED_OF_A_MODEL)
+
+
+@pytest.mark.parametrize("step", ["write_json", "_flush", "rename", "_keep_logs", "rmtree"])
+def test_kill_at_any_step_leaves_whole_versions_only(
+    outputs: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    _draft().publish(MANIFEST)
+    draft = _draft("second")
+
+    def killed(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    owner = {"write_json": draft, "_keep_logs": draft, "_flush": runs, "rename": os}
+    with monkeypatch.context() as patch:
+        patch.setattr(owner.get(step, shutil), step, killed)
+        with pytest.raises(KeyboardInterrupt):
+            draft.publish(MANIFEST)
+    published = step in {"_keep_logs", "rmtree"}
+    assert runs.versions("toy") == (["v2", "v1"] if published else ["v1"])
+    assert runs.verify_all() == []
+    if not published:  # and the same draft can still be published
+        assert draft.publish(MANIFEST) == "v2"
+        assert runs.verify_all() == []
+
+
+def test_incomplete_large_or_repeated_versions_are_refused(
+    outputs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draft = _draft()
+    (draft.folder / "gallery.parquet").unlink()
+    with pytest.raises(runs.RunError, match="not published: gallery.parquet"):
+        draft.publish(MANIFEST)
+    draft = _draft()
+    shutil.rmtree(draft.folder / "models")
+    with pytest.raises(runs.RunError, match="no model"):
+        draft.publish(MANIFEST)
+    with pytest.raises(runs.RunError, match="not 'final'"):
+        _draft().publish(MANIFEST, "final")
+    _draft().publish(MANIFEST, "v3")
+    with pytest.raises(runs.RunError, match="v3 is published and never changes"):
+        _draft().publish(MANIFEST, "v3")
+    monkeypatch.setattr(runs, "LIMIT_BYTES", 10)
+    with pytest.raises(runs.RunError, match="more than the 10 allowed"):
+        _draft().publish(MANIFEST)
+    assert runs.versions("toy") == ["v3"]
+
+
+def test_half_written_file_is_not_published(outputs: Path) -> None:
+    draft = _draft()
+    (draft.folder / ".gallery.parquet.partial").write_bytes(b"half")
+    draft.publish(MANIFEST)
+    assert not list(outputs.rglob("*.partial"))[1:]  # the draft's home alone
+    assert runs.verify_all() == []
+
+
+def test_altered_missing_and_strange_files_are_named(outputs: Path) -> None:
+    _draft().publish(MANIFEST)
+    folder = outputs / "toy/v1"
+    (folder / "dataset.json").write_text("{}")
+    (folder / "hypotheses.json").unlink()
+    (folder / "models/best/model.keras").unlink()  # a deployment may leave it out
+    (folder / "extra.txt").write_text("?")
+    assert runs.verify("toy", "v1") == [
+        "toy v1: extra.txt is not in the manifest.",
+        "toy v1: dataset.json was changed after publication.",
+        "toy v1: hypotheses.json is missing.",
+    ]
+    with pytest.raises(runs.RunCorrupt, match="changed after publication"):
+        _ = runs.open_run("toy", "v1").dataset
+    assert runs.main(["verify"]) == 1
+
+
+def test_unknown_names_are_clear(outputs: Path) -> None:
+    _draft().publish(MANIFEST)
+    with pytest.raises(runs.RunNotFound, match=r"no published version v9 \(published: v1\)"):
+        runs.open_run("toy", "v9")
+    with pytest.raises(runs.RunNotFound, match=r"no published version \.\./toy/v1"):
+        runs.open_run("toy", "../toy/v1")
+    run = runs.open_run("toy", "v1")
+    with pytest.raises(runs.RunNotFound, match=r"no model other \(it has best\)"):
+        run.model("other")
+    with pytest.raises(runs.RunNotFound, match="no file"):
+        run.data("../../secret")
+
+
+def test_unreadable_manifest_is_corrupt(outputs: Path) -> None:
+    _draft().publish(MANIFEST)
+    (outputs / "toy/v1/manifest.json").write_text('{"schema": 1')
+    with pytest.raises(runs.RunCorrupt, match="cannot be read"):
+        runs.open_run("toy", "v1")
+    assert runs.verify("toy", "v1") == ["The manifest of toy v1 cannot be read."]
+
+
+def test_study_names_cannot_leave_the_folder(
+    outputs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OUTPUTS_DIR", str(outputs / "studies"))
+    _draft().publish(MANIFEST)
+    assert runs.versions("toy") == ["v1"]
+    assert runs.versions("../studies/toy") == runs.versions("..") == runs.versions("") == []
+
+
+def test_command_line(outputs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert runs.main(["list"]) == 0
+    assert capsys.readouterr().out == "none published\n"
+    _draft().publish(MANIFEST)
+    assert runs.main(["list"]) == runs.main(["verify"]) == 0
+    assert capsys.readouterr().out == "toy v1\n1 published runs, 0 problems.\n"
+    assert runs.main(["what"]) == 2
