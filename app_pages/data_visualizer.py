@@ -1,6 +1,553 @@
-"""Data visualizer."""
+"""What is in the pictures: counts, averages, light and colour, look-alikes, copies."""
 
-from app_pages import components
+from collections.abc import Callable, Iterable
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from app_pages import components, loaders
+from src import images, originals, runs
+from src.charts import exploration, theme
+
+TABS = {
+    "categories": "Categories",
+    "pictures": "Pictures",
+    "light": "Light and colour",
+    "map": "Map",
+    "alike": "Look-alikes",
+    "preparation": "Preparation",
+    "copies": "Exact copies",
+}
+MONTAGE = 24
+EXAMPLES = 8
+SHEET_COLUMNS = 8
+SIDE = 128  # pixels of an enlarged picture
+
+
+# --- shared --------------------------------------------------------------------------------
+
+
+def eda(run: runs.Run, name: str) -> pd.DataFrame:
+    """One exploration table of the run."""
+    return loaders.table(run.study, run.version, f"eda/{name}.parquet")
+
+
+def of_classes(frame: pd.DataFrame, chosen: Iterable[str]) -> pd.DataFrame:
+    """The rows whose label is chosen."""
+    return frame[frame["label"].isin(list(chosen))]
+
+
+def pictures(run: runs.Run, rows: pd.DataFrame) -> dict[tuple[str, int], bytes]:
+    """PNG bytes by (split, id): from the run's gallery, else from the data set where it is here."""
+    stored = loaders.gallery(run.study, run.version)
+    found = {key: stored[key] for key in keys(rows) if key in stored}
+    for split, part in rows.groupby("split"):
+        wanted = [key for name, key in keys(part) if (name, key) not in stored]
+        if wanted:
+            read = originals.read(run.dataset, str(split), wanted)
+            found |= {(str(split), key): png for key, png in read.items()}
+    return found
+
+
+def keys(rows: pd.DataFrame) -> list[tuple[str, int]]:
+    """(split, id) of each row: what names a picture."""
+    return list(zip(rows["split"], rows["id"], strict=True))
+
+
+def show_pictures(
+    run: runs.Run, rows: pd.DataFrame, *, key: str, caption: Callable[[pd.Series], str]
+) -> None:
+    """The pictures of some rows (split, id, label) with a caption each; says what is missing."""
+    found = pictures(run, rows)
+    shown = [
+        components.Picture(found[place], caption(row), f"{row['label']}, {place[0]} {place[1]}")
+        for place, (_, row) in zip(keys(rows), rows.iterrows(), strict=True)
+        if place in found
+    ]
+    components.picture_grid(shown, key=key)
+    if len(shown) < len(rows):
+        st.caption(f"{len(shown)} of {len(rows)} pictures are stored with this version.")
+
+
+def sheet_png(pngs: Iterable[bytes]) -> bytes:
+    """Pictures of one size as one PNG."""
+    arrays = [images.from_png(png) for png in pngs]
+    return images.to_png(exploration.contact_sheet(arrays, SHEET_COLUMNS))
+
+
+def file_name(run: runs.Run, what: str) -> str:
+    """Name of a download, without extension."""
+    return f"{run.study}_{run.version}_{what}"
+
+
+def picker(key: str, one: str, two: str) -> Callable[[], None]:
+    """A callback that puts the clicked pair of a chart into two selectors (and so the URL)."""
+
+    def pick() -> None:
+        points = st.session_state[key]["selection"]["points"]
+        if points:
+            st.session_state[one], st.session_state[two] = points[0]["customdata"][:2]
+
+    return pick
+
+
+# --- opening -------------------------------------------------------------------------------
+
+
+def opening(run: runs.Run) -> None:
+    """The finding of the page, and what the data set is in five figures."""
+    dataset = run.dataset
+    first, second, value = exploration.closest_pair(eda(run, "class_similarity"), "similarity")
+    groups = exploration.duplicate_groups(eda(run, "duplicates"))
+    height, width, channels = dataset["image_shape"]
+    totals = dataset["totals"]
+    figures = [
+        components.Figure("Pictures", theme.count(totals["all"]), basis=dataset["title"]),
+        components.Figure(
+            "Categories",
+            theme.count(len(dataset["classes"])),
+            basis=f"{theme.count(totals['all'] / len(dataset['classes']))} pictures on average",
+        ),
+        components.Figure(
+            "Picture size", f"{width} × {height}", basis="colour" if channels == 3 else "grey"
+        ),
+        components.Figure(
+            "Most alike", f"{first}, {second}", basis=f"similarity {theme.number(value, 2)}"
+        ),
+        components.Figure(
+            "Exact copies",
+            theme.count(groups["pictures"].sum() - len(groups) if len(groups) else 0),
+            basis=f"{theme.count(groups['leak'].sum() if len(groups) else 0)} across splits",
+        ),
+    ]
+    balance = exploration.balance(eda(run, "class_counts"))
+    copies = exploration.duplicates_finding(groups)
+    answer = f"{balance}. {theme.sentence(first)} and {second} look most alike. {copies}."
+    components.opening("Data visualizer", answer, figures)
+
+
+def choose_classes(run: runs.Run) -> list[str]:
+    """The categories that the tabs show: all where none is chosen."""
+    classes = run.dataset["classes"]
+    chosen = st.pills(
+        "Categories",
+        classes,
+        selection_mode="multi",
+        key="show",
+        bind="query-params",
+        help="Choose some to see only those; none means all.",
+    )
+    return [name for name in classes if name in chosen] or classes
+
+
+# --- categories ----------------------------------------------------------------------------
+
+
+@components.section
+def categories(run: runs.Run, chosen: list[str]) -> None:
+    """Counts per class and split, the average and the variability of each class."""
+    counts = of_classes(eda(run, "class_counts"), chosen)
+    components.chart(
+        exploration.class_counts(counts, run.dataset["classes"]),
+        key="counts",
+        data=counts,
+        name=file_name(run, "class_counts"),
+    )
+    averages(run, chosen)
+
+
+KINDS = {
+    "mean": ("Average", "The average of all training pictures of a category."),
+    "variability": (
+        "Variability",
+        "How much each pixel varies within a category: bright where its pictures differ.",
+    ),
+}
+
+
+def averages(run: runs.Run, chosen: list[str]) -> None:
+    """The mean or the variability picture of each class."""
+    kind = st.segmented_control(
+        "Picture per category",
+        list(KINDS),
+        default="mean",
+        format_func=lambda name: KINDS[name][0],
+        key="kind",
+        bind="query-params",
+        required=True,
+    )
+    kind = kind if kind in KINDS else "mean"
+    title, meaning = KINDS[kind]
+    made = exploration.class_pictures(
+        eda(run, "class_pictures"), kind, run.dataset["image_shape"], chosen
+    )
+    st.caption(meaning)
+    shown = [
+        components.Picture(images.to_png(pixels), name, f"{title} picture of {name}")
+        for name, pixels in made.items()
+    ]
+    components.picture_grid(shown, key="averages", side=SIDE)
+    if shown:
+        components.download_png(
+            sheet_png(item.png for item in shown), file_name(run, kind), key="averages_png"
+        )
+
+
+# --- pictures ------------------------------------------------------------------------------
+
+
+def _shuffle() -> None:
+    st.session_state["mix"] = int(np.random.default_rng().integers(1, 10_000))
+
+
+@components.section
+def montage(run: runs.Run, chosen: list[str]) -> None:
+    """Pictures drawn at random, reshuffled on request; the draw is in the URL."""
+    everything = originals.available(run.dataset)
+    path = "splits.parquet" if everything else "gallery.parquet"
+    rows = of_classes(loaders.table(run.study, run.version, path), chosen)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        split = st.segmented_control(
+            "From", ["all", *exploration.SPLITS], default="all", key="part", bind="query-params"
+        )
+        seed = st.number_input(
+            "Draw",
+            1,
+            9_999,
+            1,
+            key="mix",
+            bind="query-params",
+            width=140,
+            help="Same number, same pictures.",
+        )
+        st.button("Shuffle", icon=":material/shuffle:", on_click=_shuffle)
+    rows = rows if split in {None, "all"} else rows[rows["split"] == split]
+    if rows.empty:
+        st.caption("There is no picture of this choice.")
+        return
+    drawn = rows.sample(min(MONTAGE, len(rows)), random_state=int(seed or 1))
+    found = pictures(run, drawn)
+    source = "the data set on this machine" if everything else "those stored with this version"
+    st.markdown(
+        f"**{len(drawn)} of {theme.count(len(rows))} pictures, drawn at random** from {source}"
+    )
+    show_pictures(run, drawn, key="montage", caption=lambda row: str(row["label"]))
+    components.download_png(
+        sheet_png(found.values()), file_name(run, f"montage_{seed}"), key="montage_png"
+    )
+
+
+# --- light and colour ----------------------------------------------------------------------
+
+
+@components.section
+def light(run: runs.Run, chosen: list[str]) -> None:
+    """Histograms per channel, and how bright, rich and sharp the pictures are."""
+    histograms = eda(run, "intensity_histogram")
+    labels = ["all", *chosen] if len(chosen) < len(run.dataset["classes"]) else ["all"]
+    left, right = st.columns(2, gap="large")
+    with left:
+        components.chart(
+            exploration.intensity(histograms, labels, run.dataset["classes"]),
+            key="intensity",
+            sentence=None
+            if len(labels) > 1
+            else "Choose categories above to lay their histograms over this one.",
+            data=histograms[histograms["label"].isin(labels)],
+            name=file_name(run, "intensity"),
+        )
+    with right:
+        measure = measures(run, chosen)
+    extremes(run, measure, chosen)
+
+
+def measures(run: runs.Run, chosen: list[str]) -> str:
+    """The distribution of one measure; returns the measure."""
+    statistics = of_classes(eda(run, "image_statistics"), chosen)
+    known = [name for name in exploration.MEASURES if statistics[name].nunique() > 1]
+    measure = st.segmented_control(
+        "Measure",
+        known,
+        default=known[0],
+        format_func=lambda name: exploration.MEASURES[name].title,
+        key="light",
+        bind="query-params",
+        required=True,
+    )
+    measure = str(measure if measure in known else known[0])
+    components.chart(
+        exploration.distribution(statistics, measure, run.dataset["classes"]),
+        key="distribution",
+        data=statistics[["split", "id", "label", measure]],
+        name=file_name(run, measure),
+    )
+    return measure
+
+
+def extremes(run: runs.Run, measure: str, chosen: list[str]) -> None:
+    """The pictures with the least and the most of a measure."""
+    rows = of_classes(eda(run, "extremes"), chosen)
+    rows = rows[rows["measure"] == measure].sort_values("rank")
+    words = exploration.MEASURES[measure]
+    for column, end, word in zip(
+        st.columns(2, gap="large"), ("lowest", "highest"), (words.less, words.more), strict=True
+    ):
+        with column:
+            part = rows[rows["end"] == end]
+            st.markdown(f"**{theme.sentence(word)} than all others**")
+            st.caption(f"{words.title}, {end} values of all pictures. Odd or broken ones end here.")
+            if part.empty:
+                st.caption("None of them is of the chosen categories.")
+            show_pictures(
+                run,
+                part,
+                key=f"extremes_{end}",
+                caption=lambda row: f"{row['label']}, {row['value']:,.0f}",
+            )
+
+
+# --- map -----------------------------------------------------------------------------------
+
+
+@components.section
+def embedding(run: runs.Run, chosen: list[str]) -> None:
+    """Pictures as dots; a click shows the picture behind one and its nearest neighbours."""
+    points = of_classes(eda(run, "embedding_map"), chosen)
+    event = st.session_state.get("map")
+    clicked = event["selection"]["points"] if event else []
+    left, right = st.columns([3, 1], gap="large")
+    with left:
+        components.chart(
+            exploration.embedding_map(points, run.dataset["classes"]),
+            key="map",
+            select=True,
+            zoom=True,
+            data=points,
+            name=file_name(run, "map"),
+        )
+    with right:
+        if not clicked:
+            st.markdown("**Click a dot**")
+            st.caption("Its picture and the eight nearest ones appear here.")
+            return
+        split, key = clicked[0]["customdata"][:2]
+        neighbours(run, points, str(split), key)
+
+
+def neighbours(run: runs.Run, points: pd.DataFrame, split: str, key: int) -> None:
+    """A picture of the map and those nearest to it."""
+    picked = points[(points["split"] == split) & (points["id"] == key)]
+    if picked.empty:
+        st.caption("The picture is not among the chosen categories.")
+        return
+    here = picked.iloc[0]
+    found = pictures(run, picked)
+    st.markdown(f"**{components.plain(str(here['label']))}**, {split} picture {key}")
+    for png in found.values():
+        components.picture(png, alt=f"{here['label']}, {split} picture {key}", side=SIDE)
+    distance = (points["x"] - here["x"]) ** 2 + (points["y"] - here["y"]) ** 2
+    near = points.loc[distance.drop(picked.index).nsmallest(EXAMPLES).index]
+    same = int((near["label"] == here["label"]).sum())
+    st.caption(f"Of the {len(near)} nearest pictures, {same} are {here['label']} too:")
+    show_pictures(run, near, key="near", caption=lambda row: str(row["label"]))
+
+
+# --- look-alikes ---------------------------------------------------------------------------
+
+
+@components.section
+def alike(run: runs.Run) -> None:
+    """Which classes look alike; two of them side by side."""
+    classes = run.dataset["classes"]
+    pair = choose_pair(run)
+    left, right = st.columns(2, gap="large")
+    with left:
+        similar = eda(run, "class_similarity")
+        components.chart(
+            exploration.similarity(similar, classes, pair),
+            key="similarity",
+            select=picker("similarity", "one", "two"),
+            data=similar,
+            name=file_name(run, "similarity"),
+        )
+    with right:
+        distances = eda(run, "mean_differences")
+        components.chart(
+            exploration.mean_differences(distances, classes, pair),
+            key="distances",
+            select=picker("distances", "one", "two"),
+            data=distances,
+            name=file_name(run, "mean_differences"),
+        )
+    compare(run, *pair)
+
+
+def choose_pair(run: runs.Run) -> tuple[str, str]:
+    """Two classes: chosen here or by a click; at first those that look most alike."""
+    classes = run.dataset["classes"]
+    first, second, _ = exploration.closest_pair(eda(run, "class_similarity"), "similarity")
+    with st.container(horizontal=True):
+        one = st.selectbox(
+            "Compare", classes, classes.index(first), key="one", bind="query-params", width=220
+        )
+        two = st.selectbox(
+            "with", classes, classes.index(second), key="two", bind="query-params", width=220
+        )
+    return str(one), str(two)
+
+
+def compare(run: runs.Run, one: str, two: str) -> None:
+    """Two classes side by side: averages, difference, light and colour, examples."""
+    if one == two:
+        st.caption("Choose two different categories to compare them.")
+        return
+    st.subheader(f"{theme.sentence(one)} and {two}")
+    averages_of_two(run, one, two)
+    statistics = of_classes(eda(run, "image_statistics"), (one, two))
+    measured = exploration.pair_measures(statistics, one, two)
+    left, right = st.columns(2, gap="large")
+    with left:
+        components.chart(
+            exploration.pair_differences(measured, one, two, len(statistics)),
+            key="pair",
+            data=measured,
+            name=file_name(run, f"{one}_{two}"),
+        )
+        for name in (one, two):
+            examples(run, name)
+    with right:
+        components.chart(
+            exploration.intensity(
+                eda(run, "intensity_histogram"), [one, two], run.dataset["classes"]
+            ),
+            key="pair_intensity",
+        )
+
+
+def averages_of_two(run: runs.Run, one: str, two: str) -> None:
+    """Mean and variability of two classes, and where their means differ."""
+    shape, stored = run.dataset["image_shape"], eda(run, "class_pictures")
+    made = {
+        f"{kind} of {name}": pixels
+        for kind in ("mean", "variability")
+        for name, pixels in exploration.class_pictures(stored, kind, shape, (one, two)).items()
+    }
+    made["difference"] = exploration.difference_picture(stored, one, two, shape)
+    components.picture_grid(
+        [
+            components.Picture(images.to_png(pixels), title, f"{title}, picture")
+            for title, pixels in made.items()
+        ],
+        key="pair_averages",
+        side=SIDE,
+    )
+    st.caption(f"Difference of the means: blue where {one} is brighter, orange where {two} is.")
+
+
+def examples(run: runs.Run, name: str) -> None:
+    """Some pictures of one class."""
+    stored = of_classes(loaders.table(run.study, run.version, "gallery.parquet"), [name])
+    st.markdown(f"**{theme.sentence(name)}**")
+    show_pictures(
+        run, stored.head(EXAMPLES), key=f"examples_{name}", caption=lambda row: str(row["label"])
+    )
+
+
+# --- preparation ---------------------------------------------------------------------------
+
+
+@components.section
+def preparation(run: runs.Run) -> None:
+    """What happens to a picture before the model sees it, and what training makes of it."""
+    steps = eda(run, "preprocessing").sort_values("order")
+    st.markdown(f"**A picture passes {len(steps)} steps before the model sees it**")
+    st.caption("The same steps in training, in this app and in every other way in.")
+    with st.grid(len(steps), min_column_width=150):
+        for png, step, description in zip(
+            steps["png"], steps["step"], steps["description"], strict=True
+        ):
+            with st.container():
+                components.picture(png, alt=f"{step}: {description}", side=SIDE)
+                st.markdown(f"**{components.plain(step)}**")
+                st.caption(components.plain(description))
+    variants = eda(run, "augmentation_preview").sort_values("variant")
+    st.markdown(
+        f"**Training also sees changed copies: one picture and {len(variants) - 1} variants**"
+    )
+    st.caption("Random changes that keep the category, drawn afresh in every epoch.")
+    components.picture_grid(
+        [
+            components.Picture(png, text, f"Augmentation: {text}")
+            for png, text in zip(variants["png"], variants["description"], strict=True)
+        ],
+        key="augmentation",
+        side=SIDE,
+    )
+    components.download_png(
+        sheet_png(variants["png"]), file_name(run, "augmentation"), key="augmentation_png"
+    )
+
+
+# --- copies --------------------------------------------------------------------------------
+
+
+@components.section
+def copies(run: runs.Run, chosen: list[str]) -> None:
+    """Pictures that are in the data set more than once."""
+    duplicates = of_classes(eda(run, "duplicates"), chosen)
+    groups = exploration.duplicate_groups(duplicates)
+    st.markdown(f"**{exploration.duplicates_finding(groups)}**")
+    st.caption(
+        "Exact copies have the same pixels. Across splits they let a model be tested on pictures "
+        "it was trained on. Select a row to see its pictures."
+    )
+    if groups.empty:
+        return
+    event = st.dataframe(
+        groups,
+        column_config={
+            "group": st.column_config.NumberColumn("Group", format="%d"),
+            "pictures": st.column_config.NumberColumn("Pictures", format="%d"),
+            "splits": "In",
+            "labels": "Filed as",
+            "leak": st.column_config.CheckboxColumn("Across splits"),
+            "mislabelled": st.column_config.CheckboxColumn("Different labels"),
+        },
+        hide_index=True,
+        on_select="rerun",
+        selection_mode="single-row",
+        selection_default={"selection": {"rows": [0]}},
+        key="copies",
+        alt="Groups of identical pictures",
+    )
+    components.download_csv(duplicates, file_name(run, "duplicates"), key="copies_csv")
+    for row in event.selection.rows[:1]:
+        rows = duplicates[duplicates["group"] == groups["group"].iloc[row]]
+        show_pictures(
+            run,
+            rows,
+            key="copy_pictures",
+            caption=lambda row: f"{row['label']}, {row['split']} {row['id']}",
+        )
+
+
+# --- page ----------------------------------------------------------------------------------
 
 run = components.current_run()
-components.opening("Data visualizer", run.dataset["title"])
+opening(run)
+chosen = choose_classes(run)
+shown = st.tabs(list(TABS.values()), key="look", bind="query-params", on_change="rerun")
+tabs = dict(zip(TABS, shown, strict=True))
+for tab, draw, arguments in (
+    ("categories", categories, (run, chosen)),
+    ("pictures", montage, (run, chosen)),
+    ("light", light, (run, chosen)),
+    ("map", embedding, (run, chosen)),
+    ("alike", alike, (run,)),
+    ("preparation", preparation, (run,)),
+    ("copies", copies, (run, chosen)),
+):
+    if tabs[tab].open:
+        with tabs[tab]:
+            draw(*arguments)
