@@ -126,12 +126,18 @@ def model_input(
         raise ValueError(f"the model's shape must be (H, W, 1 or 3), got {shape}")
     if rgb.shape == shape:
         return rgb
-    image = _as_image(rgb).convert("L" if channels == 1 else "RGB")
-    if fit == "pad":
-        image = _on_white_canvas(image, width / height)
-    box = _centred_box(image.size, width / height)
-    resized = image.resize((width, height), Image.Resampling.BICUBIC, box=box)
+    part = centred(rgb, width / height) if fit == "crop" else _on_white(rgb, width / height)
+    image = _as_image(part).convert("L" if channels == 1 else "RGB")
+    resized = image.resize((width, height), Image.Resampling.BICUBIC)
     return np.asarray(resized, dtype=np.uint8).reshape(shape)
+
+
+def centred(pixels: Pixels, ratio: float) -> Pixels:
+    """Return the largest centred part of (h, w, C) with width / height = `ratio`, as a view."""
+    height, width, _ = pixels.shape
+    rows, columns = min(height, _near(width / ratio)), min(width, _near(height * ratio))
+    top, left = (height - rows) // 2, (width - columns) // 2
+    return pixels[top : top + rows, left : left + columns]
 
 
 def to_png(pixels: Pixels) -> bytes:
@@ -328,17 +334,15 @@ def _as_image(pixels: Pixels) -> Image.Image:
     return Image.fromarray(np.ascontiguousarray(pixels[:, :, 0] if single else pixels))
 
 
-def _centred_box(size: tuple[int, int], ratio: float) -> tuple[float, float, float, float]:
-    """Return (left, top, right, bottom) of the largest centred part with width / height = ratio."""
-    width, height = min(size[0], size[1] * ratio), min(size[1], size[0] / ratio)
-    left, top = (size[0] - width) / 2, (size[1] - height) / 2
-    return left, top, left + width, top + height
-
-
-def _on_white_canvas(image: Image.Image, ratio: float) -> Image.Image:
-    """Return `image` in the middle of the smallest white canvas with width / height = ratio."""
-    width, height = image.size
-    canvas_size = max(width, round(height * ratio)), max(height, round(width / ratio))
-    canvas = Image.new(image.mode, canvas_size, "white")
-    canvas.paste(image, ((canvas_size[0] - width) // 2, (canvas_size[1] - height) // 2))
+def _on_white(pixels: Pixels, ratio: float) -> Pixels:
+    """Return (h, w, C) in the middle of the smallest white canvas with width / height = `ratio`."""
+    height, width, channels = pixels.shape
+    rows, columns = max(height, _near(width / ratio)), max(width, _near(height * ratio))
+    canvas = np.full((rows, columns, channels), 255, np.uint8)
+    top, left = (rows - height) // 2, (columns - width) // 2
+    canvas[top : top + height, left : left + width] = pixels
     return canvas
+
+
+def _near(length: float) -> int:
+    return max(1, round(length))
