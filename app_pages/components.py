@@ -46,10 +46,10 @@ def choose_run() -> None:
         first = PREFERRED_STUDY if PREFERRED_STUDY in studies else studies[0]
         study = _choose("Study", "study", studies, first)
         versions = loaders.versions(study)
-        _choose("Version", "version", versions, versions[0], help="The newest comes first.")
+        _choose("Version", "version", versions, versions[0])
 
 
-def _choose(label: str, key: str, options: list[str], first: str, help: str | None = None) -> str:
+def _choose(label: str, key: str, options: list[str], first: str) -> str:
     """A selector whose value is always written in the URL, so that a link keeps its meaning.
 
     Its widget default is "nothing": a value equal to the default would be left out of the URL,
@@ -62,13 +62,15 @@ def _choose(label: str, key: str, options: list[str], first: str, help: str | No
         st.session_state[key] = first
         if asked is None:
             st.query_params[key] = first
+    st.caption(label)  # the widget's own label would add "(required)"
     chosen = st.selectbox(
         label,
         options,
         index=None,
         key=key,
         bind="query-params",
-        help=help,
+        required=True,
+        label_visibility="collapsed",
         on_change=_forget_gone,
     )
     return chosen if chosen in options else first
@@ -157,6 +159,7 @@ def page_link(run: runs.Run, page: str, label: str | None = None) -> None:
     st.page_link(
         f"app_pages/{page}.py",
         label=label,
+        icon=":material/arrow_forward:",
         query_params={"study": run.study, "version": run.version},
     )
 
@@ -203,7 +206,7 @@ def share_figure(label: str, metric: Mapping[str, Any], basis: str) -> Figure:
         theme.percent(value),
         theme.interval(metric["low"], metric["high"]) if known else "",
         basis,
-        "The range is the 95 % interval.",
+        "The range is the 95\u00a0% interval.",
     )
 
 
@@ -327,22 +330,21 @@ class Picture(NamedTuple):
 
 def picture(png: bytes, *, caption: str | None = None, alt: str, side: int = 128) -> None:
     """One picture, enlarged a whole number of times without smoothing up to `side` pixels."""
-    st.image(loaders.enlarged(png, side), caption=caption, alt=alt)
+    larger, width = loaders.enlarged(png, side)
+    # Without a width, a longer caption would stretch the picture.
+    st.image(larger, caption=caption and plain(caption), alt=alt, width=width)
 
 
 def picture_grid(
-    pictures: Sequence[Picture], *, key: str, side: int = 96, per_page: int = 24
+    pictures: Sequence[Picture], *, key: str, side: int = 128, per_page: int = 24
 ) -> None:
     """Pictures with captions, in pages of at most `per_page`."""
     pages = math.ceil(len(pictures) / per_page)
     page = st.pagination(pages, key=key) if pages > 1 else 1
     shown = pictures[(page - 1) * per_page : page * per_page]
-    if shown:
-        st.image(
-            [loaders.enlarged(item.png, side) for item in shown],
-            caption=[plain(item.caption) for item in shown],
-            alt=[item.alt for item in shown],
-        )
+    with st.container(horizontal=True, gap="small"):
+        for item in shown:
+            picture(item.png, caption=item.caption, alt=item.alt, side=side)
 
 
 def answers(run: runs.Run, rows: pd.DataFrame, *, key: str, per_page: int = 24) -> None:

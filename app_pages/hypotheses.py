@@ -15,14 +15,17 @@ BADGES = {
     "refuted": ":red-badge[:material/close: Refuted]",
     "undecided": ":gray-badge[:material/question_mark: Undecided]",
 }
-SETTLED = {True: ":green[:material/check:]", False: ":red[:material/close:]", None: "open"}
 
 
 def finding(hypotheses: list[dict[str, Any]], criteria: pd.DataFrame) -> str:
     """The page's answer in one sentence: verdicts, then criteria."""
     verdicts = [hypothesis["verdict"] for hypothesis in hypotheses]
-    counted = [f"{verdicts.count(verdict)} {verdict}" for verdict in BADGES if verdict in verdicts]
-    judged = f"Of {len(verdicts)} expectations {theme.listing(counted)}; " if counted else ""
+    counted = [
+        f"{n} {'is' if n == 1 else 'are'} {verdict}"
+        for verdict in BADGES
+        if (n := verdicts.count(verdict))
+    ]
+    judged = f"Of {len(verdicts)} expectations, {theme.listing(counted)}; " if counted else ""
     return theme.sentence(f"{judged}{charts.criteria_finding(criteria)}.")
 
 
@@ -34,12 +37,12 @@ def hypothesis_card(run: runs.Run, hypothesis: dict[str, Any], titles: dict[str,
         st.subheader(f"{name}. {hypothesis['title']}")
         st.markdown(f"{BADGES[hypothesis['verdict']]} “{hypothesis['statement']}”")
         st.markdown(f"**What it means for the shop.** {hypothesis['meaning']}")
-        left, right = st.columns(2, gap="large")
-        with left:
-            components.chart(charts.effect(hypothesis, titles), key=f"effect_{name}")
         points = charts.points(hypothesis, titles)
-        with right:
-            if points is not None:
+        places = st.columns(1 if points is None else 2, gap="large")
+        with places[0]:
+            components.chart(charts.effect(hypothesis, titles), key=f"effect_{name}")
+        if points is not None:
+            with places[1]:
                 components.chart(
                     points,
                     key=f"points_{name}",
@@ -51,18 +54,18 @@ def hypothesis_card(run: runs.Run, hypothesis: dict[str, Any], titles: dict[str,
 
 def _method(hypothesis: dict[str, Any]) -> None:
     """How a hypothesis was tested, and what would settle it if it is open."""
-    effect = hypothesis["effect"]
+    effect, p = hypothesis["effect"], hypothesis["p_value"]
     with st.expander("How it was tested"):
         facts = {
             "Measured": hypothesis["metric"],
-            "On": f"the {hypothesis['split']} split, n = {theme.count(hypothesis['n'])}",
+            "On": f"the {hypothesis['split']} split, {theme.sample(hypothesis['n'])}",
             "Asked for": f"{hypothesis.get('direction', 'at least')} "
             f"{charts.amount(hypothesis['margin'], effect['unit'])}",
             "Found": f"{charts.amount(effect['value'], effect['unit'])} "
             f"({charts.span(effect['low'], effect['high'], effect['unit'])})",
             "Interval": hypothesis["method"],
             "Test": hypothesis["test"],
-            "p": _p_value(hypothesis["p_value"]),
+            "Chance": None if p is None else theme.p_value(p),
             "Decided at": f"α = {hypothesis['alpha']:g}, written down before the run",
             "Still needed": hypothesis["needed"],
         }
@@ -72,12 +75,6 @@ def _method(hypothesis: dict[str, Any]) -> None:
             components.download_csv(
                 details, f"details_{hypothesis['id']}", key=f"details_{hypothesis['id']}"
             )
-
-
-def _p_value(p: float | None) -> str:
-    if p is None:
-        return ""
-    return "below 0.0001" if p < 0.0001 else f"{p:.2g}"
 
 
 @components.section
@@ -104,7 +101,7 @@ def criteria_table(criteria: pd.DataFrame) -> pd.DataFrame:
             "": row.id,
             "Criterion": row.criterion,
             "Result": charts.amount(row.result, row.unit),
-            "95 % interval": charts.span(row.low, row.high, row.unit),
+            "95\u00a0% interval": charts.span(row.low, row.high, row.unit),
             "Turned out": _outcome(row.kind, row.met),
         }
         for row in theme.rows(criteria)

@@ -109,11 +109,12 @@ def gallery(study: str, version: str) -> dict[tuple[str, int], bytes]:
 
 
 @st.cache_data(show_spinner=False, max_entries=512)
-def enlarged(png: bytes, side: int) -> bytes:
-    """The picture as PNG, enlarged a whole number of times, no smoothing, up to `side` pixels."""
+def enlarged(png: bytes, side: int) -> tuple[bytes, int]:
+    """(PNG, its width): enlarged a whole number of times, no smoothing, up to `side` pixels."""
     pixels = images.from_png(png)  # (H, W, 3)
     factor = max(1, side // max(pixels.shape[:2]))
-    return images.to_png(pixels.repeat(factor, axis=0).repeat(factor, axis=1))
+    larger = pixels.repeat(factor, axis=0).repeat(factor, axis=1)
+    return images.to_png(larger), larger.shape[1]
 
 
 @st.cache_data(show_spinner=False, max_entries=8)

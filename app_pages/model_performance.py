@@ -19,6 +19,7 @@ TABS = {
     "comparison": "Comparison",
 }
 OVER: list[Literal["epoch", "seconds"]] = ["epoch", "seconds"]
+PERCENTS = [*map(float, range(100)), 99.5, 99.9]  # steps of the confidence slider
 SPLITS = ["test", "validation"]
 
 
@@ -73,7 +74,7 @@ def opening(run: runs.Run) -> None:
     """The finding of the page: what the default model can be trusted with."""
     name = run.default_model
     metrics = record(run, name).metrics["splits"]["test"]
-    basis = f"n = {theme.count(metrics['n'])} test"
+    basis = f"{theme.sample(metrics['n'])} test"
     cost = record(run, name).metrics["cost"]["latency_ms"]["float32"]
     filed = loaders.filed(run.study, run.version, name)
     title = record(run, name).config["title"]
@@ -87,7 +88,7 @@ def opening(run: runs.Run) -> None:
             "Time per photo",
             f"{cost['value']:.1f} ms",
             f"{cost['low']:.1f}–{cost['high']:.1f} ms",
-            f"n = {theme.count(cost['n'])} photos",
+            f"{theme.sample(cost['n'])} photos",
             "One photo at a time on the machine that published this version.",
         ),
     ]
@@ -103,7 +104,7 @@ def alone_figure(filed: business.Filed) -> components.Figure:
         "Filed alone",
         theme.percent(filed.coverage.value),
         theme.interval(filed.coverage.low, filed.coverage.high),
-        f"n = {theme.count(filed.n)} test",
+        f"{theme.sample(filed.n)} test",
         f"Answers of at least {theme.percent(filed.threshold)} confidence: chosen on validation "
         f"to assure {aim} precision, counted on test.",
     )
@@ -111,9 +112,7 @@ def alone_figure(filed: business.Filed) -> components.Figure:
 
 def _precision_figure(filed: business.Filed) -> components.Figure:
     precision = {key: getattr(filed.precision, key) for key in ("value", "low", "high")}
-    return components.share_figure(
-        "Of these right", precision, f"n = {theme.count(filed.accepted)}"
-    )
+    return components.share_figure("Of these right", precision, f"{theme.sample(filed.accepted)}")
 
 
 # --- overview ------------------------------------------------------------------------------
@@ -186,8 +185,9 @@ def _table(run: runs.Run, models: pd.DataFrame, split: str) -> None:
     """The full table; a selected row shows that model's mistakes."""
     st.subheader("All models of this version")
     st.caption(
-        f"{split.capitalize()} split, n = {theme.count(models['n'].iloc[0])} pictures each; "
-        "“from” and “to” are the 95 % interval of the column before. Select a row to see mistakes."
+        f"{split.capitalize()} split, {theme.sample(models['n'].iloc[0])} pictures each; "
+        "“from” and “to” are the 95\u00a0% interval of the column before. "
+        "Select a row to see mistakes."
     )
     config = {
         key: st.column_config.NumberColumn(label, format=form) if form else label
@@ -477,12 +477,11 @@ def _threshold(run: runs.Run, name: str, split: str, curve: pd.DataFrame, n: int
     """The slider that decides which pictures go to a person."""
     filed = loaders.filed(run.study, run.version, name)
     aim = theme.percent(filed.target, 0)
-    chosen = st.slider(
+    chosen = st.select_slider(
         "File alone from this confidence on",
-        0,
-        99,
-        90 if filed.threshold is None else min(99, round(100 * filed.threshold)),
-        format="%d %%",
+        PERCENTS,
+        _next_percent(filed.threshold),
+        format_func="{:g} %".format,
         key="threshold",
         bind="query-params",
     )
@@ -498,6 +497,12 @@ def _threshold(run: runs.Run, name: str, split: str, curve: pd.DataFrame, n: int
         data=curve,
         name=f"{run.study}_{run.version}_{name}_{split}_threshold",
     )
+
+
+def _next_percent(threshold: float | None) -> float:
+    """The first step of the slider that is as strict as a threshold; 90 where there is none."""
+    wanted = 90.0 if threshold is None else 100 * threshold
+    return next((percent for percent in PERCENTS if percent >= wanted), PERCENTS[-1])
 
 
 # --- training ------------------------------------------------------------------------------
@@ -566,7 +571,7 @@ def _seeds(run: runs.Run, names: dict[str, str]) -> None:
             "best_epoch": "Best epoch",
             "seconds": st.column_config.NumberColumn("Seconds", format="%.0f"),
             "validation_accuracy": st.column_config.NumberColumn(
-                "Validation accuracy", format="percent"
+                "Validation accuracy", format="%.1f %%"
             ),
             "test_accuracy": st.column_config.NumberColumn("Test accuracy", format="%.1f %%"),
         },
@@ -661,11 +666,11 @@ def _compare_two(
         performance.agreement(result, first, second),
         key="agreement",
         sentence=(
-            f"Difference {theme.points(difference['value'])} (95 % interval "
+            f"Difference {theme.points(difference['value'])} (95\u00a0% interval "
             f"{theme.points(difference['low'])} to {theme.points(difference['high'])}, "
             f"{difference['method']}); exact McNemar test on the {result['only_first']} and "
             f"{result['only_second']} pictures that only one of them gets right, "
-            f"p = {result['p_value']:.2g}."
+            f"{theme.p_value(result['p_value'])}."
         ),
     )
 

@@ -18,7 +18,7 @@ def opening(run: runs.Run, case: business.Case, filed: business.Filed) -> None:
     record = loaders.model(run.study, run.version, run.default_model)
     test = record.metrics["splits"]["test"]
     latency = record.metrics["cost"]["latency_ms"]["float32"]
-    basis = f"n = {theme.count(test['n'])} test pictures"
+    basis = f"{theme.sample(test['n'])} test pictures"
     counts = loaders.measured(run.study, run.version, run.default_model, "test", "confusion")
     shares = {
         name: {key: getattr(estimate, key) for key in ("value", "low", "high")}
@@ -31,13 +31,15 @@ def opening(run: runs.Run, case: business.Case, filed: business.Filed) -> None:
             help=aim
         ),
         components.share_figure(
-            "Of these correct", shares["precision"], f"n = {theme.count(filed.accepted)} of them"
+            "Of these correct",
+            shares["precision"],
+            f"{theme.sample(filed.accepted)} of them",
         ),
         components.Figure(
             "Time per photo",
             f"{latency['value']:.1f} ms",
             f"{latency['low']:.1f}–{latency['high']:.1f} ms",
-            f"n = {theme.count(latency['n'])} photos",
+            f"{theme.sample(latency['n'])} photos",
             "On the machine that published this version.",
         ),
     ]

@@ -66,7 +66,7 @@ def effect(hypothesis: Mapping[str, Any], titles: Mapping[str, str]) -> go.Figur
     figure.update_xaxes(title=AXES[unit], tickformat=".0%" if unit == "share" else "")
     figure.update_layout(showlegend=False)
     level = theme.percent(1 - hypothesis["alpha"], 0)
-    shown = f"{hypothesis['metric']}, {level} interval; n = {theme.count(hypothesis['n'])}"
+    shown = f"{hypothesis['metric']}, {level} interval; {theme.sample(hypothesis['n'])}"
     return theme.finish(
         figure,
         effect_finding(hypothesis),
@@ -149,7 +149,10 @@ def effect_finding(hypothesis: Mapping[str, Any]) -> str:
     return (
         f"{amount(found['value'], unit)}; the interval, {span(found['low'], found['high'], unit)}, "
         f"lies {place} {amount(margin, unit)}"
-        + (f", but the test does not exclude chance (p = {hypothesis['p_value']:.2g})" * chance)
+        + (
+            f", but the test does not exclude chance ({theme.p_value(hypothesis['p_value'])})"
+            * chance
+        )
     )
 
 
@@ -197,7 +200,7 @@ def pair_points(frame: pd.DataFrame) -> go.Figure:
     figure.update_xaxes(title="how alike the two categories look")
     figure.update_yaxes(title="confused with each other", tickformat=".1%", rangemode="tozero")
     figure.update_layout(showlegend=False)
-    shown = f"One dot per pair of categories, n = {theme.count(len(frame))} pairs; four are named"
+    shown = f"One dot per pair of categories, {theme.sample(len(frame))} pairs; four are named"
     return theme.finish(figure, theme.sentence(finding), shown)
 
 
@@ -272,7 +275,7 @@ def criteria(frame: pd.DataFrame) -> go.Figure:
     )
     figure.update_xaxes(title="share of the test pictures", tickformat=".0%", range=[-0.02, 1.02])
     figure.update_yaxes(autorange="reversed")
-    shown = "Results with 95 % interval (dots) against targets (upright lines)"
+    shown = "Results with 95\u00a0% interval (dots) against targets (upright lines)"
     return theme.finish(
         figure, criteria_finding(frame), shown, height=130 + 38 * max(len(shares), 1)
     )

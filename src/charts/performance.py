@@ -53,9 +53,12 @@ def accuracy_ranking(models: pd.DataFrame, references: pd.DataFrame, split: str)
                 "array": (references["high"] - references["low"]) / 2,
                 "color": theme.REFERENCE,
             },
-            mode="markers",
+            mode="markers+text",
             marker={"symbol": "diamond-open", "size": 9, "color": theme.REFERENCE},
+            text=((references["low"] + references["high"]) / 2).map(theme.percent),
+            textposition="top center",
             name="from elsewhere",
+            cliponaxis=False,
             hovertemplate="%{y}: %{x:.1%}<extra>not ours</extra>",
         )
     figure.add_scatter(
@@ -69,8 +72,8 @@ def accuracy_ranking(models: pd.DataFrame, references: pd.DataFrame, split: str)
         name="this version",
         customdata=ordered[["low", "high", "n"]],
         hovertemplate=(
-            "%{y}: %{x:.1%}<br>95 % interval %{customdata[0]:.1%} to %{customdata[1]:.1%}"
-            "<br>n = %{customdata[2]:,}<extra></extra>"
+            "%{y}: %{x:.1%}<br>95\u00a0% interval %{customdata[0]:.1%} to %{customdata[1]:.1%}"
+            "<br>n\u00a0=\u00a0%{customdata[2]:,}<extra></extra>"
         ),
         cliponaxis=False,
     )
@@ -78,8 +81,8 @@ def accuracy_ranking(models: pd.DataFrame, references: pd.DataFrame, split: str)
     figure.update_layout(showlegend=not references.empty)
     finding = f"{best['title']} is right most often: {theme.percent(best['value'])}"
     shown = (
-        f"{split.capitalize()} accuracy with 95 % interval, "
-        f"n = {theme.count(best['n'])} pictures per model"
+        f"{split.capitalize()} accuracy with 95\u00a0% interval, "
+        f"{theme.sample(best['n'])} pictures per model"
     )
     rows = len(ordered) + len(references)
     return theme.finish(figure, finding, shown, height=120 + 46 * rows)
@@ -117,7 +120,8 @@ def cost_against_accuracy(models: pd.DataFrame, split: str) -> go.Figure:
     )
     figure.update_xaxes(title="time for one picture (ms)", rangemode="tozero")
     figure.update_yaxes(title=f"{split} accuracy", tickformat=".0%")
-    return theme.finish(figure, finding, f"One dot per model, {split} accuracy with 95 % interval")
+    shown = f"One dot per model, {split} accuracy with 95\u00a0% interval"
+    return theme.finish(figure, finding, shown)
 
 
 def learning_curves(
@@ -231,7 +235,7 @@ def confusion_matrix(
             hoverinfo="skip",
         )
     )
-    dark = values > 0.55 * max(values.max(), 1e-9)
+    dark = values > theme.DARK_FROM * max(values.max(), 1e-9)
     for mask, colour in ((dark, "#ffffff"), (~dark, None)):
         _add_cells(figure, names, numbers, shares, values, mask, colour, mode)
     if picked and set(picked) <= set(names):
@@ -244,14 +248,15 @@ def confusion_matrix(
             y1=row + 0.5,
             line={"color": theme.BAD, "width": 2.5},
         )
-    figure.update_xaxes(title="filed as", side="bottom", showgrid=False, tickangle=-45)
-    figure.update_yaxes(title="really", autorange="reversed", showgrid=False)
+    edge = len(names) - 0.5
+    figure.update_xaxes(title="filed as", range=[-0.5, edge], showgrid=False, tickangle=-45)
+    figure.update_yaxes(title="really", range=[edge, -0.5], showgrid=False)
     figure.update_layout(clickmode="event+select", showlegend=False)
     shown = {"counts": "Pictures", "shares": "Share of each row", "errors": "Mistakes only"}[mode]
     return theme.finish(
         figure,
         confusion_finding(counts),
-        f"{shown}; rows are the true class, columns the answer; n = {theme.count(numbers.sum())}",
+        f"{shown}; rows are the true class, columns the answer; {theme.sample(numbers.sum())}",
         height=max(320, 130 + 36 * len(names)),
     )
 
@@ -327,30 +332,14 @@ def class_scores(report: pd.DataFrame, classes: Sequence[str], metric: str) -> g
     """
     ordered = report.sort_values(metric, ascending=False)
     colours = theme.class_colours(classes)
-    shades = [colours[label] for label in ordered["label"]]
-    figure = go.Figure(
-        go.Bar(
-            x=ordered[metric],
-            y=ordered["label"],
-            orientation="h",
-            marker={"color": shades},
-            error_x=_bars(
-                ordered[metric],
-                ordered[f"{metric}_low"],
-                ordered[f"{metric}_high"],
-                theme.REFERENCE,
-            ),
-            customdata=ordered[[f"{metric}_low", f"{metric}_high", "support"]],
-            hovertemplate=(
-                "%{y}: %{x:.1%}<br>95 % interval %{customdata[0]:.1%} to %{customdata[1]:.1%}"
-                "<br>%{customdata[2]:,} pictures<extra></extra>"
-            ),
-            text=ordered[metric].map(theme.percent),
-            textposition="inside",
-            insidetextanchor="start",
-            textfont={"color": "#ffffff"},
-        )
+    figure = go.Figure()
+    for row in ordered.to_dict("records"):
+        _add_class(figure, row, metric, colours[str(row["label"])])
+    figure.update_yaxes(
+        tickvals=ordered["label"],
+        ticktext=[f"{row['label']}  {theme.percent(row[metric])}" for _, row in ordered.iterrows()],
     )
+    figure.update_layout(showlegend=False, clickmode="event+select", barmode="overlay")
     weak, strong = ordered.iloc[-1], ordered.iloc[0]
     finding = theme.sentence(
         f"{weak['label']} is hardest ({theme.percent(weak[metric])}), "
@@ -359,8 +348,43 @@ def class_scores(report: pd.DataFrame, classes: Sequence[str], metric: str) -> g
     figure.update_xaxes(title=metric, tickformat=".0%", range=[0, 1.02])
     support = ordered["support"]
     n = theme.count(support.iloc[0]) if support.nunique() == 1 else "different numbers of"
-    shown = f"{METRICS[metric]}, with 95 % interval; {n} pictures per class"
+    shown = f"{METRICS[metric]}, with 95\u00a0% interval; {n} pictures per class"
     return theme.finish(figure, finding, shown, height=90 + ROW * len(ordered))
+
+
+def _add_class(figure: go.Figure, row: Mapping[Any, Any], metric: str, colour: str) -> None:
+    """A pale bar up to the value, the value as a dot, its interval: all in the class's colour."""
+    value, low, high = row[metric], row[f"{metric}_low"], row[f"{metric}_high"]
+    figure.add_bar(
+        x=[value],
+        y=[row["label"]],
+        orientation="h",
+        marker={"color": colour, "opacity": 0.35},
+        selected={"marker": {"opacity": 0.35}},
+        unselected={"marker": {"opacity": 0.35}},
+        hovertemplate=(
+            f"%{{y}}: %{{x:.1%}}<br>95\u00a0% interval {low:.1%} to {high:.1%}"
+            f"<br>{row['support']:,} pictures<extra></extra>"
+        ),
+    )
+    figure.add_scatter(
+        x=[value],
+        y=[row["label"]],
+        error_x={
+            "type": "data",
+            "symmetric": False,
+            "array": [high - value],
+            "arrayminus": [value - low],
+            "color": colour,
+            "thickness": 2,
+            "width": 5,
+        },
+        mode="markers",
+        marker={"size": 9, "color": colour},
+        selected={"marker": {"opacity": 1}},
+        unselected={"marker": {"opacity": 1}},
+        hoverinfo="skip",
+    )
 
 
 METRICS = {
@@ -375,13 +399,12 @@ def class_heatmap(reports: pd.DataFrame, classes: Sequence[str], metric: str) ->
     square = reports.pivot(index="model", columns="label", values=metric)
     square = square.reindex(index=list(dict.fromkeys(reports["model"])), columns=list(classes))
     values = square.to_numpy(float)
-    low = float(np.nanmin(values))
     figure = go.Figure(
         go.Heatmap(
             z=values,
             x=list(square.columns),
             y=[theme.wrapped(name, 18) for name in square.index],
-            zmin=max(0.0, low - 0.05),
+            zmin=_lowest(values),
             zmax=1,
             colorscale=theme.INK_SCALE,
             showscale=False,
@@ -400,16 +423,21 @@ def class_heatmap(reports: pd.DataFrame, classes: Sequence[str], metric: str) ->
     figure.update_xaxes(showgrid=False, tickangle=-45)
     figure.update_yaxes(showgrid=False, autorange="reversed")
     return theme.finish(
-        figure, finding, f"{METRICS[metric]}, in percent", height=130 + 44 * len(square)
+        figure, finding, f"{METRICS[metric]}, in per cent", height=130 + 44 * len(square)
     )
+
+
+def _lowest(values: np.ndarray) -> float:
+    """Where the colour scale of a heat map of shares begins: a little below its lowest value."""
+    return max(0.0, float(np.nanmin(values)) - 0.05)
 
 
 def _add_shares(
     figure: go.Figure, values: np.ndarray, columns: Sequence[str], rows: Sequence[str]
 ) -> None:
     """Percent numbers over a heat map: white on dark cells, the page's ink on light ones."""
-    span = max(float(np.nanmax(values) - np.nanmin(values)), 1e-9)
-    dark = values > np.nanmin(values) + 0.5 * span
+    low = _lowest(values)
+    dark = values > low + theme.DARK_FROM * (1 - low)
     for mask, font in ((dark, {"size": 11, "color": "#ffffff"}), (~dark, {"size": 11})):
         cells = np.argwhere(mask)
         figure.add_scatter(
@@ -447,7 +475,7 @@ def class_counts(counts: pd.DataFrame, classes: Sequence[str]) -> go.Figure:
         else f"From {theme.count(each.min())} ({each.idxmin()}) to {theme.count(each.max())} "
         f"({each.idxmax()}) pictures per category"
     )
-    shown = f"Pictures per category and split, n = {theme.count(each.sum())}"
+    shown = f"Pictures per category and split, {theme.sample(each.sum())}"
     return theme.finish(figure, finding, shown, height=110 + 28 * len(ordered))
 
 
@@ -456,6 +484,7 @@ def class_counts(counts: pd.DataFrame, classes: Sequence[str]) -> go.Figure:
 
 def roc(curves: pd.DataFrame, classes: Sequence[str], n: int) -> go.Figure:
     """One-vs-rest ROC curves (label, false_positive_rate, true_positive_rate, auc)."""
+    limit = _interesting(curves)
     figure = go.Figure()
     figure.add_scatter(
         x=[0, 1],
@@ -468,10 +497,26 @@ def roc(curves: pd.DataFrame, classes: Sequence[str], n: int) -> go.Figure:
     areas = _add_class_lines(
         figure, curves, classes, "false_positive_rate", "true_positive_rate", "auc"
     )
-    figure.update_xaxes(title="false alarms (share of other pictures)", tickformat=".0%")
+    figure.update_xaxes(
+        title="false alarms (share of other pictures)",
+        tickformat=".0%",
+        range=[-0.01 * limit, limit],
+    )
     figure.update_yaxes(title="found (share of the class)", tickformat=".0%")
+    cut = f", false alarms up to {theme.percent(limit, 0)}" if limit < 1 else ""
     finding = _area_finding(areas, "separated from the rest", "ROC area")
-    return theme.finish(figure, finding, f"ROC, each class against the rest; n = {theme.count(n)}")
+    return theme.finish(
+        figure, finding, f"ROC, each class against the rest{cut}; {theme.sample(n)}"
+    )
+
+
+def _interesting(curves: pd.DataFrame) -> float:
+    """Where to end the axis of false alarms: every class has reached 99 % there, or at 1."""
+    reached = curves[curves["true_positive_rate"] >= 0.99]
+    if reached.empty:
+        return 1.0
+    needed = float(reached.groupby("label")["false_positive_rate"].min().max())
+    return next(limit for limit in (0.05, 0.1, 0.2, 0.5, 1.0) if needed <= limit)
 
 
 def precision_recall(curves: pd.DataFrame, classes: Sequence[str], n: int) -> go.Figure:
@@ -481,7 +526,7 @@ def precision_recall(curves: pd.DataFrame, classes: Sequence[str], n: int) -> go
     figure.update_xaxes(title="recall (share of the class found)", tickformat=".0%")
     figure.update_yaxes(title="precision (share that belongs)", tickformat=".0%", range=[0, 1.02])
     finding = _area_finding(areas, "found cleanly", "average precision")
-    shown = f"Precision and recall, each class against the rest; n = {theme.count(n)}"
+    shown = f"Precision and recall, each class against the rest; {theme.sample(n)}"
     return theme.finish(figure, finding, shown)
 
 
@@ -550,7 +595,7 @@ def threshold_trade(curve: pd.DataFrame, chosen: float, n: int) -> go.Figure:
     figure.add_vline(x=chosen, line={"color": theme.REFERENCE, "dash": "dash", "width": 1.5})
     figure.update_xaxes(title="confidence from which the model files alone", tickformat=".0%")
     figure.update_yaxes(title="share", tickformat=".0%", range=[0, 1.02])
-    shown = f"Share filed alone and its accuracy, with 95 % intervals; n = {theme.count(n)}"
+    shown = f"Share filed alone and its accuracy, with 95\u00a0% intervals; {theme.sample(n)}"
     return theme.finish(figure, threshold_finding(curve, chosen), shown)
 
 
@@ -632,7 +677,9 @@ def reliability(table: pd.DataFrame, n: int) -> go.Figure:
     )
     figure.update_xaxes(title="confidence of the answer", tickformat=".0%", range=[0, 1.02])
     figure.update_yaxes(title="share that was right", tickformat=".0%", range=[0, 1.02])
-    shown = f"Bands of equal width, with 95 % interval; large dots hold more; n = {theme.count(n)}"
+    shown = (
+        f"Bands of equal width, with 95\u00a0% interval; large dots hold more; {theme.sample(n)}"
+    )
     return theme.finish(figure, finding, shown)
 
 
@@ -665,7 +712,7 @@ def differences(pairs: pd.DataFrame) -> go.Figure:
             },
             customdata=pairs[["n", "p_holm"]],
             hovertemplate=(
-                "%{y}: %{x:+.1f} points<br>n = %{customdata[0]:,}, "
+                "%{y}: %{x:+.1f} points<br>n\u00a0=\u00a0%{customdata[0]:,}, "
                 "p = %{customdata[1]:.2g} after Holm<extra></extra>"
             ),
         )
@@ -676,7 +723,7 @@ def differences(pairs: pd.DataFrame) -> go.Figure:
     real = int((pairs["p_holm"] < 0.05).sum())
     finding = f"{real} of {len(pairs)} differences are larger than chance explains"
     shown = (
-        f"Paired on the same {theme.count(pairs['n'].iloc[0])} pictures; 95 % intervals; "
+        f"Paired on the same {theme.count(pairs['n'].iloc[0])} pictures; 95\u00a0% intervals; "
         "counted as real where Holm's p is below 0.05"
     )
     return theme.finish(figure, finding, shown, height=100 + 50 * len(pairs))
@@ -711,7 +758,8 @@ def comparison_finding(result: Mapping[str, Any], first: str, second: str) -> st
     difference = result["difference"]
     p = result["p_value"]
     if difference["low"] <= 0 <= difference["high"]:
-        return f"No difference between {first} and {second} can be told from chance (p = {p:.2g})"
+        chance = theme.p_value(p)
+        return f"No difference between {first} and {second} can be told from chance ({chance})"
     better, worse = (first, second) if difference["value"] > 0 else (second, first)
     size = abs(100 * difference["value"])
-    return f"{better} beats {worse} by {size:.1f} percentage points (p = {p:.2g})"
+    return f"{better} beats {worse} by {size:.1f} percentage points ({theme.p_value(p)})"

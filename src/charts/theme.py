@@ -21,8 +21,18 @@ BAD = "#d1495b"
 GOOD = "#2a9d6f"
 GRID = "rgba(128, 134, 145, 0.25)"
 # From nothing to full ink: a zero cell is the page itself, in either theme.
-INK_SCALE = ((0.0, "rgba(47, 127, 193, 0.04)"), (1.0, "rgba(47, 127, 193, 1)"))
-ERROR_SCALE = ((0.0, "rgba(209, 73, 91, 0.0)"), (1.0, "rgba(209, 73, 91, 1)"))
+# Pale up to two thirds, so that numbers in the page's ink stay readable; then white ones do.
+INK_SCALE = (
+    (0.0, "rgba(47, 127, 193, 0.04)"),
+    (0.65, "rgba(47, 127, 193, 0.4)"),
+    (1.0, "rgba(47, 127, 193, 1)"),
+)
+DARK_FROM = 0.72  # share of the scale from which numbers are white
+ERROR_SCALE = (
+    (0.0, "rgba(209, 73, 91, 0)"),
+    (0.65, "rgba(209, 73, 91, 0.4)"),
+    (1.0, "rgba(209, 73, 91, 1)"),
+)
 PERCENT = ".1%"
 MARGIN = {"l": 8, "r": 16, "t": 32, "b": 8}
 LEGEND_ROOM = 60  # pixels above a chart with a legend: it stays clear of the tool bar
@@ -67,9 +77,10 @@ def finish(
     """
     named = [trace for trace in figure.data if trace.name and trace.showlegend is not False]
     legend = figure.layout.showlegend is not False and len(named) > 1
+    rows = max(0, len(named) - 3) if legend else 0  # long legends take a line per entry
     figure.update_layout(
         template=template(dark),
-        height=height + (LEGEND_ROOM - MARGIN["t"]) * legend,
+        height=height + (LEGEND_ROOM - MARGIN["t"]) * legend + 14 * rows,
         title={"text": finding, "subtitle": {"text": shown}},
         margin=MARGIN | ({"t": LEGEND_ROOM} if legend else {}),
         legend=LEGEND,
@@ -127,11 +138,21 @@ def count(number: float | None) -> str:
     return "–" if number is None or math.isnan(number) else f"{number:,.0f}"
 
 
+def sample(size: float) -> str:
+    """10000 → "n = 10,000", which no line break takes apart."""
+    return f"n\u00a0=\u00a0{count(size)}"
+
+
 def number(value: float | None, digits: int = 3) -> str:
     """0.41237 → "0.412"; with a true minus sign."""
     if value is None or math.isnan(value):
         return "–"
     return f"{value:,.{digits}f}".replace("-", "\u2212")
+
+
+def p_value(p: float) -> str:
+    """0.0213 → "p = 0.021"; tiny ones as a bound, for their digits mean nothing."""
+    return "p < 0.0001" if p < 0.0001 else f"p = {p:.2g}"
 
 
 def file_size(size: float | None) -> str:
