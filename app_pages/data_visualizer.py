@@ -228,9 +228,12 @@ def montage(run: runs.Run, chosen: list[str]) -> None:
         return
     drawn = rows.sample(min(MONTAGE, len(rows)), random_state=int(seed or 1))
     found = pictures(run, drawn)
-    source = "the data set on this machine" if everything else "those stored with this version"
-    st.markdown(
-        f"**{len(drawn)} of {theme.count(len(rows))} pictures, drawn at random** from {source}"
+    st.markdown(f"**{len(drawn)} of {theme.count(len(rows))} pictures, drawn at random**")
+    st.caption(
+        "From all pictures of the data set, which is on this machine."
+        if everything
+        else "From the pictures stored with this version, among which odd ones and mistakes are "
+        "more frequent than in the data set."
     )
     show_pictures(run, drawn, key="montage", caption=lambda row: str(row["label"]))
     components.download_png(
