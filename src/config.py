@@ -12,8 +12,13 @@ PROFILES = ("full", "quick")
 
 
 def inputs() -> Path:
-    """Folder of downloaded data and written-down inputs (hypotheses, business case)."""
+    """Folder of downloaded data."""
     return Path(os.environ.get("INPUTS_DIR", ROOT / "inputs"))
+
+
+def stated() -> Path:
+    """Folder of what was written down beforehand: hypotheses, business case, references."""
+    return ROOT / "inputs"
 
 
 def outputs() -> Path:
@@ -44,8 +49,6 @@ def parameters() -> Parameters:
     """
     profile = os.environ.get("PROFILE", "full")
     if profile not in PROFILES:
-        raise ValueError(
-            f"PROFILE must be one of {', '.join(PROFILES)}, not {profile!r}."
-        )
+        raise ValueError(f"PROFILE must be one of {', '.join(PROFILES)}, not {profile!r}.")
     version = os.environ.get("VERSION") or None
     return Parameters(os.environ.get("STUDY", "cifar10"), profile, version)

@@ -25,9 +25,7 @@ class Recipe:
     batch_size: int = 64
     optimizer: str = "adam"  # or "muon": orthogonalised momentum for the filters
     learning_rate: float = 2e-3  # at its peak
-    warmup: float = (
-        0.1  # share of all steps over which the rate rises; then it falls to zero
-    )
+    warmup: float = 0.1  # share of all steps over which the rate rises; then it falls to zero
     schedule: str = "cosine"  # or "linear"
     label_smoothing: float = 0.0
     weight_decay: float = 0.0
@@ -72,9 +70,7 @@ def _quickened(experiment: Experiment) -> Experiment:
 def _augmentation_study(spec: StudySpec) -> list[Experiment]:
     """The same plain CNN without and with augmentation, on the subset and on the full set."""
     small = spec.image_shape[0] < 16
-    architecture = Architecture(
-        "plain", (16, 32, 64) if small else (24, 48, 96, 128), 0.2
-    )
+    architecture = Architecture("plain", (16, 32, 64) if small else (24, 48, 96, 128), 0.2)
     seeds = tuple(config.SEED + i for i in range(5))
     experiments = []
     for trained_on, epochs, runs in (("subset", 24, seeds), ("full", 10, seeds[:1])):
@@ -89,9 +85,7 @@ def _plain(
     architecture: Architecture, recipe: Recipe, trained_on: str, seeds: tuple[int, ...]
 ) -> Experiment:
     part = "_subset" if trained_on == "subset" else ""
-    suffix, with_ = (
-        ("", "without") if recipe.augmentation is None else ("_augmented", "with")
-    )
+    suffix, with_ = ("", "without") if recipe.augmentation is None else ("_augmented", "with")
     where = "the stratified subset" if part else "the full training set"
     return Experiment(
         name=f"plain{part}{suffix}",

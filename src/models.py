@@ -30,9 +30,7 @@ class FusedBatchNorm(layers.Layer):
     times as long. `momentum` is the weight of the old moving statistics.
     """
 
-    def __init__(
-        self, momentum: float = 0.9, epsilon: float = 1e-3, **kwargs: Any
-    ) -> None:
+    def __init__(self, momentum: float = 0.9, epsilon: float = 1e-3, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.momentum, self.epsilon = momentum, epsilon
 
@@ -41,9 +39,7 @@ class FusedBatchNorm(layers.Layer):
         float32 = {"shape": shape, "dtype": "float32"}
         self.gamma = self.add_weight(name="gamma", initializer="ones", **float32)
         self.beta = self.add_weight(name="beta", initializer="zeros", **float32)
-        self.mean = self.add_weight(
-            name="mean", initializer="zeros", trainable=False, **float32
-        )
+        self.mean = self.add_weight(name="mean", initializer="zeros", trainable=False, **float32)
         self.variance = self.add_weight(
             name="variance", initializer="ones", trainable=False, **float32
         )
@@ -67,10 +63,8 @@ class FusedBatchNorm(layers.Layer):
         statistic.assign(self.momentum * statistic + (1.0 - self.momentum) * batch)
 
     def get_config(self) -> dict[str, Any]:
-        return super().get_config() | {
-            "momentum": self.momentum,
-            "epsilon": self.epsilon,
-        }
+        config: dict[str, Any] = super().get_config()
+        return config | {"momentum": self.momentum, "epsilon": self.epsilon}
 
 
 def build(
@@ -91,9 +85,9 @@ def build(
     statistics = images.reshape(-1, images.shape[-1]).astype(np.float64)
     mean, variance = statistics.mean(0), statistics.var(0)
     image = keras.Input(images.shape[1:], name="image")
-    x = layers.Normalization(
-        mean=mean.tolist(), variance=variance.tolist(), name="normalised"
-    )(image)
+    x = layers.Normalization(mean=mean.tolist(), variance=variance.tolist(), name="normalised")(
+        image
+    )
     body = {"plain": _plain, "fast": _fast}[architecture.kind]
     features = layers.Identity(name="features")(body(x, architecture, policy))
     x = layers.GlobalAveragePooling2D(name="embedding", dtype="float32")(features)
@@ -141,9 +135,7 @@ def _fast(x: Any, architecture: Architecture, policy: Any) -> Any:
     return x
 
 
-def _convolution(
-    x: Any, width: int, policy: Any, initializer: Any = "he_normal"
-) -> Any:
+def _convolution(x: Any, width: int, policy: Any, initializer: Any = "he_normal") -> Any:
     x = layers.Conv2D(
         width,
         3,

@@ -301,7 +301,7 @@ def record_hypotheses(draft: Draft) -> list[dict[str, Any]]:
             m: draft.read_table(f"models/{m}/seed_predictions.parquet") for m in seeded
         },
     )
-    stated = hypotheses.load(config.inputs() / "hypotheses.toml", draft.study)
+    stated = hypotheses.load(config.stated() / "hypotheses.toml", draft.study)
     judged = hypotheses.judge(stated, evidence)
     draft.write_json("hypotheses.json", judged)
     return judged

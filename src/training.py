@@ -31,6 +31,7 @@ from src.experiments import Architecture, Experiment, Recipe
 from src.studies import Augmentation, Dataset, Split
 
 Pixels = NDArray[np.uint8]
+Floats = NDArray[np.float64]
 HISTORY = [
     "epoch",
     "seconds",
@@ -87,7 +88,7 @@ def augment(images: Pixels, augmentation: Augmentation, seed: int, epoch: int) -
     border it is continued by reflection. Shifts alone are whole pixels and lose nothing.
     """
     random = np.random.default_rng([seed, epoch])
-    maps = _affine_maps(images.shape, augmentation, random, epoch)
+    maps = _maps(_draw(images.shape, augmentation, random, epoch), images.shape)
     warped = np.empty_like(images)
     for start in range(0, len(images), 5_000):  # bounds the float32 copies
         part = slice(start, start + 5_000)
@@ -97,26 +98,58 @@ def augment(images: Pixels, augmentation: Augmentation, seed: int, epoch: int) -
     return warped
 
 
-def _affine_maps(
-    shape: tuple[int, ...],
-    augmentation: Augmentation,
-    random: np.random.Generator,
-    epoch: int,
-) -> NDArray[np.float32]:
-    """(n, 8) maps from output to input places, as ImageProjectiveTransformV3 takes them."""
+def preview(
+    image: Pixels, augmentation: Augmentation, seed: int, n: int = 8
+) -> tuple[Pixels, list[str]]:
+    """What training may make of one picture (H, W, C): n variants and what was done to each."""
+    images = np.repeat(image[None], n, 0)
+    random = np.random.default_rng([seed, 0])
+    changes = _draw(images.shape, augmentation, random, 0)
+    return augment(images, augmentation, seed, 0), [changes.describe(i) for i in range(n)]
+
+
+@dataclass(frozen=True)
+class _Changes:
+    """What happens to each of n pictures."""
+
+    degrees: Floats  # (n,) anticlockwise
+    scale: Floats  # (n,)
+    mirrored: NDArray[np.bool_]  # (n,)
+    shift: Floats  # (n, 2) pixels to the left and up
+
+    def describe(self, i: int) -> str:
+        x, y = -self.shift[i]
+        parts = ["mirrored"] if self.mirrored[i] else []
+        parts += [f"shifted by {x:+.1f}, {y:+.1f} pixels"] if np.any(self.shift) else []
+        parts += [f"turned by {self.degrees[i]:+.0f}°"] if np.any(self.degrees) else []
+        parts += [f"zoomed to {self.scale[i]:.0%}"] if np.any(self.scale != 1) else []
+        return ", ".join(parts)
+
+
+def _draw(
+    shape: tuple[int, ...], augmentation: Augmentation, random: np.random.Generator, epoch: int
+) -> _Changes:
     n, height, width, _ = shape
-    angle = np.deg2rad(augmentation.rotation) * random.uniform(-1, 1, n)
+    degrees = augmentation.rotation * random.uniform(-1, 1, n)
     scale = 1 + augmentation.zoom * random.uniform(-1, 1, n)
-    mirror = np.where(_mirrored(n, augmentation, random, epoch), -1.0, 1.0)
+    mirrored = _mirrored(n, augmentation, random, epoch)
     shift = augmentation.shift * np.array([width, height]) * random.uniform(-1, 1, (n, 2))
     if not augmentation.rotation and not augmentation.zoom:
         shift = np.rint(shift)
-    cos, sin = np.cos(angle) / scale, np.sin(angle) / scale
+    return _Changes(degrees, scale, mirrored, shift)
+
+
+def _maps(changes: _Changes, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """(n, 8) maps from output to input places, as ImageProjectiveTransformV3 takes them."""
+    n, height, width, _ = shape
+    angle = np.deg2rad(changes.degrees)
+    mirror = np.where(changes.mirrored, -1.0, 1.0)
+    cos, sin = np.cos(angle) / changes.scale, np.sin(angle) / changes.scale
     x, y = (width - 1) / 2, (height - 1) / 2
     a, b, d, e = mirror * cos, -mirror * sin, sin, cos
     rows = [
-        *(a, b, x - a * x - b * y + shift[:, 0]),
-        *(d, e, y - d * x - e * y + shift[:, 1]),
+        *(a, b, x - a * x - b * y + changes.shift[:, 0]),
+        *(d, e, y - d * x - e * y + changes.shift[:, 1]),
         *(np.zeros(n), np.zeros(n)),
     ]
     return np.stack(rows, 1).astype(np.float32)
@@ -142,7 +175,8 @@ def _warp(images: Pixels, maps: NDArray[np.float32]) -> Pixels:
         interpolation="BILINEAR",
         fill_mode="REFLECT",
     )
-    return np.rint(warped.numpy()).astype(np.uint8)
+    rounded: Pixels = np.rint(warped.numpy()).astype(np.uint8)
+    return rounded
 
 
 def _cut_out(images: Pixels, side: int, random: np.random.Generator) -> None:

@@ -14,7 +14,7 @@ import pytest
 from src import runs
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def outputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("OUTPUTS_DIR", str(tmp_path))
     return tmp_path
@@ -73,7 +73,7 @@ def test_reads_what_was_written(outputs: Path) -> None:
 
 @pytest.mark.parametrize("step", ["write_json", "_flush", "rename", "_keep_logs", "rmtree"])
 def test_kill_at_any_step_leaves_whole_versions_only(
-    outputs: Path, monkeypatch: pytest.MonkeyPatch, step: str
+    monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     _draft().publish(MANIFEST)
     draft = _draft("second")
@@ -94,12 +94,10 @@ def test_kill_at_any_step_leaves_whole_versions_only(
         assert runs.verify_all() == []
 
 
-def test_incomplete_large_or_repeated_versions_are_refused(
-    outputs: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_incomplete_large_or_repeated_versions_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     draft = _draft()
     (draft.folder / "gallery.parquet").unlink()
-    with pytest.raises(runs.RunError, match="not published: gallery.parquet"):
+    with pytest.raises(runs.RunError, match=r"not published: gallery\.parquet"):
         draft.publish(MANIFEST)
     draft = _draft()
     shutil.rmtree(draft.folder / "models")
@@ -141,7 +139,7 @@ def test_altered_missing_and_strange_files_are_named(outputs: Path) -> None:
     assert runs.main(["verify"]) == 1
 
 
-def test_unknown_names_are_clear(outputs: Path) -> None:
+def test_unknown_names_are_clear() -> None:
     _draft().publish(MANIFEST)
     with pytest.raises(runs.RunNotFound, match=r"no published version v9 \(published: v1\)"):
         runs.open_run("toy", "v9")
@@ -171,7 +169,7 @@ def test_study_names_cannot_leave_the_folder(
     assert runs.versions("../studies/toy") == runs.versions("..") == runs.versions("") == []
 
 
-def test_command_line(outputs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_command_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert runs.main(["list"]) == 0
     assert capsys.readouterr().out == "none published\n"
     _draft().publish(MANIFEST)

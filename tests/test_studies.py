@@ -17,6 +17,7 @@ from src import config, studies
 from src.studies import DataError, Layout, Raw, RemoteFile, StudySpec
 
 CONTENT = b"twelve bytes"
+MIRROR = config.mirror()  # before the tests hide it
 
 
 def _read(folder: Path) -> Raw:
@@ -47,7 +48,7 @@ def _read_raw() -> Raw:
     return {"train": (images, labels), "test": (images[::5], labels[::5])}
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def inputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("INPUTS_DIR", str(tmp_path / "inputs"))
     monkeypatch.delenv("DATASET_MIRROR", raising=False)
@@ -156,7 +157,7 @@ def test_wrong_or_missing_download_says_what_to_do(inputs: Path, host: tuple[Pat
     folder, address = host
     (folder / "data.bin").write_bytes(b"TWELVE bytes")
     for name in ("data.bin", "gone.bin"):
-        with pytest.raises(DataError, match="could not be fetched.*DATASET_MIRROR"):
+        with pytest.raises(DataError, match=r"could not be fetched.*DATASET_MIRROR"):
             studies.collect(_spec(f"{address}/{name}"), progress=False)
         assert _names(inputs / "toy") == []
 
@@ -167,9 +168,7 @@ def test_no_network_says_what_to_do(inputs: Path) -> None:
     assert _names(inputs / "toy") == []
 
 
-def test_missing_class_wrong_shape_and_other_pictures_are_refused(
-    inputs: Path, mirror: Path
-) -> None:
+def test_missing_class_wrong_shape_and_other_pictures_are_refused(mirror: Path) -> None:
     (mirror / "data.bin").write_bytes(CONTENT)
     spec = _spec()
     for change, message in (
@@ -195,8 +194,9 @@ def test_card_counts_every_picture() -> None:
 
 
 @pytest.mark.mirror
-@pytest.mark.skipif(config.mirror() is None, reason="DATASET_MIRROR is not set")
-def test_cifar10_in_the_mirror_is_the_published_one() -> None:
+@pytest.mark.skipif(MIRROR is None, reason="DATASET_MIRROR is not set")
+def test_cifar10_in_the_mirror_is_the_published_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATASET_MIRROR", str(MIRROR))
     data = studies.load(studies.CIFAR10)
     assert [len(split) for split in data.splits] == [45_000, 5_000, 10_000]
     assert data.test.labels[:10].tolist() == [3, 8, 8, 0, 6, 6, 1, 6, 3, 1]
