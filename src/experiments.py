@@ -73,7 +73,7 @@ def _augmentation_study(spec: StudySpec) -> list[Experiment]:
     architecture = Architecture("plain", (16, 32, 64) if small else (24, 48, 96, 128), 0.2)
     seeds = tuple(config.SEED + i for i in range(5))
     experiments = []
-    for trained_on, epochs, runs in (("subset", 24, seeds), ("full", 10, seeds[:1])):
+    for trained_on, epochs, runs in (("subset", 20, seeds), ("full", 8, seeds[:1])):
         for augmentation in (None, spec.augmentation):
             epochs_here = 30 if small else epochs
             recipe = Recipe(epochs_here, augmentation=augmentation)

@@ -6,6 +6,7 @@ one place, `record_evaluation`, and nothing after it changes a model.
 
 from __future__ import annotations
 
+import io
 import time
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -14,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from src import (
@@ -64,6 +66,14 @@ def _split_table(dataset: Dataset) -> pd.DataFrame:
         for split in dataset.splits
     ]
     return pd.concat(frames, ignore_index=True)
+
+
+def record_figure(draft: Draft, name: str, figure: Figure) -> Figure:
+    """Keep a figure of the exploration as PNG; returns it, for the notebook to show."""
+    stream = io.BytesIO()
+    figure.savefig(stream, format="png", dpi=110, bbox_inches="tight")
+    draft.write(f"eda/figures/{name}.png", stream.getvalue())
+    return figure
 
 
 # --- 03 to 05: training ------------------------------------------------------------------------
@@ -292,7 +302,7 @@ def _median(values: list[float]) -> dict[str, Any]:
 def record_hypotheses(draft: Draft) -> list[dict[str, Any]]:
     """Judge the written-down hypotheses by the draft's own files."""
     names = draft.models()
-    seeded = [m for m in names if (draft.folder / f"models/{m}/seeds.csv").is_file()]
+    seeded = [m for m in names if draft.has(f"models/{m}/seeds.csv")]
     evidence = hypotheses.Evidence(
         predictions={m: draft.read_table(f"models/{m}/predictions.parquet") for m in names},
         similarity=draft.read_table("eda/class_similarity.parquet"),

@@ -311,6 +311,10 @@ class Draft:
     def read_table(self, path: str) -> pd.DataFrame:
         return _read_table(path, self._read(path))
 
+    def has(self, path: str) -> bool:
+        """Whether this file was written already."""
+        return (self.folder / path).is_file()
+
     def _read(self, path: str) -> bytes:
         try:
             return (self.folder / path).read_bytes()
