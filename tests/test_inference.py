@@ -1,0 +1,108 @@
+"""Serving: the published file answers like Keras, alone or in a batch, from any thread."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from src import images, inference, runs, studies
+
+RUNS = [(s, v) for s in runs.studies() for v in runs.versions(s)]
+
+
+def test_something_is_published() -> None:
+    assert {study for study, _ in RUNS} >= {"cifar10", "digits"}
+
+
+@pytest.mark.parametrize(("study", "version"), RUNS)
+def test_published_predictions_are_what_the_served_model_says(study: str, version: str) -> None:
+    """Same picture → same tensor → same probabilities, from the notebook's path to the app's."""
+    run = runs.open_run(study, version)
+    gallery = run.table("gallery.parquet").set_index(["split", "id"])
+    for name in run.models:
+        published = run.model(name).predictions.set_index(["split", "id"])
+        shown = published.loc[published.index.isin(gallery.index)].head(40)
+        pngs = gallery.loc[shown.index, "png"]
+        pixels = np.stack([_uploaded(png, run.dataset["image_shape"]) for png in pngs])
+        found = inference.load(run, name).predict(pixels).probabilities
+        expected = shown[[f"p_{c}" for c in run.dataset["classes"]]].to_numpy()
+        np.testing.assert_allclose(found, expected, atol=2e-5)
+
+
+def _uploaded(png: bytes, shape: list[int]) -> images.Pixels:
+    height, width, channels = shape
+    return images.model_input(images.decode(png).rgb, (height, width, channels))
+
+
+@pytest.fixture(scope="module")
+def digits() -> runs.Run:
+    return runs.open_run("digits", runs.versions("digits")[0])
+
+
+@pytest.fixture(scope="module")
+def pictures() -> studies.Pixels:
+    return studies.load(studies.DIGITS).test.images[:70]
+
+
+@pytest.mark.parametrize("precision", inference.PRECISIONS)
+def test_alone_in_a_batch_and_from_threads_the_answer_is_the_same(
+    digits: runs.Run, pictures: studies.Pixels, precision: str
+) -> None:
+    model = inference.load(digits, digits.default_model, precision)
+    batch = model.predict(pictures)
+    assert [a.shape for a in (batch.logits, batch.probabilities)] == [(70, 10)] * 2
+    np.testing.assert_allclose(batch.probabilities.sum(1), 1, atol=1e-5)
+    with ThreadPoolExecutor(8) as pool:
+        alone = list(pool.map(lambda i: model.predict(pictures[i : i + 1]), range(70)))
+    for field in ("logits", "probabilities", "embedding", "activation"):
+        parts = np.concatenate([getattr(answer, field) for answer in alone])
+        np.testing.assert_allclose(parts, getattr(batch, field), atol=1e-4)
+
+
+def test_activation_map_adds_up_to_the_logits(digits: runs.Run, pictures: studies.Pixels) -> None:
+    answer = inference.load(digits, digits.default_model).predict(pictures[:5])
+    bias = answer.logits - answer.activation.mean((1, 2))
+    np.testing.assert_allclose(bias, np.repeat(bias[:1], 5, 0), atol=1e-3)
+
+
+def test_wrong_input_and_precision_are_refused(digits: runs.Run) -> None:
+    model = inference.load(digits, digits.default_model)
+    for wrong in (
+        np.zeros((1, 8, 8, 3), np.uint8),
+        np.zeros((8, 8, 1), np.uint8),
+        np.zeros((1, 8, 8, 1), np.float32),
+        np.zeros((0, 8, 8, 1), np.uint8),
+    ):
+        with pytest.raises(inference.InferenceError, match=r"takes pictures \(n, 8, 8, 1\) uint8"):
+            model.predict(wrong)  # type: ignore[arg-type]
+    with pytest.raises(inference.InferenceError, match="not 'int4'"):
+        inference.load(digits, digits.default_model, "int4")
+
+
+def test_published_metrics_follow_from_the_published_predictions(digits: runs.Run) -> None:
+    for run in (digits, *(runs.open_run(s, v) for s, v in RUNS if s == "cifar10")):
+        for name in run.models:
+            record = run.model(name)
+            for split, part in record.metrics["splits"].items():
+                rows: pd.DataFrame = record.predictions.query("split == @split")
+                assert len(rows) == part["n"] == run.dataset["totals"][split]
+                accuracy = (rows["label"] == rows["prediction"]).mean()
+                assert part["metrics"]["accuracy"]["value"] == pytest.approx(accuracy)
+
+
+def test_altered_model_is_not_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import shutil
+
+    from src import config
+
+    shutil.copytree(config.outputs() / "digits", tmp_path / "digits")
+    monkeypatch.setenv("OUTPUTS_DIR", str(tmp_path))
+    run = runs.open_run("digits", runs.versions("digits")[0])
+    path = run.folder / "models" / run.default_model / "model.tflite"
+    path.write_bytes(path.read_bytes()[:-1] + b"?")
+    with pytest.raises(runs.RunCorrupt, match="model.tflite was changed after publication"):
+        inference.load(run, run.default_model)

@@ -1,0 +1,40 @@
+"""The README says what is so: its figures, commands, files and links."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+
+import pytest
+
+from src import cards, config
+
+TEXT = (config.ROOT / "README.md").read_text()
+
+
+def test_generated_parts_are_up_to_date() -> None:
+    assert cards.readme_with_results(TEXT) == TEXT
+
+
+def test_missing_marks_are_named() -> None:
+    with pytest.raises(ValueError, match="no <!-- generated: verdicts -->"):
+        cards.readme_with_results(TEXT.replace("<!-- generated: verdicts -->", ""))
+
+
+def test_every_make_command_exists() -> None:
+    named = set(re.findall(r"\bmake ([a-z]+)", TEXT)) - {"alone"}
+    listed = subprocess.run(["make", "help"], cwd=config.ROOT, capture_output=True, text=True)
+    known = set(re.findall(r"^  ([a-z]+)", listed.stdout, re.MULTILINE))
+    assert named >= {"app", "test", "notebooks", "slug", "bench", "readme"}
+    assert named <= known
+
+
+def test_every_linked_file_exists() -> None:
+    links = re.findall(r"\]\((?!http)([^)#]+)\)", TEXT)
+    assert len(links) > 5
+    assert [link for link in links if not (config.ROOT / link).is_file()] == []
+
+
+def test_deployment_command_is_the_one_of_the_procfile() -> None:
+    _, _, command = (config.ROOT / "Procfile").read_text().strip().partition("web: ")
+    assert command in TEXT.replace('"$PORT"', "$PORT")
