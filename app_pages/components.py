@@ -55,13 +55,13 @@ def _choose(label: str, key: str, options: list[str], first: str) -> str:
     Its widget default is "nothing": a value equal to the default would be left out of the URL,
     and a link to today's newest version would show another one tomorrow.
     """
-    asked = st.query_params.get(key)
-    if asked and asked not in options:
-        st.session_state[f"gone_{key}"] = asked
-    if st.session_state.get(key) not in options and asked not in options:
+    if key not in st.session_state:  # a fresh visit, perhaps by an old link
+        asked = st.query_params.get(key)
+        if asked not in options:
+            st.session_state[f"gone_{key}"] = asked  # None where the link names nothing
+            st.query_params[key] = st.session_state[key] = first
+    elif st.session_state[key] not in options:  # another study, which has no such version
         st.session_state[key] = first
-        if asked is None:
-            st.query_params[key] = first
     st.caption(label)  # the widget's own label would add "(required)"
     chosen = st.selectbox(
         label,
@@ -359,9 +359,7 @@ def answers(run: runs.Run, rows: pd.DataFrame, *, key: str, per_page: int = 24) 
         if (row.split, row.id) in stored
     ]
     picture_grid(shown, key=key, per_page=per_page)
-    if rows.empty:
-        st.caption("There is none.")
-    elif len(shown) < len(rows):
+    if len(shown) < len(rows):
         st.caption(f"{len(shown):,} of these {len(rows):,} pictures are stored with this version.")
 
 

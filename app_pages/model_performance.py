@@ -86,8 +86,8 @@ def opening(run: runs.Run) -> None:
         _precision_figure(filed),
         components.Figure(
             "Time per photo",
-            f"{cost['value']:.1f} ms",
-            f"{cost['low']:.1f}–{cost['high']:.1f} ms",
+            theme.milliseconds(cost["value"]),
+            theme.milliseconds_interval(cost["low"], cost["high"]),
             f"{theme.sample(cost['n'])} photos",
             "One photo at a time on the machine that published this version.",
         ),
@@ -105,7 +105,7 @@ def alone_figure(filed: business.Filed) -> components.Figure:
         theme.percent(filed.coverage.value),
         theme.interval(filed.coverage.low, filed.coverage.high),
         f"{theme.sample(filed.n)} test",
-        f"Answers of at least {theme.percent(filed.threshold)} confidence: chosen on validation "
+        f"Answers of at least {theme.confidence(filed.threshold)} confidence: chosen on validation "
         f"to assure {aim} precision, counted on test.",
     )
 
@@ -356,7 +356,10 @@ def _cell_pictures(run: runs.Run, name: str, split: str, cell: tuple[str, str]) 
     answers = loaders.answers(run.study, run.version, name, split)
     rows = answers[(answers["label"] == cell[0]) & (answers["prediction"] == cell[1])]
     what = "filed correctly" if cell[0] == cell[1] else f"filed as {cell[1]}"
-    st.markdown(f"**{theme.count(len(rows))} pictures of {cell[0]} are {what}**")
+    verb = "are" if len(rows) > 1 else "is"
+    st.markdown(
+        "**" + theme.sentence(f"{theme.pictures(len(rows))} of {cell[0]} {verb} {what}") + "**"
+    )
     st.caption("Click a cell of the matrix, or choose it above.")
     components.answers(run, rows, key="cell_pictures", per_page=12)
 
@@ -406,12 +409,16 @@ def classes(run: runs.Run, name: str, split: str) -> None:
 def _class_mistakes(run: runs.Run, name: str, split: str) -> None:
     """Pictures of one class that were filed elsewhere."""
     names = run.dataset["classes"]
-    label = st.selectbox("Mistakes about", names, key="class", bind="query-params")
     mistakes = measured(run, name, split, "mistakes")
+    hardest = mistakes["label"].value_counts().reindex(names).fillna(0).argmax()
+    label = st.selectbox(
+        "Mistakes about", names, int(hardest), key="class", bind="query-params", width=380
+    )
     rows = mistakes[mistakes["label"] == label]
+    elsewhere = f"{theme.pictures(len(rows))} of {label} filed elsewhere"
     st.caption(
-        f"{theme.count(len(rows))} pictures of {label} are filed elsewhere; the most confident "
-        "mistakes come first. A click on a bar chooses its class."
+        f"{theme.sentence(elsewhere)}, the most confident mistakes first. "
+        "A click on a bar chooses its class."
     )
     components.answers(run, rows, key="class_mistakes", per_page=16)
 
@@ -489,7 +496,7 @@ def _threshold(run: runs.Run, name: str, split: str, curve: pd.DataFrame, n: int
         performance.threshold_trade(curve, chosen / 100, n),
         key="trade",
         sentence=(
-            f"On validation, {theme.percent(filed.threshold)} is the lowest confidence that "
+            f"On validation, {theme.confidence(filed.threshold)} is the lowest confidence that "
             f"assures {aim} precision."
             if filed.threshold is not None
             else f"On validation, no confidence assures {aim} precision."

@@ -37,8 +37,8 @@ def opening(run: runs.Run, case: business.Case, filed: business.Filed) -> None:
         ),
         components.Figure(
             "Time per photo",
-            f"{latency['value']:.1f} ms",
-            f"{latency['low']:.1f}–{latency['high']:.1f} ms",
+            theme.milliseconds(latency["value"]),
+            theme.milliseconds_interval(latency["low"], latency["high"]),
             f"{theme.sample(latency['n'])} photos",
             "On the machine that published this version.",
         ),

@@ -93,6 +93,11 @@ def write_run(
     return folder
 
 
+def read(path: Path) -> Any:
+    """A JSON file of a run."""
+    return json.loads(path.read_text("utf-8"))
+
+
 def _write(path: Path, content: pd.DataFrame | dict[str, Any] | list[Any] | str | bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     if isinstance(content, pd.DataFrame):

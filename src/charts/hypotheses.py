@@ -30,7 +30,7 @@ def amount(value: float, unit: str) -> str:
         return theme.percent(value)
     if unit == "percentage points":
         return theme.points(value / 100)
-    return f"{value:,.1f} ms" if unit == "ms" else theme.number(value, 2)
+    return theme.milliseconds(value) if unit == "ms" else theme.number(value, 2)
 
 
 def span(low: float, high: float, unit: str) -> str:
@@ -287,6 +287,8 @@ def criteria_finding(frame: pd.DataFrame) -> str:
     met = sum(good is True for good in success["good"])
     applies = sum(good is False for good in failure["good"])
     unclear = sum(good is None for good in frame["good"])
-    failed = "no failure criterion applies" if not applies else f"{applies} failure criteria apply"
+    failed = {0: "no failure criterion applies", 1: "1 failure criterion applies"}.get(
+        applies, f"{applies} failure criteria apply"
+    )
     unsure = f"; {unclear} cannot be told yet" if unclear else ""
     return f"{met} of {len(success)} success criteria are met and {failed}{unsure}"

@@ -249,8 +249,10 @@ def confusion_matrix(
             line={"color": theme.BAD, "width": 2.5},
         )
     edge = len(names) - 0.5
-    figure.update_xaxes(title="filed as", range=[-0.5, edge], showgrid=False, tickangle=-45)
-    figure.update_yaxes(title="really", range=[edge, -0.5], showgrid=False)
+    figure.update_xaxes(
+        title="filed as", type="category", range=[-0.5, edge], showgrid=False, tickangle=-45
+    )
+    figure.update_yaxes(title="really", type="category", range=[edge, -0.5], showgrid=False)
     figure.update_layout(clickmode="event+select", showlegend=False)
     shown = {"counts": "Pictures", "shares": "Share of each row", "errors": "Mistakes only"}[mode]
     return theme.finish(
@@ -336,6 +338,7 @@ def class_scores(report: pd.DataFrame, classes: Sequence[str], metric: str) -> g
     for row in ordered.to_dict("records"):
         _add_class(figure, row, metric, colours[str(row["label"])])
     figure.update_yaxes(
+        type="category",
         tickvals=ordered["label"],
         ticktext=[f"{row['label']}  {theme.percent(row[metric])}" for _, row in ordered.iterrows()],
     )
@@ -420,7 +423,7 @@ def class_heatmap(reports: pd.DataFrame, classes: Sequence[str], metric: str) ->
         if (square.idxmin(axis=1).nunique() == 1)
         else f"On average {means.idxmin()} is the hardest class for these models"
     )
-    figure.update_xaxes(showgrid=False, tickangle=-45)
+    figure.update_xaxes(type="category", showgrid=False, tickangle=-45)
     figure.update_yaxes(showgrid=False, autorange="reversed")
     return theme.finish(
         figure, finding, f"{METRICS[metric]}, in per cent", height=130 + 44 * len(square)
@@ -467,7 +470,7 @@ def class_counts(counts: pd.DataFrame, classes: Sequence[str]) -> go.Figure:
         )
     figure.update_layout(barmode="stack")
     figure.update_xaxes(title="pictures")
-    figure.update_yaxes(autorange="reversed")
+    figure.update_yaxes(type="category", autorange="reversed")
     each = ordered[splits].sum(axis=1)
     finding = (
         f"Every category has {theme.count(each.iloc[0])} pictures"
@@ -593,7 +596,7 @@ def threshold_trade(curve: pd.DataFrame, chosen: float, n: int) -> go.Figure:
             hovertemplate=f"from %{{x:.0%}}: %{{y:.1%}} {name}<extra></extra>",
         )
     figure.add_vline(x=chosen, line={"color": theme.REFERENCE, "dash": "dash", "width": 1.5})
-    figure.update_xaxes(title="confidence from which the model files alone", tickformat=".0%")
+    figure.update_xaxes(title="lowest confidence filed alone", tickformat=".0%")
     figure.update_yaxes(title="share", tickformat=".0%", range=[0, 1.02])
     shown = f"Share filed alone and its accuracy, with 95\u00a0% intervals; {theme.sample(n)}"
     return theme.finish(figure, threshold_finding(curve, chosen), shown)
@@ -603,10 +606,10 @@ def threshold_finding(curve: pd.DataFrame, chosen: float) -> str:
     """What happens at the threshold of `curve` that is nearest to `chosen`."""
     row = curve.iloc[(curve["threshold"] - chosen).abs().argmin()]
     if row["accepted"] == 0:
-        return f"From {theme.percent(chosen, 0)} confidence the model files nothing alone"
+        return f"From {100 * chosen:g}\u00a0% confidence the model files nothing alone"
     return (
-        f"From {theme.percent(chosen, 0)} confidence the model files "
-        f"{round(100 * row['coverage'])} of 100 photos alone, "
+        f"From {100 * chosen:g}\u00a0% confidence the model files "
+        f"{theme.of_hundred(row['coverage'])} photos alone, "
         f"{theme.percent(row['accuracy'])} of them correctly"
     )
 
@@ -627,7 +630,7 @@ def filing_sentence(title: str, filed: business.Filed, counts: pd.DataFrame) -> 
             f"at {pair} first."
         )
     return theme.sentence(
-        f"{title} files {round(100 * filed.coverage.value)} of 100 photos alone at "
+        f"{title} files {theme.of_hundred(filed.coverage.value)} photos alone at "
         f"{theme.percent(filed.precision.value)} precision; the others go to a person, "
         f"above all {pair}."
     )
@@ -669,11 +672,11 @@ def reliability(table: pd.DataFrame, n: int) -> go.Figure:
             "said %{x:.1%}, was right in %{y:.1%}<br>%{customdata:,} pictures<extra></extra>"
         ),
     )
-    side = "more careful" if gap > 0 else "more confident"
+    side = "is right more often than it claims" if gap > 0 else "claims more than it keeps"
     finding = (
-        "The model's confidence can be taken at its word"
+        "The model’s confidence can be taken at its word"
         if abs(gap) < 0.01
-        else f"The model is {side} than it is right, by {abs(100 * gap):.1f} points"
+        else f"The model {side}, by {abs(100 * gap):.1f} points"
     )
     figure.update_xaxes(title="confidence of the answer", tickformat=".0%", range=[0, 1.02])
     figure.update_yaxes(title="share that was right", tickformat=".0%", range=[0, 1.02])
@@ -718,10 +721,11 @@ def differences(pairs: pd.DataFrame) -> go.Figure:
         )
     )
     figure.add_vline(x=0, line={"color": theme.REFERENCE, "width": 1.5})
-    figure.update_xaxes(title="difference in accuracy (percentage points)")
+    figure.update_xaxes(title="accuracy difference (points)")
     figure.update_yaxes(autorange="reversed")
     real = int((pairs["p_holm"] < 0.05).sum())
-    finding = f"{real} of {len(pairs)} differences are larger than chance explains"
+    verb = "is" if real == 1 else "are"
+    finding = f"{real} of {len(pairs)} differences {verb} larger than chance explains"
     shown = (
         f"Paired on the same {theme.count(pairs['n'].iloc[0])} pictures; 95\u00a0% intervals; "
         "counted as real where Holm's p is below 0.05"

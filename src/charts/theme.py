@@ -143,6 +143,40 @@ def sample(size: float) -> str:
     return f"n\u00a0=\u00a0{count(size)}"
 
 
+def of_hundred(share: float) -> str:
+    """0.874 → "87 of 100"; shares near the ends are not rounded to none or all."""
+    hundredths = round(100 * share)
+    if 0 < share < 1 and hundredths in (0, 100):
+        return "more than 99 of 100" if hundredths else "fewer than 1 of 100"
+    return f"{hundredths} of 100"
+
+
+def confidence(share: float | None) -> str:
+    """0.723 → "72.3 %"; 0.99997 → "more than 99.9 %", for it is not certainty."""
+    if share is not None and 0.9995 <= share < 1:
+        return "more than 99.9\u00a0%"
+    return percent(share)
+
+
+def pictures(number_of: int) -> str:
+    """0 → "no picture", 1 → "1 picture", 1234 → "1,234 pictures"."""
+    return {0: "no picture", 1: "1 picture"}.get(number_of, f"{number_of:,} pictures")
+
+
+def milliseconds(value: float | None) -> str:
+    """0.128 → "0.13 ms"; 1.84 → "1.8 ms"; 12.4 → "12 ms"."""
+    return "–" if value is None or math.isnan(value) else f"{_rounded(value)}\u00a0ms"
+
+
+def milliseconds_interval(low: float, high: float) -> str:
+    """(1.1, 2.13) → "1.1–2.1 ms"."""
+    return f"{_rounded(low)}–{_rounded(high)}\u00a0ms"
+
+
+def _rounded(value: float) -> str:
+    return f"{value:,.{2 if value < 1 else 1 if value < 10 else 0}f}"
+
+
 def number(value: float | None, digits: int = 3) -> str:
     """0.41237 → "0.412"; with a true minus sign."""
     if value is None or math.isnan(value):

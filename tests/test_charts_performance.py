@@ -1,0 +1,466 @@
+"""Charts of performance and hypotheses: complete values on tiny inputs, and their sentences."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+import pytest
+
+from src import business, evaluation
+from src.charts import hypotheses, performance, theme
+from src.palette import PALETTE
+from src.statistics import Estimate
+
+CLASSES = ["ant", "bee", "cow"]
+# Rows: what it is; columns: what it was filed as.
+COUNTS = pd.DataFrame([[8, 2, 0], [3, 7, 0], [0, 1, 9]], index=CLASSES, columns=CLASSES)
+
+
+def traces(figure: go.Figure) -> dict[str, Any]:
+    """Traces by name; a name twice would hide one, so it fails."""
+    named = {trace.name: trace for trace in figure.data if trace.name}
+    assert len(named) == sum(bool(trace.name) for trace in figure.data)
+    return named
+
+
+def floats(values: Any) -> list[float]:
+    return [round(float(value), 6) for value in values]
+
+
+# --- formats -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (theme.percent(0.8731), "87.3\u00a0%"),
+        (theme.percent(float("nan")), "–"),
+        (theme.percent(None), "–"),
+        (theme.interval(0.8612, 0.884), "86.1–88.4\u00a0%"),
+        (theme.interval(None, 0.5), "–"),
+        (theme.points(0.0512), "+5.1 points"),
+        (theme.points(-0.0512), "\u22125.1 points"),
+        (theme.count(10000), "10,000"),
+        (theme.number(-0.41237), "\u22120.412"),
+        (theme.sample(1234), "n\u00a0=\u00a01,234"),
+        (theme.p_value(0.0213), "p = 0.021"),
+        (theme.p_value(1e-9), "p < 0.0001"),
+        (theme.file_size(1_536_000), "1.5 MB"),
+        (theme.file_size(512), "512 bytes"),
+        (theme.duration(4321), "1 h 12 min"),
+        (theme.duration(95), "1 min 35 s"),
+        (theme.duration(0.0042), "4.2 ms"),
+        (theme.milliseconds(0.128), "0.13\u00a0ms"),
+        (theme.milliseconds(1.84), "1.8\u00a0ms"),
+        (theme.milliseconds_interval(11.6, 1234.4), "12–1,234\u00a0ms"),
+        (theme.of_hundred(0.874), "87 of 100"),
+        (theme.of_hundred(0.997), "more than 99 of 100"),
+        (theme.of_hundred(0.001), "fewer than 1 of 100"),
+        (theme.of_hundred(1.0), "100 of 100"),
+        (theme.confidence(0.99997), "more than 99.9\u00a0%"),
+        (theme.confidence(0.723), "72.3\u00a0%"),
+        (theme.pictures(0), "no picture"),
+        (theme.pictures(1), "1 picture"),
+        (theme.pictures(1234), "1,234 pictures"),
+        (theme.listing(["a"]), "a"),
+        (theme.listing(["a", "b", "c"]), "a, b and c"),
+        (theme.sentence("mNIST is easy"), "MNIST is easy"),
+        (theme.wrapped("Plain network, all pictures", 14), "Plain network,<br>all pictures"),
+    ],
+)
+def test_numbers_are_written_in_one_way(given: str, expected: str) -> None:
+    assert given == expected
+
+
+def test_a_class_keeps_its_colour_and_a_model_its_line() -> None:
+    assert theme.class_colours(CLASSES) == dict(zip(CLASSES, PALETTE, strict=False))
+    styles = theme.model_styles(["a", "b"])
+    assert styles["a"] != styles["b"]
+    assert styles["a"] == {"color": theme.MODEL_COLOURS[0], "dash": "solid"}
+
+
+def test_a_finished_figure_carries_its_finding_and_leaves_room_for_its_legend() -> None:
+    plain = theme.finish(go.Figure(go.Bar(name="x", y=[1])), "Found", "shown", height=300)
+    assert theme.headline(plain) == ("Found", "shown")
+    assert (plain.layout.height, plain.layout.margin.t) == (300, theme.MARGIN["t"])
+    two = theme.finish(
+        go.Figure([go.Bar(name="x", y=[1]), go.Bar(name="y", y=[1])]), "", "", height=300
+    )
+    assert two.layout.margin.t == theme.LEGEND_ROOM
+    assert two.layout.height == 300 + theme.LEGEND_ROOM - theme.MARGIN["t"]
+    assert theme.headline(go.Figure()) == ("", "")
+
+
+# --- confusion -----------------------------------------------------------------------------
+
+
+def cells(figure: go.Figure) -> dict[tuple[str, str], str]:
+    """(label, prediction) → the number written, from the clickable layers."""
+    return {
+        (data[0], data[1]): text
+        for layer in figure.data[1:]
+        for data, text in zip(layer.customdata, layer.text, strict=True)
+    }
+
+
+@pytest.mark.parametrize(
+    ("mode", "heat", "written"),
+    [
+        (
+            "counts",
+            [[8, 2, 0], [3, 7, 0], [0, 1, 9]],
+            ["8", "2", "", "3", "7", "", "", "1", "9"],
+        ),
+        (
+            "shares",
+            [[0.8, 0.2, 0], [0.3, 0.7, 0], [0, 0.1, 0.9]],
+            ["80%", "20%", "", "30%", "70%", "", "", "10%", "90%"],
+        ),
+        (
+            "errors",
+            [[0, 2, 0], [3, 0, 0], [0, 1, 0]],
+            ["", "2", "", "3", "", "", "", "1", ""],
+        ),
+    ],
+)
+def test_confusion_matrix_shows_and_offers_every_cell(
+    mode: performance.Mode, heat: list[list[float]], written: list[str]
+) -> None:
+    figure = performance.confusion_matrix(COUNTS, mode)
+    np.testing.assert_allclose(np.array(figure.data[0].z, float), heat)
+    found = cells(figure)
+    pairs = [(label, answer) for label in CLASSES for answer in CLASSES]
+    assert [found[pair] for pair in pairs] == written
+    assert len(found) == 9
+    assert len(figure.layout.shapes) == 0
+
+
+def test_the_picked_cell_is_outlined() -> None:
+    (outline,) = performance.confusion_matrix(COUNTS, "counts", ("bee", "ant")).layout.shapes
+    assert (outline.x0, outline.x1, outline.y0, outline.y1) == (-0.5, 0.5, 0.5, 1.5)
+    gone = performance.confusion_matrix(COUNTS, "counts", ("bee", "yak"))
+    assert len(gone.layout.shapes) == 0
+
+
+def test_classes_named_by_numbers_stay_categories() -> None:
+    digits = COUNTS.set_axis(["0", "1", "2"]).set_axis(["0", "1", "2"], axis=1)
+    figure = performance.confusion_matrix(digits)
+    assert (figure.layout.xaxis.type, figure.layout.yaxis.type) == ("category", "category")
+
+
+def test_confusion_sentences() -> None:
+    assert performance.worst_cell(COUNTS) == ("bee", "ant")
+    expected = "Ant and bee are confused most: 83\u00a0% of all mistakes"
+    assert performance.confusion_finding(COUNTS) == expected
+    right = pd.DataFrame(np.diag([4, 4]), index=["a", "b"], columns=["a", "b"])
+    assert performance.confusion_finding(right) == "Every picture is filed correctly"
+
+
+# --- models and classes --------------------------------------------------------------------
+
+
+def test_accuracy_ranking_draws_intervals_and_other_peoples_numbers_apart() -> None:
+    models = pd.DataFrame(
+        {"title": ["A", "B"], "value": [0.9, 0.7], "low": [0.88, 0.6], "high": [0.93, 0.75]}
+    ).assign(n=100)
+    others = pd.DataFrame({"name": ["People"], "low": [0.94], "high": [0.96]})
+    figure = performance.accuracy_ranking(models, others, "test")
+    ours = traces(figure)["this version"]
+    assert list(ours.y) == ["B", "A"]
+    assert floats(ours.error_x.array) == [0.05, 0.03]
+    assert floats(ours.error_x.arrayminus) == [0.1, 0.02]
+    assert floats(traces(figure)["from elsewhere"].x) == [0.95]
+    assert theme.headline(figure) == (
+        "A is right most often: 90.0\u00a0%",
+        "Test accuracy with 95\u00a0% interval, n\u00a0=\u00a0100 pictures per model",
+    )
+
+
+def test_cost_against_accuracy_says_what_accuracy_costs() -> None:
+    models = pd.DataFrame(
+        {"title": ["A", "B"], "value": [0.9, 0.7], "low": [0.8, 0.6], "high": [0.95, 0.8]}
+    )
+    slower = performance.cost_against_accuracy(models.assign(latency=[6.0, 2.0]), "test")
+    assert theme.headline(slower)[0] == (
+        "The most accurate model takes 3.0 times as long as the fastest"
+    )
+    both = performance.cost_against_accuracy(models.assign(latency=[1.0, 2.0]), "test")
+    assert theme.headline(both)[0] == "A is both the most accurate and the fastest"
+
+
+def test_learning_curves_average_seeds_and_show_each() -> None:
+    history = pd.DataFrame(
+        {
+            "model": ["A"] * 4,
+            "seed": [1, 1, 2, 2],
+            "epoch": [1, 2, 1, 2],
+            "seconds": [1.0, 2.0, 1.0, 2.0],
+            "validation_accuracy": [0.4, 0.6, 0.6, 0.9],
+            "train_accuracy": [0.5, 0.8, 0.7, 1.0],
+        }
+    )
+    figure = performance.learning_curves(history, ["A"], with_training=True)
+    assert floats(traces(figure)["A"].y) == [0.5, 0.75]
+    drawn = [floats(trace.y) for trace in figure.data]
+    assert drawn == [[0.4, 0.6], [0.6, 0.9], [0.5, 0.75], [0.6, 0.9]]
+    assert theme.headline(figure)[0] == "A reaches the best validation accuracy: 90.0\u00a0%"
+
+
+def test_class_scores_draw_weakest_on_top_in_class_colours() -> None:
+    report = pd.DataFrame({"label": CLASSES, "recall": [0.8, 0.7, 0.9], "support": 10}).assign(
+        recall_low=[0.5, 0.4, 0.6], recall_high=[0.9, 0.85, 0.95]
+    )
+    figure = performance.class_scores(report, CLASSES, "recall")
+    bars = [trace for trace in figure.data if trace.type == "bar"]
+    dots = [trace for trace in figure.data if trace.type == "scatter"]
+    assert [bar.y[0] for bar in bars] == ["cow", "ant", "bee"]  # drawn from the bottom up
+    assert [bar.marker.color for bar in bars] == [PALETTE[2], PALETTE[0], PALETTE[1]]
+    assert floats(dot.error_x.array[0] for dot in dots) == [0.05, 0.1, 0.15]
+    assert theme.headline(figure)[0] == "Bee is hardest (70.0\u00a0%), cow easiest (90.0\u00a0%)"
+
+
+def test_class_heatmap_keeps_the_order_of_models_and_classes() -> None:
+    reports = pd.DataFrame(
+        {
+            "model": ["Z", "Z", "Z", "A", "A", "A"],
+            "label": ["cow", "ant", "bee"] * 2,
+            "recall": [0.9, 0.8, 0.7, 0.6, 0.5, 0.4],
+        }
+    )
+    figure = performance.class_heatmap(reports, CLASSES, "recall")
+    np.testing.assert_allclose(figure.data[0].z, [[0.8, 0.7, 0.9], [0.5, 0.4, 0.6]])
+    assert list(figure.data[0].y) == ["Z", "A"]
+    assert theme.headline(figure)[0] == "Every model finds bee the hardest"
+
+
+def test_class_counts_stack_the_splits() -> None:
+    counts = pd.DataFrame({"label": CLASSES, "train": [6, 6, 6], "test": [2, 2, 2]})
+    figure = performance.class_counts(counts, CLASSES)
+    assert {name: list(trace.x) for name, trace in traces(figure).items()} == {
+        "train": [6, 6, 6],
+        "test": [2, 2, 2],
+    }
+    assert theme.headline(figure) == (
+        "Every category has 8 pictures",
+        "Pictures per category and split, n\u00a0=\u00a024",
+    )
+    uneven = performance.class_counts(counts.assign(test=[2, 3, 1]), CLASSES)
+    assert theme.headline(uneven)[0] == "From 7 (cow) to 9 (bee) pictures per category"
+
+
+# --- curves and confidence -----------------------------------------------------------------
+
+
+@pytest.fixture
+def scored() -> evaluation.Scored:
+    """Four pictures of two classes; the third answer is wrong."""
+    probabilities = [[0.9, 0.1], [0.8, 0.2], [0.6, 0.4], [0.3, 0.7]]
+    return evaluation.score([0, 0, 1, 1], probabilities, ["ant", "bee"])
+
+
+def test_curves_draw_one_line_per_class(scored: evaluation.Scored) -> None:
+    curves = evaluation.roc_curves(scored)
+    figure = performance.roc(curves, ["ant", "bee"], scored.n)
+    ant = traces(figure)["ant"]
+    assert floats(ant.x) == [0, 0, 0, 0.5, 1]
+    assert floats(ant.y) == [0, 0.5, 1, 1, 1]
+    assert ant.line.color == PALETTE[0]
+    assert tuple(figure.layout.xaxis.range)[1] == 0.05  # all of the class is found without alarm
+    recall = performance.precision_recall(
+        evaluation.precision_recall_curves(scored), ["ant", "bee"], scored.n
+    )
+    assert set(traces(recall)) == {"ant", "bee"}
+    assert theme.headline(recall)[1] == (
+        "Precision and recall, each class against the rest; n\u00a0=\u00a04"
+    )
+
+
+def test_curves_without_classes_say_so() -> None:
+    empty = evaluation.roc_curves(evaluation.score([0], [[1.0, 0.0]], ["ant", "bee"]))
+    assert empty.empty
+    figure = performance.roc(empty, ["ant", "bee"], 1)
+    assert theme.headline(figure)[0] == "No class can be drawn"
+
+
+def test_threshold_trade_marks_the_choice(scored: evaluation.Scored) -> None:
+    curve = evaluation.selective(scored, [0.0, 0.65, 0.95])
+    figure = performance.threshold_trade(curve, 0.65, scored.n)
+    assert floats(traces(figure)["filed alone"].y) == [1.0, 0.75]  # nothing is left at 0.95
+    assert floats(traces(figure)["right, of those filed alone"].y) == [0.75, 1.0]
+    assert figure.layout.shapes[0].x0 == 0.65
+    assert theme.headline(figure)[0] == (
+        "From 65\u00a0% confidence the model files 75 of 100 photos alone, "
+        "100.0\u00a0% of them correctly"
+    )
+    assert performance.threshold_finding(curve, 0.95) == (
+        "From 95\u00a0% confidence the model files nothing alone"
+    )
+
+
+def test_reliability_says_which_way_confidence_errs(scored: evaluation.Scored) -> None:
+    table = evaluation.calibration_table(scored, bins=2)
+    figure = performance.reliability(table, scored.n)
+    assert floats(traces(figure)["pictures in this band"].x) == [0.75]
+    assert theme.headline(figure)[0] == "The model’s confidence can be taken at its word"
+    shifted = performance.reliability(table.assign(accuracy=0.85, accuracy_high=0.9), scored.n)
+    assert theme.headline(shifted)[0] == (
+        "The model is right more often than it claims, by 10.0 points"
+    )
+    boasting = performance.reliability(table.assign(accuracy=0.65, accuracy_low=0.6), scored.n)
+    assert theme.headline(boasting)[0] == ("The model claims more than it keeps, by 10.0 points")
+
+
+def filed(threshold: float | None, accepted: int) -> business.Filed:
+    share = accepted / 24
+    return business.Filed(
+        0.99, threshold, 24, accepted, Estimate(share, 0, 1, ""), Estimate(0.995, 0, 1, "")
+    )
+
+
+def test_the_answer_says_what_goes_to_a_person() -> None:
+    assert performance.filing_sentence("best CNN", filed(0.8, 12), COUNTS) == (
+        "Best CNN files 50 of 100 photos alone at 99.5\u00a0% precision; the others go to a "
+        "person, above all ant and bee."
+    )
+    assert performance.filing_sentence("best CNN", filed(None, 0), COUNTS) == (
+        "Best CNN files 80.0\u00a0% of the photos correctly, but no confidence assures "
+        "99\u00a0%: a person must look at all of them, at ant and bee first."
+    )
+
+
+# --- two models ----------------------------------------------------------------------------
+
+
+def test_comparison_names_the_better_one_or_chance() -> None:
+    result = {
+        "split": "test",
+        "n": 100,
+        "both": 70,
+        "only_first": 15,
+        "only_second": 5,
+        "neither": 10,
+        "difference": {"value": 0.1, "low": 0.02, "high": 0.18, "method": "Tango"},
+        "p_value": 0.041,
+    }
+    figure = performance.agreement(result, "A", "B")
+    assert {name: floats(trace.x) for name, trace in traces(figure).items()} == {
+        "both right: 70": [0.7],
+        "only A: 15": [0.15],
+        "only B: 5": [0.05],
+        "both wrong: 10": [0.1],
+    }
+    assert theme.headline(figure)[0] == "A beats B by 10.0 percentage points (p = 0.041)"
+    unclear = result | {"difference": {"value": 0.1, "low": -0.02, "high": 0.2}, "p_value": 0.2}
+    assert performance.comparison_finding(unclear, "A", "B") == (
+        "No difference between A and B can be told from chance (p = 0.2)"
+    )
+
+
+def test_differences_count_what_survives_holm() -> None:
+    pairs = pd.DataFrame(
+        {
+            "first": ["A", "A"],
+            "second": ["B", "C"],
+            "n": [50, 50],
+            "difference": [0.2, 0.01],
+            "low": [0.1, -0.05],
+            "high": [0.3, 0.07],
+            "p_holm": [0.001, 0.8],
+        }
+    )
+    figure = performance.differences(pairs)
+    assert floats(figure.data[0].x) == [20, 1]
+    assert list(figure.data[0].marker.color) == [theme.ACCENT, theme.REFERENCE]
+    assert theme.headline(figure)[0] == "1 of 2 differences is larger than chance explains"
+
+
+# --- hypotheses ----------------------------------------------------------------------------
+
+ACCURACY = {
+    "id": "H2",
+    "metric": "accuracy",
+    "n": 100,
+    "alpha": 0.05,
+    "margin": 0.7,
+    "models": ["plain"],
+    "effect": {"value": 0.8, "low": 0.71, "high": 0.87, "unit": "share"},
+    "p_value": 0.03,
+    "verdict": "supported",
+    "details": [
+        {"name": "best", "value": 0.9, "low": 0.82, "high": 0.94, "n": 100, "unit": "share"}
+    ],
+    "points": [],
+}
+
+
+def test_the_effect_is_drawn_against_its_margin() -> None:
+    figure = hypotheses.effect(ACCURACY, {"plain": "Plain", "best": "Best"})
+    tested = traces(figure)["what was tested"]
+    assert (list(tested.y), floats(tested.x)) == (["H2: Plain"], [0.8])
+    assert floats(tested.error_x.array) == [0.07]
+    assert floats(tested.error_x.arrayminus) == [0.09]
+    assert list(traces(figure)["reported beside it"].y) == ["Best"]
+    assert figure.layout.shapes[0].x0 == 0.7
+    assert theme.headline(figure) == (
+        "80.0\u00a0%; the interval, 71.0\u00a0% to 87.0\u00a0%, lies all above 70.0\u00a0%",
+        "Accuracy, 95\u00a0% interval; n\u00a0=\u00a0100",
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "ending"),
+    [
+        ({"low": 0.6, "high": 0.69}, "lies all below 70.0\u00a0%"),
+        ({"low": 0.6, "high": 0.75}, "lies on both sides of 70.0\u00a0%"),
+    ],
+)
+def test_the_finding_says_where_the_interval_lies(change: dict[str, float], ending: str) -> None:
+    moved = ACCURACY | {"effect": ACCURACY["effect"] | change}  # type: ignore[operator]
+    assert hypotheses.effect_finding(moved).endswith(ending)
+
+
+def test_the_finding_names_chance_where_only_the_test_hesitates() -> None:
+    hesitant = ACCURACY | {"verdict": "undecided", "p_value": 0.08}
+    assert hypotheses.effect_finding(hesitant).endswith(
+        "lies all above 70.0\u00a0%, but the test does not exclude chance (p = 0.08)"
+    )
+
+
+def test_points_are_pairs_of_classes_or_of_seeds_or_nothing() -> None:
+    pairs = [
+        {"label_a": "ant", "label_b": "bee", "similarity": 0.9, "confusion": 0.2},
+        {"label_a": "ant", "label_b": "cow", "similarity": 0.1, "confusion": 0.0},
+    ]
+    drawn = hypotheses.points(ACCURACY | {"points": pairs}, {})
+    assert drawn is not None
+    assert theme.headline(drawn)[0] == "Ant / bee is both the most alike and the most confused pair"
+    seeds = [{"seed": 1, "a": 0.5, "b": 0.6}, {"seed": 2, "a": 0.5, "b": 0.4}]
+    joined = hypotheses.points(ACCURACY | {"points": seeds}, {"a": "Without", "b": "With"})
+    assert joined is not None
+    assert floats(traces(joined)["With"].x) == [0.6, 0.4]
+    assert theme.headline(joined)[0] == "With is better with 1 of 2 seeds"
+    assert hypotheses.points(ACCURACY, {}) is None
+
+
+def test_criteria_are_counted_and_coloured_by_outcome() -> None:
+    frame = pd.DataFrame(
+        {
+            "id": ["S1", "S2", "F1", "F2"],
+            "kind": ["success", "success", "failure", "failure"],
+            "criterion": ["a", "b", "c", "d"],
+            "target": [0.7, 0.9, 0.5, 100.0],
+            "result": [0.8, 0.9, 0.8, 5.0],
+            "low": [0.75, 0.85, 0.75, 4.0],
+            "high": [0.85, 0.95, 0.85, 6.0],
+            "unit": ["share", "share", "share", "ms"],
+            "good": pd.Series([True, None, True, False], dtype=object),
+        }
+    )
+    figure = hypotheses.criteria(frame)
+    results = traces(figure)["result"]
+    assert list(results.y) == ["S1", "S2", "F1"]  # milliseconds have no place on this axis
+    assert list(results.marker.color) == [theme.GOOD, theme.REFERENCE, theme.GOOD]
+    assert theme.headline(figure)[0] == (
+        "1 of 2 success criteria are met and 1 failure criterion applies; 1 cannot be told yet"
+    )

@@ -1,0 +1,333 @@
+"""The summary, performance and hypotheses pages on small runs, and what they do with bad links."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from app_pages import components
+from src import config
+from tests import factories
+
+APP = str(config.ROOT / "app.py")
+TABS = ["Overview", "Mix-ups", "Classes", "Curves", "Confidence", "Training", "Comparison"]
+SMALL = {"train": 80, "validation": 200, "test": 120}
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """v1 and v2 share their test pictures, v3 has others; a second study, made quickly."""
+    outputs = tmp_path_factory.mktemp("outputs")
+    factories.write_run(outputs, version="v1", counts=SMALL)
+    factories.write_run(outputs, version="v2", counts=SMALL, models=("plain", "best"), bonus=0.5)
+    factories.write_run(outputs, version="v3", counts=SMALL, models=("plain", "best"), test_seed=8)
+    digits = ("0", "1", "2")
+    factories.write_run(
+        outputs, study="digits", counts=SMALL, classes=digits, models=("plain",), profile="quick"
+    )
+    return outputs
+
+
+@pytest.fixture(autouse=True)
+def empty_caches() -> Iterator[None]:
+    """Caches are keyed by study and version, which other tests use for other folders."""
+    st.cache_data.clear()
+    st.cache_resource.clear()
+    yield
+    st.cache_data.clear()
+    st.cache_resource.clear()
+
+
+@pytest.fixture(autouse=True)
+def outputs(published: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("OUTPUTS_DIR", str(published))
+    return published
+
+
+def visit(page: str = "project_summary", **query: str) -> AppTest:
+    """The page as a link with these query parameters opens it."""
+    app = AppTest.from_file(APP, default_timeout=60)
+    for key, value in query.items():
+        app.query_params[key] = value
+    app.run()
+    if page != "project_summary":
+        app.switch_page(f"app_pages/{page}.py").run()
+    assert [element.message for element in app.exception] == []
+    return app
+
+
+def words(app: AppTest) -> str:
+    """All running text of a page."""
+    return "\n".join(element.value for element in [*app.markdown, *app.caption])
+
+
+def charts(app: AppTest) -> list[str]:
+    """The alternative texts of the charts; none may lack one."""
+    texts = [chart.proto.alt for chart in app.get("plotly_chart")]
+    assert all(texts), texts
+    return texts
+
+
+# --- states --------------------------------------------------------------------------------
+
+
+def test_without_a_run_every_page_says_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OUTPUTS_DIR", str(tmp_path))
+    for page in ("project_summary", "model_performance", "hypotheses"):
+        app = visit(page)
+        assert app.title[0].value == "No study has been published yet"
+        assert app.code[0].value == "make notebooks STUDY=digits PROFILE=quick"
+        assert len(app.selectbox) == 0
+
+
+def test_the_newest_version_of_the_main_study_opens_first_and_stays_in_the_link() -> None:
+    app = visit()
+    assert app.query_params["study"] == "cifar10"
+    assert app.query_params["version"] == "v3"
+    assert app.selectbox(key="version").options == ["v3", "v2", "v1"]
+
+
+def test_a_link_opens_its_version_on_every_page() -> None:
+    for page in ("project_summary", "model_performance", "hypotheses"):
+        app = visit(page, study="cifar10", version="v1")
+        assert (app.selectbox(key="study").value, app.selectbox(key="version").value) == (
+            "cifar10",
+            "v1",
+        )
+        assert len(app.warning) == 0
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ({"version": "v9"}, "version “v9”"),
+        ({"study": "cats", "version": "v1"}, "study “cats”"),
+        ({"version": "../../etc"}, "which is not published here"),
+        ({"version": "<script>"}, "\\<script\\>"),
+    ],
+)
+def test_a_link_to_what_is_gone_says_so_and_shows_what_there_is(
+    query: dict[str, str], said: str
+) -> None:
+    app = visit("model_performance", **query)
+    assert said in app.warning[0].value
+    assert app.title[0].value == "Model performance"
+
+
+def test_the_notice_goes_when_another_version_is_chosen() -> None:
+    app = visit(version="v9")
+    assert len(app.warning) == 1
+    assert app.query_params["version"] == "v3"
+    app.selectbox(key="version").select("v1").run()
+    assert len(app.warning) == 0
+
+
+def test_another_study_opens_its_own_newest_version() -> None:
+    app = visit(study="cifar10", version="v2")
+    app.selectbox(key="study").select("digits").run()
+    assert [element.message for element in app.exception] == []
+    assert app.selectbox(key="version").value == "v1"
+    assert "quick profile" in words(app)
+    assert len(app.warning) == 0
+
+
+@pytest.mark.parametrize("file", ["manifest.json", "dataset.json", "models/best/metrics.json"])
+def test_an_altered_run_is_named_instead_of_shown(
+    file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = factories.write_run(tmp_path, counts=SMALL, models=("best",))
+    (folder / file).write_text("{", "utf-8")
+    monkeypatch.setenv("OUTPUTS_DIR", str(tmp_path))
+    for page in ("project_summary", "model_performance", "hypotheses"):
+        app = visit(page)
+        assert "This version cannot be shown" in app.error[0].value
+        assert "cifar10 v1" in app.error[0].value.replace("\\", "")
+
+
+# --- project summary -----------------------------------------------------------------------
+
+
+def test_summary_answers_first_and_links_every_requirement(published: Path) -> None:
+    app = visit(version="v1")
+    assert app.title[0].value == "Filing product photos automatically"
+    assert app.markdown[0].value.startswith("#### Best model files ")
+    assert [metric.label for metric in app.metric] == [
+        "Filed correctly",
+        "Filed without a person",
+        "Of these correct",
+        "Time per photo",
+    ]
+    headline = factories.read(published / "cifar10" / "v1" / "manifest.json")["headline"]
+    assert app.metric[0].value == f"{headline['accuracy']:.1%}".replace("%", "\u00a0%")
+    assert "n\u00a0=\u00a0120 test pictures" in words(app)
+    assert [link.proto.page for link in app.get("page_link")] == [
+        "data_visualizer",
+        "image_classifier",
+        "model_performance",
+        "model_performance",
+        "hypotheses",
+    ]
+
+
+def test_summary_shows_card_model_and_rerun() -> None:
+    app = visit(version="v1")
+    facts = app.table[0].value.iloc[:, 0].to_dict()
+    assert facts["Pictures"] == "400, 32 × 32 pixels, colour"
+    assert facts["Split"] == "80 train, 200 validation, 120 test (seed 20260)"
+    assert facts["Licence"] == "for research and teaching"
+    assert app.code[0].value == "make notebooks STUDY=cifar10 PROFILE=full"
+    assert "### Best model" in words(app)  # the card's own heading, below those of the page
+    assert charts(app) == ["Every category has 40 pictures"]
+
+
+# --- model performance ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("tab", TABS)
+@pytest.mark.parametrize(("study", "version"), [("cifar10", "v1"), ("digits", "v1")])
+def test_every_tab_opens_from_its_link(tab: str, study: str, version: str) -> None:
+    app = visit("model_performance", study=study, version=version, tab=tab)
+    assert len(app.error) == 0
+    expected = {"Mix-ups": 1, "Comparison": 2 if study == "cifar10" else 0}
+    assert len(charts(app)) == expected.get(tab, 2)
+
+
+def test_bad_parameters_fall_back_to_what_there_is() -> None:
+    app = visit(
+        "model_performance",
+        version="v1",
+        tab="Nowhere",
+        model="../x",
+        split="train",
+        threshold="many",
+        really="unicorn",
+    )
+    assert app.selectbox(key="model").value == "best"
+    assert len(charts(app)) == 2  # the overview
+    assert len(app.error) == 0
+
+
+def test_the_table_holds_every_model_with_interval_and_cost(published: Path) -> None:
+    app = visit("model_performance", version="v1")
+    table = app.dataframe[0].value
+    assert list(table["title"]) == [
+        factories.TITLES[name]
+        for name in ["best", "plain", "plain_augmented", "plain_subset", "plain_subset_augmented"]
+    ]
+    metrics = factories.read(published / "cifar10/v1/models/plain/metrics.json")
+    row = table.iloc[1]
+    accuracy = metrics["splits"]["test"]["metrics"]["accuracy"]
+    assert [row["accuracy"], row["accuracy_low"], row["accuracy_high"]] == pytest.approx(
+        [100 * accuracy[key] for key in ("value", "low", "high")]
+    )
+    assert row["parameters"] == metrics["cost"]["parameters"]
+    assert row["latency"] == metrics["cost"]["latency_ms"]["float32"]["value"]
+
+
+def test_versions_with_other_test_pictures_are_shown_but_not_ranked() -> None:
+    app = visit("model_performance", version="v1")
+    versions = app.dataframe[2].value.set_index("version")
+    assert sorted(versions.index) == ["v1", "v2", "v3"]
+    assert versions.loc["v3", ["rank", "tested"]].tolist() == ["–", "other pictures"]
+    assert sorted(versions.loc[["v1", "v2"], "rank"]) == ["1", "2"]
+    comparison = visit("model_performance", version="v1", tab="Comparison")
+    assert "tested on other pictures: v3" in words(comparison)
+    offered = comparison.selectbox(key="first").options
+    assert {label.split(" · ")[0] for label in offered} == {"v1", "v2"}
+
+
+def test_the_matrix_cell_of_a_link_shows_its_pictures(published: Path) -> None:
+    app = visit(
+        "model_performance", version="v1", tab="Mix-ups", model="plain", really="cat", answer="dog"
+    )
+    rows = pd.read_parquet(published / "cifar10/v1/models/plain/predictions.parquet")
+    rows = rows[
+        (rows["split"] == "test") & (rows["label"] == "cat") & (rows["prediction"] == "dog")
+    ]
+    assert len(rows) > 1
+    assert f"**{len(rows)} pictures of cat are filed as dog**" in words(app)
+    shown = app.get("imgs")
+    assert 0 < len(shown) <= 12
+    assert all(picture.proto.imgs[0].caption.startswith("cat → dog, ") for picture in shown)
+    assert app.query_params["really"] == "cat"
+
+
+def test_comparing_a_model_with_itself_asks_for_another() -> None:
+    app = visit(
+        "model_performance", version="v1", tab="Comparison", first="v1 · best", second="v1 · best"
+    )
+    assert app.info[0].value == "Choose two different models."
+
+
+def test_the_threshold_lives_in_the_link() -> None:
+    app = visit("model_performance", version="v1", tab="Confidence", threshold="60 %")
+    assert any(text.startswith("From 60\u00a0% confidence") for text in charts(app))
+
+
+# --- hypotheses ----------------------------------------------------------------------------
+
+
+def test_every_hypothesis_has_verdict_effect_and_meaning(published: Path) -> None:
+    judged = factories.read(published / "cifar10/v1/hypotheses.json")
+    app = visit("hypotheses", version="v1")
+    text = words(app)
+    assert [h["id"] for h in judged] == ["H1", "H2", "H3"]
+    for hypothesis in judged:
+        assert hypothesis["statement"] in text
+        assert hypothesis["meaning"] in text
+    assert [heading.value for heading in app.subheader] == [
+        f"{h['id']}. {h['title']}" for h in judged
+    ]
+    assert len(charts(app)) == 6  # three effects, pairs, seeds, criteria
+    assert text.count("-badge[") == 3
+
+
+def test_criteria_are_judged_against_results() -> None:
+    app = visit("hypotheses", version="v1")
+    table = app.table[-1].value.set_index("")
+    assert list(table.index) == ["S1", "S2", "S3", "S4", "F1", "F2", "F3", "F4"]
+    assert table.loc["S4", "Turned out"] == ":green-badge[:material/check: Met]"
+    assert table.loc["F4", "Turned out"] == ":green-badge[:material/check: Does not apply]"
+
+
+def test_a_run_without_hypotheses_still_has_criteria() -> None:
+    app = visit("hypotheses", version="v2")
+    assert "without hypotheses" in app.info[0].value
+    assert len(charts(app)) == 1
+    assert len(app.table[0].value) == 8
+
+
+# --- shared pieces -------------------------------------------------------------------------
+
+
+def test_csv_cells_never_start_a_formula() -> None:
+    frame = pd.DataFrame(
+        {
+            "=name": ["=1+1", "+a", "-b", "@c", "\td", " =e", "plain", None],
+            "number": [-1.5, 2.0, 0, 0, 0, 0, 0, 0],
+        }
+    )
+    assert components.csv_bytes(frame.iloc[[0, 1, 2, 3, 5, 6]]).decode() == (
+        "'=name,number\n'=1+1,-1.5\n'+a,2.0\n'-b,0.0\n'@c,0.0\n' =e,0.0\nplain,0.0\n"
+    )
+    assert components.csv_bytes(frame.iloc[[4]]).decode().startswith("'=name,number\n'\td,")
+    assert components.csv_bytes(frame.iloc[[7]]).decode() == "'=name,number\n,0.0\n"
+
+
+def test_text_from_outside_is_shown_literally() -> None:
+    assert components.plain("a*b_[x](y) :red[z] <b>") == (
+        "a\\*b\\_\\[x\\]\\(y\\) \\:red\\[z\\] \\<b\\>"
+    )
+
+
+def test_the_factory_is_deterministic_and_complete(tmp_path: Path, published: Path) -> None:
+    again = factories.write_run(tmp_path, counts=SMALL)
+    first = factories.read(published / "cifar10/v1/manifest.json")["files"]
+    assert factories.read(again / "manifest.json")["files"] == first
+    assert os.environ["OUTPUTS_DIR"] == str(published)
