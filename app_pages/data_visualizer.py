@@ -131,7 +131,7 @@ def choose_classes(run: runs.Run) -> list[str]:
     """The categories that the tabs show: all where none is chosen."""
     classes = run.dataset["classes"]
     chosen = st.pills(
-        "Categories",
+        "Show only",
         classes,
         selection_mode="multi",
         key="show",

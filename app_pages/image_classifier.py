@@ -514,7 +514,6 @@ def evidence(said: photos.Answer, pixels: photos.Pixels, classes: list[str], key
     strength = st.slider(
         "Veil", 0, 100, 60, 5, format="%d %%", key=f"veil_{key}", persist_state="session"
     )
-    index = said.best if index is None else index
     heat = classifier.evidence(said.activation, index, pixels.shape[:2])
     place = classifier.strongest_place(heat)
     where = f"mostly at the {place}" if place else "none in this picture"

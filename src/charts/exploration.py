@@ -23,6 +23,12 @@ OPACITY = {"train": 1.0, "validation": 0.65, "test": 0.35}
 NEUTRAL = 242.0  # of a difference picture: no difference
 # Two ends of a difference picture, far apart for colour-blind readers too.
 MORE, LESS = np.array([0.0, 114.0, 178.0]), np.array([213.0, 94.0, 0.0])
+CHANNELS = {
+    "red": palette.PALETTE[3],
+    "green": palette.PALETTE[2],
+    "blue": palette.PALETTE[0],
+    "grey": palette.GREY,
+}
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 LEAN = 0.56  # share of pairs from which a difference of two classes is worth a word
 
@@ -57,6 +63,12 @@ def _ends(values: "pd.Series[float]") -> tuple[tuple[str, float], tuple[str, flo
     numbers = {str(name): float(value) for name, value in values.items()}
     low, high = min(numbers, key=numbers.__getitem__), max(numbers, key=numbers.__getitem__)
     return (low, numbers[low]), (high, numbers[high])
+
+
+def _veil(colour: str, alpha: float = 0.3) -> str:
+    """A hex colour made see-through, so that lines of the same colour show on it."""
+    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+    return f"rgba({red}, {green}, {blue}, {alpha})"
 
 
 # --- counts --------------------------------------------------------------------------------
@@ -348,6 +360,7 @@ def intensity(histograms: pd.DataFrame, labels: Sequence[str], classes: Sequence
     """
     channels = list(dict.fromkeys(histograms["channel"]))
     colours = theme.class_colours(classes) | {"all": theme.REFERENCE}
+    only = len(labels) == 1  # one line per panel: in the colour of its channel, filled
     figure = make_subplots(
         rows=len(channels), shared_xaxes=True, vertical_spacing=0.06, row_titles=channels
     )
@@ -355,19 +368,22 @@ def intensity(histograms: pd.DataFrame, labels: Sequence[str], classes: Sequence
         part = histograms[histograms["channel"] == channel]
         for label in labels:
             line = part[part["label"] == label]
+            colour = CHANNELS[channel] if only else colours[label]
             figure.add_scatter(
                 x=(line["bin_left"] + line["bin_right"]) / 2,
                 y=line["share"],
                 mode="lines",
                 line={
-                    "color": colours[label],
+                    "color": colour,
                     "width": 2,
-                    "dash": "dash" if label == "all" else "solid",
+                    "dash": "dash" if label == "all" and not only else "solid",
                     "shape": "hvh",
                 },
+                fill="tozeroy" if only else None,
+                fillcolor=_veil(colour),
                 name=label if label != "all" else "all categories",
                 legendgroup=label,
-                showlegend=row == 1,
+                showlegend=row == 1 and not only,
                 row=row,
                 col=1,
                 hovertemplate=f"{label}, {channel} %{{x:.0f}}: %{{y:.2%}}<extra></extra>",
@@ -426,8 +442,7 @@ def distribution(statistics: pd.DataFrame, measure: str, classes: Sequence[str])
             upperfence=[high[name]],
             name=name,
             line={"color": colours[name]},
-            fillcolor=colours[name],
-            opacity=0.85,
+            fillcolor=_veil(colours[name]),
             whiskerwidth=0.5,
         )
     figure.update_layout(showlegend=False)
@@ -642,6 +657,16 @@ def duplicates_finding(groups: pd.DataFrame) -> str:
         return "No picture occurs twice"
     copies = int(groups["pictures"].sum() - len(groups))
     leaks, wrong = int(groups["leak"].sum()), int(groups["mislabelled"].sum())
-    sentence = f"{theme.count(copies)} pictures are exact copies of another"
-    sentence += f"; {theme.count(leaks)} of the groups reach across splits" if leaks else ""
-    return sentence + (f"; {theme.count(wrong)} carry two different labels" if wrong else "")
+    parts = [
+        f"{_several(copies, 'picture is an exact copy', 'pictures are exact copies')} of another"
+    ]
+    if leaks:
+        parts.append(f"{_several(leaks, 'group reaches', 'groups reach')} across splits")
+    if wrong:
+        parts.append(f"{_several(wrong, 'group has', 'groups have')} two different labels")
+    return ", ".join(parts)
+
+
+def _several(number: int, one: str, many: str) -> str:
+    """(1, "group has", "groups have") → "1 group has"."""
+    return f"{theme.count(number)} {one if number == 1 else many}"
