@@ -18,7 +18,7 @@ from typing import Any
 
 import nbformat
 from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError
+from nbclient.exceptions import CellExecutionError, DeadKernelError
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
@@ -72,6 +72,10 @@ def _arguments(values: list[str]) -> argparse.Namespace:
     parser.add_argument("--study", choices=studies.names(), default="cifar10")
     parser.add_argument("--profile", choices=config.PROFILES, default="full")
     parser.add_argument("--version", help="the version to publish; by default the next one")
+    parser.add_argument(
+        "--first", type=int, default=1, help="the number of the first notebook to run"
+    )
+    parser.add_argument("--last", type=int, default=99, help="the number of the last one")
     parser.add_argument("--into", type=Path, help="where the executed notebooks go")
     return parser.parse_args(values)
 
@@ -89,7 +93,7 @@ def main(values: list[str]) -> int:
     given = _arguments(values)
     os.environ |= {"STUDY": given.study, "PROFILE": given.profile, "VERSION": given.version or ""}
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    paths = notebooks()
+    paths = [p for p in notebooks() if given.first <= int(p.name[:2]) <= given.last]
     for number, path in enumerate(paths, 1):
         print(f"[{number}/{len(paths)}] {path.stem}", file=sys.stderr, flush=True)
         started = time.perf_counter()
@@ -97,6 +101,9 @@ def main(values: list[str]) -> int:
             execute(path, _destination(given))
         except CellExecutionError as error:
             print(error, file=sys.stderr)
+            return 1
+        except DeadKernelError:
+            print("The notebook's process was ended, perhaps for want of memory.", file=sys.stderr)
             return 1
         except KeyboardInterrupt:
             print("\nInterrupted. The same command goes on from here.", file=sys.stderr)
