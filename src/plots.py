@@ -295,7 +295,8 @@ def _best(history: pd.DataFrame) -> str:
     if len(best) == 1:
         epoch = history["epoch"].iloc[int(history["validation_accuracy"].argmax())]
         return f"best validation accuracy {_percent(best.iloc[0])}, in epoch {epoch}"
-    return f"best validation accuracy {_percent(best.min())} to {_percent(best.max())} over {len(best)} seeds"
+    reach = f"{_percent(best.min())} to {_percent(best.max())}"
+    return f"best validation accuracy {reach} over {len(best)} seeds"
 
 
 def confusion(counts: pd.DataFrame, title: str = "") -> Figure:
@@ -553,7 +554,7 @@ def _splits(frame: pd.DataFrame) -> str:
     return " and ".join(names)
 
 
-def _percent(share: float, digits: int = 1) -> str:
+def _percent(share: Any, digits: int = 1) -> str:
     return f"{share * 100:.{digits}f} %"
 
 
