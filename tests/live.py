@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -21,7 +22,7 @@ from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import WebDriverWait
 
 ROOT = Path(__file__).resolve().parent.parent
-PATIENCE = 60  # s; a shared machine can be slow, and waiting ends as soon as the answer is there
+PATIENCE = 90  # s; a shared machine can be slow, and waiting ends as soon as the answer is there
 
 # No sandbox for root, no traffic of Chromium's own, and a test picture as the camera.
 CHROMIUM = (
@@ -186,6 +187,11 @@ class Browser:
         return self.all(f"[data-testid={name}]")
 
     def severe(self) -> list[str]:
-        """Errors of the browser's console since the page was opened."""
+        """Errors of the browser's console since the page was opened or since the last call.
+
+        Without Streamlit's own search for its base address: opened at `/page`, it asks for
+        `/page/_stcore/…` first and takes the 404 as its answer.
+        """
         entries = self.driver.get_log("browser")
-        return [entry["message"] for entry in entries if entry["level"] == "SEVERE"]
+        messages = [entry["message"] for entry in entries if entry["level"] == "SEVERE"]
+        return [text for text in messages if not re.search(r"/\w+/_stcore/.* 404 ", text)]

@@ -1,0 +1,199 @@
+"""A person at the dashboard: every page in a real browser, and photos handed to the classifier."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from selenium.webdriver.support.color import Color
+
+from src import images, inference, runs
+from tests.live import Browser, Server
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+# Page and the number of charts at least that it shows on opening; the summary is the address alone.
+CHARTS = {
+    "": 0,
+    "data_visualizer": 1,
+    "model_performance": 1,
+    "image_classifier": 0,
+    "hypotheses": 1,
+}
+WIDE, PHONE = (1400, 1000), (390, 844)
+STUDIES = runs.studies()
+NEWEST = [(study, runs.versions(study)[0]) for study in STUDIES]
+
+
+def address(server: Server, page: str, run: tuple[str, str]) -> str:
+    study, version = run
+    return f"{server.url}/{page}?study={study}&version={version}"
+
+
+def assert_sound(browser: Browser) -> None:
+    """No failed script, no error box, no blocked or missing resource, every chart drawn."""
+    assert [box.text for box in browser.test_ids("stException")] == []
+    assert [box.text for box in browser.test_ids("stAlertContentError")] == []
+    assert browser.severe() == []
+    charts = browser.test_ids("stPlotlyChart")
+    drawn = browser.all("[data-testid=stPlotlyChart] .main-svg:first-of-type")
+    assert len(drawn) == len(charts)
+
+
+def overflow(browser: Browser) -> int:
+    """Pixels by which the page is wider than the window: something would be cut off."""
+    return int(
+        browser.driver.execute_script(
+            "const main = document.querySelector('[data-testid=stMain]');"
+            "return Math.max(main.scrollWidth - main.clientWidth, 0);"
+        )
+    )
+
+
+def brightness(browser: Browser) -> float:
+    """Mean of the page's background, 0 (black) to 255."""
+    ground = browser.test_ids("stApp")[0].value_of_css_property("background-color")
+    colour = Color.from_string(ground)
+    return (int(colour.red) + int(colour.green) + int(colour.blue)) / 3
+
+
+def test_there_is_something_to_show() -> None:
+    assert STUDIES, "no published run: every test below would be empty"
+
+
+@pytest.mark.parametrize(
+    ("size", "dark"), [(WIDE, False), (PHONE, True)], ids=["wide-light", "phone-dark"]
+)
+@pytest.mark.parametrize("page", CHARTS, ids=lambda page: page or "project_summary")
+@pytest.mark.parametrize("run", NEWEST, ids="-".join)
+def test_every_page_opens_with_all_its_tabs(
+    server: Server,
+    browser: Browser,
+    run: tuple[str, str],
+    page: str,
+    size: tuple[int, int],
+    dark: bool,
+) -> None:
+    browser.look(*size, dark=dark)
+    browser.open(address(server, page, run))
+    assert len(browser.all("h1")) == 1
+    assert len(browser.test_ids("stPlotlyChart")) >= CHARTS[page]
+    assert (brightness(browser) < 60) if dark else (brightness(browser) > 240)
+    assert_sound(browser)
+    assert overflow(browser) == 0
+    for name in [tab.text for tab in browser.all("[role=tab]") if tab.is_displayed()]:
+        tabs = {tab.text: tab for tab in browser.all("[role=tab]")}
+        browser.driver.execute_script("arguments[0].click()", tabs[name])
+        browser.settle()
+        assert_sound(browser)
+        assert overflow(browser) == 0, name
+
+
+def test_the_address_alone_opens_the_default_study(server: Server, browser: Browser) -> None:
+    browser.look(*WIDE)
+    browser.open(server.url)
+    assert_sound(browser)
+    assert (
+        f"study={'cifar10' if 'cifar10' in STUDIES else STUDIES[0]}" in browser.driver.current_url
+    )
+
+
+def test_nothing_failed_on_the_server(server: Server) -> None:
+    """Stands after the pages: a script that raises leaves its traceback in the log."""
+    assert "Traceback" not in server.log.read_text()
+
+
+# --- the classifier ------------------------------------------------------------------------
+
+
+def upload(browser: Browser, *files: Path) -> None:
+    """Hand files to the page's uploader."""
+    field = browser.all("[data-testid=stFileUploader] input[type=file]")[0]
+    field.send_keys("\n".join(map(str, files)))
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    """A picture of 400 × 300 pixels that no data set holds."""
+    x, y = np.meshgrid(np.linspace(0, 1, 400), np.linspace(0, 1, 300))
+    rgb = np.stack([255 * x, 255 * y, 255 * (1 - x)], axis=-1).astype(np.uint8)
+    path = tmp_path / "my photo.png"
+    Image.fromarray(rgb).save(path)
+    return path
+
+
+def expected(run: tuple[str, str], path: Path) -> tuple[str, float]:
+    """Class and probability that the run's default model gives a file, without the app."""
+    opened = runs.open_run(*run)
+    served = inference.load(opened, opened.default_model)
+    pixels = images.model_input(images.decode(path.read_bytes()).rgb, served.image_shape)
+    probabilities = served.predict(pixels[None]).probabilities[0]
+    return served.classes[int(probabilities.argmax())], float(probabilities.max())
+
+
+@pytest.mark.parametrize("run", NEWEST, ids="-".join)
+def test_a_photo_is_classified(
+    server: Server, browser: Browser, run: tuple[str, str], photo: Path
+) -> None:
+    answer, probability = expected(run, photo)
+    browser.look(*WIDE)
+    browser.open(address(server, "image_classifier", run))
+    upload(browser, photo)
+    browser.wait_for(photo.name)
+    browser.settle()
+    assert answer in browser.text
+    assert f"{probability:.1%}".removesuffix("%") in browser.text
+    assert_sound(browser)
+
+
+def test_one_bad_file_does_not_spoil_the_others(
+    server: Server, browser: Browser, photo: Path, tmp_path: Path
+) -> None:
+    broken, cut = tmp_path / "broken.png", tmp_path / "cut.jpg"
+    broken.write_bytes(b"not a picture")
+    whole = io.BytesIO()
+    Image.open(photo).save(whole, "JPEG")
+    cut.write_bytes(whole.getvalue()[:2000])
+    answer, probability = expected(NEWEST[0], photo)
+    browser.look(*WIDE)
+    browser.open(address(server, "image_classifier", NEWEST[0]))
+    upload(browser, broken, photo, cut)
+    browser.wait_for(f"{probability:.1%}".removesuffix("%"))
+    browser.settle()
+    said = browser.text
+    assert answer in said
+    assert broken.name in said
+    assert cut.name in said
+    assert browser.test_ids("stException") == []
+    assert server.get("/healthz")[0] == 200
+
+
+def test_a_file_over_the_limit_is_refused(server: Server, browser: Browser, tmp_path: Path) -> None:
+    huge = tmp_path / "huge.png"
+    with huge.open("wb") as stream:
+        stream.truncate(21 * 2**20)
+    browser.look(*WIDE)
+    browser.open(address(server, "image_classifier", NEWEST[0]))
+    upload(browser, huge)
+    browser.wait_for("must be")  # Streamlit's own words: "File must be 20.0MB or smaller."
+    assert browser.test_ids("stException") == []
+    assert server.get("/healthz")[0] == 200
+
+
+def test_the_camera_hands_over_a_picture(server: Server, browser: Browser) -> None:
+    """Chromium's test camera shows a green pattern; what counts is that an answer comes."""
+    browser.look(*WIDE)
+    browser.open(address(server, "image_classifier", NEWEST[0]))
+    for choice in browser.all("[role=tab], [role=radio], button, label"):
+        if choice.is_displayed() and "camera" in choice.text.lower():
+            browser.driver.execute_script("arguments[0].click()", choice)
+            break
+    browser.settle()
+    before = len(browser.test_ids("stImage"))
+    button = browser.test_ids("stCameraInputButton")[-1]
+    browser.driver.execute_script("arguments[0].click()", button)
+    browser.wait_for("Clear photo")
+    browser.settle()
+    assert len(browser.test_ids("stImage")) > before
+    assert_sound(browser)
