@@ -303,15 +303,12 @@ def _row(rows: dict[int, int], split: str, key: int) -> int:
 
 
 def samples(dataset: Dataset, per_class: int = 8, seed: int = config.SEED) -> pd.DataFrame:
-    """Gallery of random training pictures: `per_class` of each class, in the order of classes."""
-    random = np.random.default_rng(seed)
-    labels = dataset.train.labels
-    rows = [
-        row
-        for label in range(len(dataset.spec.classes))
-        for row in random.choice(np.flatnonzero(labels == label), per_class, replace=False)
-    ]
-    return gallery(dataset, pd.DataFrame({"split": "train", "id": dataset.train.ids[rows]}))
+    """Gallery of random training pictures: up to `per_class` of each class, in class order."""
+    order = np.random.default_rng(seed).permutation(len(dataset.train))
+    labels = dataset.train.labels[order]
+    rows = [order[labels == k][:per_class] for k in range(len(dataset.spec.classes))]
+    ids = dataset.train.ids[np.concatenate(rows)]
+    return gallery(dataset, pd.DataFrame({"split": "train", "id": ids}))
 
 
 def preprocessing(

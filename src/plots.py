@@ -86,7 +86,7 @@ def _balance(total: pd.Series[int]) -> str:
     low, fewest, high, most = _ends(total)
     if fewest == most:
         return f"Every class has {most:,.0f} pictures"
-    return f"{high} has most pictures ({most:,.0f}), {low} fewest ({fewest:,.0f})"
+    return f"Most pictures: {high} ({most:,.0f}); fewest: {low} ({fewest:,.0f})"
 
 
 def sample_grid(gallery: pd.DataFrame, title: str = "") -> Figure:
@@ -119,8 +119,8 @@ def class_pictures(frame: pd.DataFrame, shape: tuple[int, int, int]) -> Figure:
     figure.colorbar(heat, cax=beside, label="σ (0–255)")
     average = spread.mean((1, 2))
     most, least = names[average.argmax()], names[average.argmin()]
-    finding = f"{most} pictures vary most (σ of a pixel {average.max():.0f} grey values), "
-    return _titled(figure, f"{finding}{least} pictures least ({average.min():.0f})")
+    finding = f"Most varied class: {most} (σ of a pixel {average.max():.0f} grey values); "
+    return _titled(figure, f"{finding}least: {least} ({average.min():.0f})")
 
 
 def mean_differences(frame: pd.DataFrame) -> Figure:
@@ -170,7 +170,7 @@ def _darkest(frame: pd.DataFrame) -> str:
     part = frame.assign(level=centre * frame["share"])[frame["label"] != "all"]
     level = part.groupby("label")["level"].sum() / part["channel"].nunique()
     low, dark, high, bright = _ends(level)
-    return f"{low} pictures are darkest (mean value {dark:.0f}), {high} brightest ({bright:.0f})"
+    return f"Darkest class: {low} (mean value {dark:.0f}); brightest: {high} ({bright:.0f})"
 
 
 def distributions(frame: pd.DataFrame, classes: Sequence[str]) -> Figure:
@@ -216,7 +216,7 @@ def extremes(frame: pd.DataFrame, gallery: pd.DataFrame) -> Figure:
     for row, ((measure, end), rows) in enumerate(groups):
         for axis, item in zip(axes[row], rows.itertuples(), strict=False):
             _show(axis, images.from_png(pngs[str(item.split), item.id]))
-            axis.set_xlabel(f"{item.label} {item.value:,.0f}", fontsize=6.5, labelpad=2)
+            axis.set_xlabel(f"{item.label}: {item.value:,.0f}", fontsize=6.5, labelpad=2)
         _row_label(axes[row, 0], f"{end}\n{measure}")
     return _titled(figure, "The pictures at either end of each measure, with label and value")
 
@@ -304,8 +304,8 @@ def confusion(counts: pd.DataFrame, title: str = "") -> Figure:
     shares = counts.div(counts.sum(axis=1).clip(lower=1), axis=0)
     wrong = np.where(np.eye(len(shares), dtype=bool), -1, shares.to_numpy())
     label, prediction = (int(k) for k in np.unravel_index(wrong.argmax(), wrong.shape))
-    finding = f"the commonest mistake takes {shares.index[label]} for {shares.columns[prediction]}"
-    finding += f" ({_percent(wrong.max())} of {shares.index[label]} pictures)"
+    finding = f"commonest mistake: {shares.index[label]} taken for {shares.columns[prediction]}"
+    finding += f" ({_percent(wrong.max())} of the label)"
     full = f"{title}: {finding}" if title else finding
     figure = _square(shares, full, ".0%", "share of the label", cmap="Blues")
     figure.axes[0].set(xlabel="prediction", ylabel=f"label ({counts.to_numpy().sum():,} pictures)")
@@ -329,7 +329,7 @@ def seeds(tables: Mapping[str, pd.DataFrame], split: str = "test") -> Figure:
     axes.xaxis.set_major_formatter(ticker.PercentFormatter(1, decimals=1))
     best = max(means, key=lambda name: means[name].value)
     n = len(tables[best])
-    finding = f"{best} has the highest mean {split} accuracy: {_percent(means[best].value)}"
+    finding = f"Highest mean {split} accuracy: {best}, {_percent(means[best].value)}"
     return _titled(figure, f"{finding} ({n} seed{'s' if n > 1 else ''})")
 
 
@@ -342,9 +342,7 @@ def f1_by_class(reports: Mapping[str, pd.DataFrame], split: str = "test") -> Fig
         }
     )
     hardest, low, easiest, high = _ends(table.mean(axis=1))
-    title = (
-        f"{hardest} is the hardest class (mean F1 {low:.2f}), {easiest} the easiest ({high:.2f})"
-    )
+    title = f"Hardest class: {hardest} (mean F1 {low:.2f}); easiest: {easiest} ({high:.2f})"
     size = (1.3 * len(table.columns) + 3.2, 0.36 * len(table) + 2)
     figure, axes = _axes(1, 1, size)
     bar = {"label": f"F1 ({split})"}
