@@ -44,21 +44,39 @@ def choose_run() -> None:
         return
     with st.sidebar:
         first = PREFERRED_STUDY if PREFERRED_STUDY in studies else studies[0]
-        study = _choose("Study", "study", studies, first)
+        _note_gone("study", studies)
+        study = choose("Study", "study", studies, first, on_change=_forget_gone)
         versions = loaders.versions(study)
-        _choose("Version", "version", versions, versions[0])
+        _note_gone("version", versions)
+        choose("Version", "version", versions, versions[0], on_change=_forget_gone)
 
 
-def _choose(label: str, key: str, options: list[str], first: str) -> str:
+def _note_gone(key: str, options: Sequence[str]) -> None:
+    """Remember what an old link asks for in vain, for `current_run` to tell."""
+    asked = st.query_params.get(key)
+    if key not in st.session_state and asked not in (None, *options):
+        st.session_state[f"gone_{key}"] = asked
+
+
+def _forget_gone() -> None:
+    for key in ("gone_study", "gone_version"):
+        st.session_state.pop(key, None)
+
+
+def choose(
+    label: str,
+    key: str,
+    options: Sequence[str],
+    first: str,
+    on_change: Callable[[], None] | None = None,
+) -> str:
     """A selector whose value is always written in the URL, so that a link keeps its meaning.
 
     Its widget default is "nothing": a value equal to the default would be left out of the URL,
     and a link to today's newest version would show another one tomorrow.
     """
-    if key not in st.session_state:  # a fresh visit, perhaps by an old link
-        asked = st.query_params.get(key)
-        if asked not in options:
-            st.session_state[f"gone_{key}"] = asked  # None where the link names nothing
+    if key not in st.session_state:
+        if st.query_params.get(key) not in options:
             st.query_params[key] = st.session_state[key] = first
     elif st.session_state[key] not in options:  # another study, which has no such version
         st.session_state[key] = first
@@ -71,14 +89,9 @@ def _choose(label: str, key: str, options: list[str], first: str) -> str:
         bind="query-params",
         required=True,
         label_visibility="collapsed",
-        on_change=_forget_gone,
+        on_change=on_change or "rerun",
     )
-    return chosen if chosen in options else first
-
-
-def _forget_gone() -> None:
-    for key in ("gone_study", "gone_version"):
-        st.session_state.pop(key, None)
+    return chosen if chosen is not None and chosen in options else first
 
 
 def current_run() -> runs.Run:
@@ -332,7 +345,14 @@ def picture(png: bytes, *, caption: str | None = None, alt: str, side: int = 128
     """One picture, enlarged a whole number of times without smoothing up to `side` pixels."""
     larger, width = loaders.enlarged(png, side)
     # Without a width, a longer caption would stretch the picture.
-    st.image(larger, caption=caption and plain(caption), alt=alt, width=width)
+    # PNG said aloud: "auto" would send colour pictures as JPEG, which smears small ones.
+    st.image(
+        larger,
+        caption=caption and plain(caption),
+        alt=alt,
+        width=width,
+        output_format="PNG",
+    )
 
 
 def picture_grid(

@@ -342,13 +342,11 @@ def _cell_selectors(counts: pd.DataFrame) -> tuple[str, str]:
     classes = [str(label) for label in counts.index]
     worst = performance.worst_cell(counts)
     first, second = st.columns(2)
-    really = first.selectbox(
-        "Really", classes, classes.index(worst[0]), key="really", bind="query-params"
-    )
-    answer = second.selectbox(
-        "Filed as", classes, classes.index(worst[1]), key="answer", bind="query-params"
-    )
-    return str(really), str(answer)
+    with first:
+        really = components.choose("Really", "really", classes, worst[0])
+    with second:
+        answer = components.choose("Filed as", "answer", classes, worst[1])
+    return really, answer
 
 
 def _cell_pictures(run: runs.Run, name: str, split: str, cell: tuple[str, str]) -> None:
@@ -411,9 +409,8 @@ def _class_mistakes(run: runs.Run, name: str, split: str) -> None:
     names = run.dataset["classes"]
     mistakes = measured(run, name, split, "mistakes")
     hardest = mistakes["label"].value_counts().reindex(names).fillna(0).argmax()
-    label = st.selectbox(
-        "Mistakes about", names, int(hardest), key="class", bind="query-params", width=380
-    )
+    with st.container(width=380):
+        label = components.choose("Mistakes about", "class", names, names[int(hardest)])
     rows = mistakes[mistakes["label"] == label]
     elsewhere = f"{theme.pictures(len(rows))} of {label} filed elsewhere"
     st.caption(
