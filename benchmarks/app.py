@@ -1,0 +1,111 @@
+"""How soon does the app answer, and how much memory does it take with ten visitors?
+
+The command is what `make app` runs once the environment is there: the check of the published runs,
+then the server. Memory is the server's resident set after ten browser sessions have each opened
+all pages and had a photo classified; the sessions stay open.
+"""
+
+import contextlib
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+import psutil  # noqa: E402
+
+from benchmarks.report import Measure, finish  # noqa: E402
+from src import runs  # noqa: E402
+from tests.live import PATIENCE, Browser, Server, browse, free_port, serve  # noqa: E402
+
+START_LIMIT_S = 2
+MEMORY_LIMIT_MB = 300
+SESSIONS = 10
+STARTS = 3
+PAGES = ("", "data_visualizer", "model_performance", "hypotheses", "image_classifier")
+
+
+def start_seconds() -> float:
+    """Wall time from the command to the first page, with the check of the runs before it."""
+    port = free_port()
+    command = (
+        f"exec 2>&1; sh setup.sh && exec {sys.executable} -m streamlit run asgi.py "
+        f"--server.port {port} --server.headless true"
+    )
+    started = time.perf_counter()
+    process = subprocess.Popen(
+        ["sh", "-c", command],
+        cwd=ROOT,
+        env={**os.environ, "PYTHON": sys.executable},
+        stdout=subprocess.DEVNULL,
+        stdin=subprocess.DEVNULL,
+    )
+    try:
+        while time.perf_counter() - started < PATIENCE and process.poll() is None:
+            with contextlib.suppress(urllib.error.URLError, ConnectionError):
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=PATIENCE).close()
+                return time.perf_counter() - started
+            time.sleep(0.01)
+        raise RuntimeError("The server never answered.")
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def megabytes(server: Server) -> float:
+    """Resident memory of the server's process, in 10⁶ bytes."""
+    return float(psutil.Process(server.pid).memory_info().rss) / 1e6
+
+
+def visit(browser: Browser, server: Server, photo: Path) -> None:
+    """One visitor, in a window that stays open: all pages by their links, then one photo."""
+    browser.open(server.url)
+    for page in PAGES[1:]:
+        link = browser.all(f"[data-testid=stSidebarNav] a[href*='{page}']")[0]
+        browser.driver.execute_script("arguments[0].click()", link)
+        browser.settle()
+    field = browser.all("[data-testid=stFileUploader] input[type=file]")[0]
+    field.send_keys(str(photo))
+    browser.wait_for(photo.name)
+    browser.settle()
+
+
+def memory() -> list[Measure]:
+    """Memory after the start, after one visitor, and with all of them."""
+    study = "cifar10" if "cifar10" in runs.studies() else runs.studies()[0]
+    run = runs.open_run(study, runs.versions(study)[0])
+    with serve() as server, browse() as browser, tempfile.TemporaryDirectory() as folder:
+        idle = megabytes(server)
+        photo = Path(folder) / "photo.png"
+        photo.write_bytes(run.table("gallery.parquet")["png"].iloc[0])
+        seen = []
+        for session in range(SESSIONS):
+            if session:
+                browser.driver.switch_to.new_window("tab")
+            visit(browser, server, photo)
+            seen.append(megabytes(server))
+    return [
+        Measure("memory, idle", idle, "MB"),
+        Measure("memory, one session, model loaded", seen[0], "MB"),
+        Measure(f"memory, {SESSIONS} sessions, model loaded", seen[-1], "MB", MEMORY_LIMIT_MB),
+    ]
+
+
+def main() -> int:
+    """Measure and print; 1 where a limit is broken."""
+    start_seconds()  # warms the disk and Python's caches
+    fastest = min(start_seconds() for _ in range(STARTS))
+    return finish(
+        "The running app",
+        [Measure("from the command to the first page", fastest, "s", START_LIMIT_S), *memory()],
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

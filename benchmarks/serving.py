@@ -1,0 +1,86 @@
+"""How much faster does the served model answer than Keras? One picture at a time, in turns.
+
+Both get the same uint8 picture of the default model of the default study's newest version (or of
+`--study`); Keras is called the way its documentation shows, `model.predict`. Rounds alternate, so
+that whatever else the machine does slows both down; the ratio is that of the medians.
+"""
+
+import argparse
+import os
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import keras
+import numpy as np
+
+from benchmarks.report import Measure, finish
+from src import images, inference, runs
+from src import models as _models_that_keras_must_know  # noqa: F401
+
+TIMES_AS_FAST = 30
+ROUNDS = 60
+WARM_UP = 5
+
+
+def seconds(call: Callable[[], object]) -> float:
+    """Wall time of one call."""
+    started = time.perf_counter()
+    call()
+    return time.perf_counter() - started
+
+
+def take_turns(calls: dict[str, Callable[[], object]]) -> dict[str, float]:
+    """Median milliseconds of each call, measured in turns after a warm-up."""
+    times: dict[str, list[float]] = {name: [] for name in calls}
+    for turn in range(WARM_UP + ROUNDS):
+        for name, call in calls.items():
+            spent = seconds(call)
+            if turn >= WARM_UP:
+                times[name].append(1000 * spent)
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
+def picture(run: runs.Run) -> np.ndarray:
+    """One picture of the run's gallery, uint8 (1, H, W, C)."""
+    height, width, channels = run.dataset["image_shape"]
+    rgb = images.from_png(run.table("gallery.parquet")["png"].iloc[0])
+    return images.model_input(rgb, (height, width, channels))[None]
+
+
+def main() -> int:
+    """Measure and print; 1 where neither served precision is fast enough."""
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument("--study", default="cifar10" if "cifar10" in runs.studies() else None)
+    chosen, sys.argv[1:] = parser.parse_known_args()
+    study = chosen.study or runs.studies()[0]
+    run = runs.open_run(study, runs.versions(study)[0])
+    name = run.default_model
+    pixels = picture(run)
+    trained = keras.models.load_model(run.folder / "models" / name / "model.keras", compile=False)
+    served = {precision: inference.load(run, name, precision) for precision in inference.PRECISIONS}
+
+    calls: dict[str, Callable[[], object]] = {"keras": lambda: trained.predict(pixels, verbose=0)}
+    for precision, model in served.items():
+        calls[precision] = lambda model=model: model.predict(pixels)
+    median = take_turns(calls)
+    ratios = {precision: median["keras"] / median[precision] for precision in served}
+    best = max(ratios, key=lambda precision: ratios[precision])
+    return finish(
+        f"One picture, {study} {run.version}, model {name}, median of {ROUNDS} rounds in turns",
+        [
+            Measure("Keras model.predict", median["keras"], "ms"),
+            *(Measure(f"served, {p}", median[p], "ms") for p in served),
+            *(Measure(f"{p}: times as fast", ratios[p], "×") for p in served if p != best),
+            Measure(f"{best}: times as fast", ratios[best], "×", TIMES_AS_FAST, at_least=True),
+        ],
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
