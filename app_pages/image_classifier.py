@@ -73,30 +73,28 @@ def shape_of(run: runs.Run) -> photos.Shape:
 
 def add(arrivals: Iterable[Arrival], count: int) -> None:
     """Read new photos one by one; what cannot be read or kept is noted with its reason."""
+    fresh: dict[str, photos.Photo] = {}
     refused: list[tuple[str, str]] = []
     progress = st.progress(0.0, "Reading…") if count > 1 else None
     for number, arrival in enumerate(arrivals, start=1):
-        if problem := _add_one(arrival):
-            refused.append((photos.shown_name(arrival.name), problem))
+        try:
+            photo = _read(arrival, set(kept()) | set(fresh))
+            fresh[photo.sha256] = photo
+        except images.ImageError as error:
+            refused.append((photos.shown_name(arrival.name), str(error)))
         if progress:
             progress.progress(number / count, f"Read {number} of {count}")
+    st.session_state["photos"] = fresh | {k: p for k, p in kept().items() if k not in fresh}
     st.session_state["refused"] = refused
 
 
-def _add_one(arrival: Arrival) -> str | None:
-    """Keep one photo; the reason why not, otherwise."""
-    known, digest = kept(), photos.sha256(arrival.data)
-    if digest not in known and len(known) >= MAX_PHOTOS:
-        return (
+def _read(arrival: Arrival, known: set[str]) -> photos.Photo:
+    """One photo; ImageError where it is none or where the list of `known` ones is full."""
+    if len(known) >= MAX_PHOTOS and photos.sha256(arrival.data) not in known:
+        raise images.ImageError(
             f"The list is full: it holds {MAX_PHOTOS} photos. Remove some and add this one again."
         )
-    try:
-        photo = photos.read(arrival.data, arrival.name, shapes(), arrival.truth)
-    except images.ImageError as error:
-        return str(error)
-    known.pop(digest, None)
-    st.session_state["photos"] = {digest: photo} | known
-    return None
+    return photos.read(arrival.data, arrival.name, shapes(), arrival.truth)
 
 
 def remove(digest: str | None = None) -> None:
@@ -208,8 +206,8 @@ def opening(setup: Setup, shown: list[tuple[photos.Photo, photos.Answer]]) -> No
         *_policy_figures(setup.filed),
         components.Figure(
             "Time per photo",
-            f"{latency['value']:.1f} ms",
-            f"{latency['low']:.1f}–{latency['high']:.1f} ms",
+            f"{latency['value']:.2g} ms",
+            f"{latency['low']:.2g}–{latency['high']:.2g} ms",
             f"n = {theme.count(latency['n'])} photos",
             "One photo at a time, on the machine that published this version.",
         ),
@@ -445,11 +443,14 @@ def card(setup: Setup, photo: photos.Photo, said: photos.Answer) -> None:
     pixels = classifier.enlarge(_seen(setup, photo), SIDE)
     with uploaded:
         small = classifier.enlarge(images.from_png(photo.thumbnail), SIDE)
-        st.image(small, caption="The photo", alt=f"The photo {photo.name}")
+        st.image(small, caption="The photo", alt=f"The photo {photo.name}", width=small.shape[1])
     with seen:
         height, width = _seen(setup, photo).shape[:2]
         st.image(
-            pixels, caption=f"What the model saw: {width} × {height}", alt="What the model saw"
+            pixels,
+            caption=f"What the model saw: {width} × {height}",
+            alt="What the model saw",
+            output_format="PNG",  # exact pixels: the default for arrays is JPEG
         )
     with why:
         evidence(said, pixels, classes, photo.sha256[:16])
@@ -521,6 +522,7 @@ def evidence(said: photos.Answer, pixels: photos.Pixels, classes: list[str], key
         classifier.overlay(pixels, heat, strength / 100),
         caption=f"Speaks for {classes[index]}: {where}",
         alt=f"What the model saw, with its evidence for {classes[index]}: {where}",
+        output_format="PNG",
     )
 
 

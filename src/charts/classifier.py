@@ -41,9 +41,9 @@ def probabilities(
     if threshold is not None:
         figure.add_vline(x=threshold, line={"color": theme.REFERENCE, "dash": "dash", "width": 1.5})
     figure.update_xaxes(range=[0, 1.16], tickvals=[0, 0.5, 1], tickformat=".0%")
-    figure.update_yaxes(autorange="reversed", showgrid=False)
-    theme.finish(figure, probabilities_finding(values, classes), "", height=70 + 21 * len(names))
-    return figure.update_layout(bargap=0.2, margin={"t": 4})
+    figure.update_yaxes(type="category", autorange="reversed", showgrid=False)
+    theme.finish(figure, probabilities_finding(values, classes), "", height=80 + 21 * len(names))
+    return figure.update_layout(bargap=0.2)
 
 
 def probabilities_finding(values: Floats, classes: Sequence[str]) -> str:

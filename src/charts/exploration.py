@@ -119,7 +119,7 @@ def class_counts(counts: pd.DataFrame, classes: Sequence[str]) -> go.Figure:
     )
     figure.update_layout(barmode="stack")
     figure.update_xaxes(title="pictures", range=[0, 1.15 * max(totals.max(), 1)], tickformat=",")
-    figure.update_yaxes(autorange="reversed", showgrid=False)
+    figure.update_yaxes(type="category", autorange="reversed", showgrid=False)
     shown = (
         "Pictures per category; from strong to pale: train, validation, test; "
         f"n = {theme.count(totals.sum())}"
@@ -274,8 +274,8 @@ def _matrix(
     _add_clickable(figure, names, numbers, value)
     if picked and set(picked) <= set(names):
         _outline(figure, names.index(picked[0]), names.index(picked[1]))
-    figure.update_xaxes(side="bottom", showgrid=False, tickangle=-45)
-    figure.update_yaxes(autorange="reversed", showgrid=False)
+    figure.update_xaxes(type="category", side="bottom", showgrid=False, tickangle=-45)
+    figure.update_yaxes(type="category", autorange="reversed", showgrid=False)
     figure.update_layout(
         clickmode="event+select", showlegend=False, height=max(300, 110 + 36 * len(names))
     )
@@ -446,7 +446,7 @@ def distribution(statistics: pd.DataFrame, measure: str, classes: Sequence[str])
             whiskerwidth=0.5,
         )
     figure.update_layout(showlegend=False)
-    figure.update_yaxes(autorange="reversed", showgrid=False)
+    figure.update_yaxes(type="category", autorange="reversed", showgrid=False)
     figure.update_xaxes(title=f"{measure} ({MEASURES[measure].unit})")
     shown = (
         "Middle half of the pictures as a box with its median, 5 % to 95 % as whiskers; "
@@ -617,7 +617,7 @@ def pair_differences(measures: pd.DataFrame, first: str, second: str, n: int) ->
     figure.update_xaxes(
         title=f"← more in {second}    more in {first} →", range=[-0.05, 1.05], tickformat=".0%"
     )
-    figure.update_yaxes(autorange="reversed", showgrid=False)
+    figure.update_yaxes(type="category", autorange="reversed", showgrid=False)
     shown = (
         f"Share of pairs, one {first} and one {second}, in which {first} has more; "
         f"n = {theme.count(n)} pictures"
