@@ -252,13 +252,17 @@ def embedding_map(dataset: Dataset, n: int = MAP_SIZE, seed: int = config.SEED) 
     """
     from sklearn.decomposition import PCA
     from sklearn.manifold import TSNE
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     rows = stratified(dataset.validation.labels, n, seed)
     pixels = dataset.validation.images[rows].reshape(len(rows), -1).astype(np.float32) / 255
     components = min(COMPONENTS, *pixels.shape)
-    reduced = PCA(components, random_state=seed).fit_transform(pixels)
     perplexity = min(30.0, (len(rows) - 1) / 3)
-    places = TSNE(perplexity=perplexity, init="pca", random_state=seed).fit_transform(reduced)
+    tsne = TSNE(perplexity=perplexity, init="pca", random_state=seed)
+    with threadpool_limits(
+        1
+    ):  # same result anywhere; threads gain little, and lose on a busy machine
+        places = tsne.fit_transform(PCA(components, random_state=seed).fit_transform(pixels))
     frame = _identity(dataset, dataset.validation).iloc[rows].reset_index(drop=True)
     return frame.assign(x=places[:, 0].astype(np.float32), y=places[:, 1].astype(np.float32))
 
