@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 import time
 from pathlib import Path
@@ -25,13 +26,24 @@ sys.path.insert(0, str(HERE.parent))
 
 from src import config, runs, studies  # noqa: E402
 
+# What TensorFlow's C++ parts say about themselves; no setting silences it before they are loaded.
+LIBRARY_LOG = re.compile(
+    r"^([IWE]\d{4} [\d:.]+ +\d+ .*|WARNING: All log messages before absl.*"
+    r"|INFO: Created TensorFlow Lite.*|fully_quantize: .*)\n?",
+    re.MULTILINE,
+)
+
 
 class _Relayed(NotebookClient):
     """A notebook client that shows on the terminal what the notebook prints."""
 
     def output(self, outs: Any, msg: Any, display_id: Any, cell_index: int) -> Any:
         if msg["msg_type"] == "stream":
-            sys.stderr.write(msg["content"]["text"])
+            content = msg["content"]
+            content["text"] = LIBRARY_LOG.sub("", content["text"])
+            if not content["text"]:
+                return None
+            sys.stderr.write(content["text"])
         return super().output(outs, msg, display_id, cell_index)
 
 

@@ -7,6 +7,7 @@ The int8 file computes in integers inside and takes and gives floats, like the f
 from __future__ import annotations
 
 import tempfile
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,7 @@ def _convert(served: keras.Model, calibration: Pixels | None) -> bytes:
     module = tf.Module()
     module.serve = _frozen(served)
     with tempfile.TemporaryDirectory() as folder:
+        tf.get_logger().setLevel("ERROR")  # else it names the temporary folder
         tf.saved_model.save(module, folder, signatures={"serving_default": module.serve})
         converter = tf.lite.TFLiteConverter.from_saved_model(folder)
         if calibration is not None:
@@ -67,7 +69,9 @@ def _convert(served: keras.Model, calibration: Pixels | None) -> bytes:
             converter.representative_dataset = lambda: (
                 {"image": picture[None].astype(np.float32)} for picture in calibration
             )
-        converted: bytes = converter.convert()
+        with warnings.catch_warnings():  # the converter calibrates with an interpreter of its own
+            warnings.filterwarnings("ignore", r"[\s\S]*tf\.lite\.Interpreter is deprecated")
+            converted: bytes = converter.convert()
     return converted
 
 
