@@ -259,9 +259,8 @@ def embedding_map(dataset: Dataset, n: int = MAP_SIZE, seed: int = config.SEED) 
     components = min(COMPONENTS, *pixels.shape)
     perplexity = min(30.0, (len(rows) - 1) / 3)
     tsne = TSNE(perplexity=perplexity, init="pca", random_state=seed)
-    with threadpool_limits(
-        1
-    ):  # same result anywhere; threads gain little, and lose on a busy machine
+    # one thread: the same result on every machine, and no slower on a busy one
+    with threadpool_limits(1):
         places = tsne.fit_transform(PCA(components, random_state=seed).fit_transform(pixels))
     frame = _identity(dataset, dataset.validation).iloc[rows].reset_index(drop=True)
     return frame.assign(x=places[:, 0].astype(np.float32), y=places[:, 1].astype(np.float32))

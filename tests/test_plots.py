@@ -1,0 +1,351 @@
+"""Figures say what their frames say: titles, bars, points and colours; and they draw silently."""
+
+import io
+from collections.abc import Callable
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.colors import to_hex, to_rgb
+from matplotlib.figure import Figure
+from numpy.testing import assert_allclose
+from PIL import Image
+
+from src import images, palette, plots
+
+CLASSES = ("cat", "dog", "ship")
+
+
+def png(value: int = 0) -> bytes:
+    return images.to_png(np.full((4, 4, 3), value, np.uint8))
+
+
+def gallery(split: str = "train") -> pd.DataFrame:
+    rows = [(split, k, CLASSES[k % 3], png(k * 20)) for k in range(6)]
+    return pd.DataFrame(rows, columns=["split", "id", "label", "png"]).sort_values("label")
+
+
+def counts_frame() -> pd.DataFrame:
+    rows = [("train", "cat", 3), ("train", "dog", 5), ("test", "cat", 1), ("test", "dog", 1)]
+    return pd.DataFrame(rows, columns=["split", "label", "count"]).assign(share=0.5)
+
+
+def class_pictures() -> pd.DataFrame:
+    rows = [
+        (name, kind, np.full(12, value, np.float32))
+        for name, spread in (("cat", 30), ("dog", 50))
+        for kind, value in (("mean", 100), ("variability", spread))
+    ]
+    return pd.DataFrame(rows, columns=["label", "kind", "values"])
+
+
+def pairs(name: str, *values: float) -> pd.DataFrame:
+    rows = [(a, b) for a in CLASSES for b in CLASSES]
+    return pd.DataFrame(rows, columns=["label_a", "label_b"]).assign(**{name: list(values)})
+
+
+def histogram() -> pd.DataFrame:
+    rows = [
+        (label, channel, left, left + 128, share)
+        for label, dark in (("all", 0.5), ("cat", 0.75), ("dog", 0.25))
+        for channel in ("red", "green", "blue")
+        for left, share in ((0, dark), (128, 1 - dark))
+    ]
+    return pd.DataFrame(rows, columns=["label", "channel", "bin_left", "bin_right", "share"])
+
+
+def statistics() -> pd.DataFrame:
+    n = 30
+    label = np.array(CLASSES)[np.arange(n) % 3]
+    rising = np.arange(n) % 3 * 100.0 + np.arange(n)
+    frame = pd.DataFrame({"split": "train", "id": np.arange(n), "label": label})
+    frame = frame.assign(brightness=rising, contrast=rising[::-1], sharpness=rising + 1)
+    other = frame.assign(split="test", brightness=1e6)
+    return pd.concat([frame.assign(colourfulness=0.0), other.assign(colourfulness=0.0)])
+
+
+def extremes() -> pd.DataFrame:
+    rows = [
+        ("brightness", end, rank, "train", k, "cat", 10.0 * k)
+        for end, ids in (("lowest", (0, 1)), ("highest", (3, 2)))
+        for rank, k in enumerate(ids, start=1)
+    ]
+    columns = ["measure", "end", "rank", "split", "id", "label", "value"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def places() -> pd.DataFrame:
+    """Two tight pairs of one class each and a pair of two classes: 4 of 6 neighbours agree."""
+    x = [0, 1, 100, 101, 200, 201]
+    labels = ["cat", "cat", "dog", "dog", "cat", "dog"]
+    frame = pd.DataFrame({"split": "validation", "id": range(6), "label": labels})
+    return frame.assign(x=np.array(x, np.float32), y=np.float32(0))
+
+
+def steps() -> pd.DataFrame:
+    columns = ["order", "step", "description", "png"]
+    return pd.DataFrame(
+        [(0, "Decoded", "4 × 4", png()), (1, "Resized", "", png())], columns=columns
+    )
+
+
+def variants() -> pd.DataFrame:
+    rows = [(k, f"turned by {k}°", png(k)) for k in range(9)]
+    return pd.DataFrame(rows, columns=["variant", "description", "png"])
+
+
+def history(n_seeds: int) -> pd.DataFrame:
+    rows = [
+        (seed, epoch, 2 / epoch, 0.5 + 0.1 * epoch, 2.1 / epoch, 0.4 + 0.1 * epoch + seed / 100)
+        for seed in range(n_seeds)
+        for epoch in (1, 2, 3)
+    ]
+    columns = ["train_loss", "train_accuracy", "validation_loss", "validation_accuracy"]
+    return pd.DataFrame(rows, columns=["seed", "epoch", *columns])
+
+
+def confusion() -> pd.DataFrame:
+    counts = [[6, 3, 1], [2, 8, 0], [0, 0, 20]]
+    return pd.DataFrame(counts, index=pd.Index(CLASSES), columns=pd.Index(CLASSES))
+
+
+def calibration() -> pd.DataFrame:
+    columns = {"bin_low": [0.0, 0.5], "bin_high": [0.5, 1.0], "n": [10, 30]}
+    columns |= {"confidence": [0.4, 0.8], "accuracy": [0.3, 0.7]}
+    return pd.DataFrame(columns | {"accuracy_low": [0.1, 0.6], "accuracy_high": [0.5, 0.8]})
+
+
+def reports() -> dict[str, pd.DataFrame]:
+    one = pd.DataFrame({"split": "test", "label": CLASSES, "f1": [0.5, 0.7, 0.9]})
+    other = one.assign(f1=[0.6, 0.8, 0.9])
+    validation = one.assign(split="validation", f1=0.0)
+    return {"Plain": pd.concat([one, validation]), "Best": pd.concat([other, validation])}
+
+
+def seeds() -> dict[str, pd.DataFrame]:
+    return {
+        "Plain": pd.DataFrame({"test_accuracy": [0.6, 0.7]}),
+        "Best": pd.DataFrame({"test_accuracy": [0.9]}),
+    }
+
+
+def mistakes() -> pd.DataFrame:
+    rows = [("test", 3, "cat", "dog", 0.99), ("test", 1, "dog", "cat", 0.9)]
+    return pd.DataFrame(rows, columns=["split", "id", "label", "prediction", "confidence"])
+
+
+def judged() -> list[dict[str, Any]]:
+    def item(name: str, verdict: str, unit: str) -> dict[str, Any]:
+        effect = {"value": 0.65, "low": 0.6, "high": 0.7, "unit": unit}
+        return {"id": name, "title": "T", "verdict": verdict, "margin": 0.5, "effect": effect}
+
+    return [item("H1", "supported", "correlation"), item("H2", "undecided", "share")]
+
+
+FIGURES: dict[str, tuple[Callable[[], Figure], str]] = {
+    "class_counts": (
+        lambda: plots.class_counts(counts_frame()),
+        "Most pictures: dog (6); fewest: cat (4)",
+    ),
+    "sample_grid": (
+        lambda: plots.sample_grid(gallery()),
+        "Training pictures of each class, drawn at random",
+    ),
+    "class_pictures": (
+        lambda: plots.class_pictures(class_pictures(), (2, 2, 3)),
+        "Most varied class: dog (σ of a pixel 50 grey values); least: cat (30)",
+    ),
+    "mean_differences": (
+        lambda: plots.mean_differences(pairs("distance", 0, 9, 30, 9, 0, 21, 30, 21, 0)),
+        "On average cat and dog differ least (9 grey values), cat and ship most (30)",
+    ),
+    "class_similarity": (
+        lambda: plots.class_similarity(pairs("similarity", 1, 0.5, -0.7, 0.5, 1, 0, -0.7, 0, 1)),
+        "Cat and dog look most alike (0.50), cat and ship least (−0.70)",
+    ),
+    "intensity_histogram": (
+        lambda: plots.intensity_histogram(histogram()),
+        "Darkest class: cat (mean value 96); brightest: dog (160)",
+    ),
+    "distributions": (
+        lambda: plots.distributions(statistics(), CLASSES),
+        (
+            "Highest median of the 30 training pictures – brightness: ship, contrast: cat, "
+            "sharpness: ship"
+        ),
+    ),
+    "extremes": (
+        lambda: plots.extremes(extremes(), gallery()),
+        "The pictures at either end of each measure, with label and value",
+    ),
+    "embedding_map": (
+        lambda: plots.embedding_map(places(), CLASSES[:2]),
+        (
+            "The nearest neighbour on the map is of the same class for 67 % of 6 validation pictures "
+            "(chance 40 %)"
+        ),
+    ),
+    "preprocessing": (
+        lambda: plots.preprocessing(steps()),
+        "From the file to what the network sees",
+    ),
+    "augmentation_preview": (
+        lambda: plots.augmentation_preview(variants()),
+        "One picture and 8 variants of it, as training sees them",
+    ),
+    "learning_curves": (
+        lambda: plots.learning_curves(history(1)),
+        "Best validation accuracy 70.0 %, in epoch 3",
+    ),
+    "learning_curves_of_seeds": (
+        lambda: plots.learning_curves(history(3), "Plain"),
+        "Plain: best validation accuracy 70.0 % to 72.0 % over 3 seeds",
+    ),
+    "confusion": (
+        lambda: plots.confusion(confusion(), "Plain"),
+        "Plain: commonest mistake: cat taken for dog (30.0 % of the label)",
+    ),
+    "seeds": (lambda: plots.seeds(seeds()), "Highest mean test accuracy: Best, 90.0 % (1 seed)"),
+    "f1_by_class": (
+        lambda: plots.f1_by_class(reports()),
+        "Hardest class: cat (mean F1 0.55); easiest: ship (0.90)",
+    ),
+    "reliability": (
+        lambda: plots.reliability(calibration()),
+        "On average 10.0 points more sure than right",
+    ),
+    "mistakes": (
+        lambda: plots.mistakes(mistakes(), gallery("test")),
+        "The 2 mistakes the model was surest of",
+    ),
+    "hypotheses": (lambda: plots.hypotheses(judged()), "1 supported, 1 undecided"),
+}
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_the_title_is_the_finding_and_the_figure_draws(name: str) -> None:
+    draw, title = FIGURES[name]
+    figure = draw()
+    assert figure.get_suptitle().replace("\n", " ") == title
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png")  # warnings are errors
+    with Image.open(buffer) as drawn:
+        assert np.asarray(drawn.convert("L")).std() > 5  # not an empty page
+
+
+def test_every_public_function_has_its_figure_here() -> None:
+    public = {
+        name
+        for name, member in vars(plots).items()
+        if callable(member) and member.__module__ == plots.__name__ and not name.startswith("_")
+    }
+    assert public == set(FIGURES) - {"learning_curves_of_seeds"}
+
+
+def test_bars_are_the_counts_in_the_colour_of_the_class() -> None:
+    axes = plots.class_counts(counts_frame()).axes[0]
+    bars = [
+        (bar.get_y() + bar.get_height() / 2, bar.get_x(), bar.get_width()) for bar in axes.patches
+    ]
+    assert_allclose(bars, [(0, 0, 3), (1, 0, 5), (0, 3, 1), (1, 5, 1)], atol=1e-9)
+    assert [to_hex(bar.get_facecolor()).upper() for bar in axes.patches[:2]] == [
+        *palette.PALETTE[:2]
+    ]
+
+
+def test_a_class_keeps_its_colour_when_another_is_missing() -> None:
+    frame = places()
+    both = plots.embedding_map(frame, CLASSES[:2]).axes[0].collections
+    only = plots.embedding_map(frame[frame["label"] == "dog"], ("cat", "dog")).axes[0].collections
+    assert to_hex(only[1].get_facecolor()[0]) == to_hex(both[1].get_facecolor()[0])
+    assert to_hex(both[1].get_facecolor()[0]).upper() == palette.class_colour(1)
+
+
+def test_seed_points_and_interval() -> None:
+    axes = plots.seeds(seeds()).axes[0]
+    assert axes.collections[0].get_offsets().tolist() == [[0.6, 0], [0.7, 0]]
+    low, high = axes.collections[1].get_segments()[0][:, 0]
+    assert_allclose([low, high], [0.65 - 12.706 * 0.05, 0.65 + 12.706 * 0.05], atol=1e-3)
+    assert axes.collections[2].get_offsets().tolist() == [[0.9, 1]]  # one seed: no interval
+    assert len(axes.collections) == 3
+
+
+def test_confusion_cells_show_shares_of_the_label() -> None:
+    axes = plots.confusion(confusion()).axes[0]
+    texts = [text.get_text() for text in axes.texts]
+    assert texts == ["60%", "30%", "10%", "20%", "80%", "0%", "0%", "0%", "100%"]
+    assert axes.get_ylabel() == "label (40 pictures)"
+
+
+def test_learning_curves_have_a_line_per_seed_and_part() -> None:
+    loss, accuracy = plots.learning_curves(history(3)).axes
+    assert len(loss.lines) == len(accuracy.lines) == 6
+    assert_allclose(accuracy.lines[3].get_ydata(), [0.5, 0.6, 0.7])
+    assert [text.get_text() for text in loss.get_legend().get_texts()] == ["train", "validation"]
+
+
+def test_small_pictures_keep_their_pixels() -> None:
+    shown = plots.sample_grid(gallery()).axes[0].images[0]
+    assert shown.get_interpolation() == "nearest"
+    assert shown.get_array().shape == (4, 4, 3)
+
+
+# ── palette ───────────────────────────────────────────────────────────────────────────────────────
+
+# Machado, Oliveira and Fernandes (2009): linear RGB as seen without red or without green cones.
+SIGHTS = {
+    "normal": np.eye(3),
+    "protanopia": np.array(
+        [
+            [0.152286, 1.052583, -0.204868],
+            [0.114503, 0.786281, 0.099216],
+            [-0.003882, -0.048116, 1.051998],
+        ]
+    ),
+    "deuteranopia": np.array(
+        [
+            [0.367322, 0.860646, -0.227968],
+            [0.280085, 0.672501, 0.047413],
+            [-0.011820, 0.042940, 0.968881],
+        ]
+    ),
+}
+XYZ = np.array(
+    [[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]
+)  # of linear sRGB, D65
+
+
+def linear(colour: str) -> np.ndarray:
+    values = np.array(to_rgb(colour))
+    return np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
+
+
+def lab(rgb: np.ndarray) -> np.ndarray:
+    """CIE L*a*b* of linear sRGB."""
+    x, y, z = np.cbrt(XYZ @ rgb / XYZ.sum(1))
+    return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
+
+
+@pytest.mark.parametrize("sight", SIGHTS)
+def test_any_two_classes_are_told_apart(sight: str) -> None:
+    seen = [lab(np.clip(SIGHTS[sight] @ linear(c), 0, 1)) for c in palette.PALETTE]
+    closest = min(np.linalg.norm(a - b) for a, b in combinations(seen, 2))
+    assert len(palette.PALETTE) == 10
+    assert closest > 17  # 2.3 is just noticeable side by side
+
+
+@pytest.mark.parametrize("page", ["#FFFFFF", "#0E1117"])
+def test_every_class_colour_reads_on_white_and_on_a_dark_page(page: str) -> None:
+    for colour in palette.PALETTE:
+        light, dark = sorted((XYZ[1] @ linear(colour), XYZ[1] @ linear(page)), reverse=True)
+        assert (light + 0.05) / (dark + 0.05) >= 2
+
+
+def test_colours_repeat_after_the_last() -> None:
+    assert [palette.class_colour(k) for k in (0, 9, 10)] == [
+        palette.PALETTE[0],
+        palette.PALETTE[9],
+        palette.PALETTE[0],
+    ]
