@@ -41,8 +41,9 @@ class Counter:
 
 def packages() -> list[str]:
     """Names pinned in `requirements.txt`."""
-    lines = (line.split("#")[0].strip() for line in (ROOT / "requirements.txt").open())
-    return [line.split("==")[0] for line in lines if line]
+    lines = (ROOT / "requirements.txt").read_text().splitlines()
+    entries = (line.split("#")[0].strip() for line in lines)
+    return [entry.split("==")[0] for entry in entries if entry]
 
 
 def package_files() -> Iterator[Path]:

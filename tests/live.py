@@ -11,11 +11,12 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from selenium import webdriver
+from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
@@ -169,9 +170,12 @@ class Browser:
 
     def wait_for(self, text: str) -> None:
         """Wait until the page says `text`."""
-        WebDriverWait(self.driver, PATIENCE, 0.1, (Exception,)).until(
-            lambda _: text in self.text, f"The page never said {text!r}."
-        )
+        self.wait_until(lambda: text in self.text, f"The page never said {text!r}.")
+
+    def wait_until(self, holds: Callable[[], object], otherwise: str = "") -> None:
+        """Wait until `holds` answers something true; elements may come and go meanwhile."""
+        passing = (NoSuchElementException, StaleElementReferenceException)
+        WebDriverWait(self.driver, PATIENCE, 0.1, passing).until(lambda _: holds(), otherwise)
 
     @property
     def text(self) -> str:

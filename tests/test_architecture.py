@@ -19,6 +19,8 @@ PURE = {
     *("statistics", "evaluation", "hypotheses", "business", "palette", "images"),
     *("quality", "exploration", "plots", "charts"),
 }
+# These two take a whole data set, so they know its type, and the seed of their samples.
+EXPLORING, DATA = {"quality", "exploration"}, {"studies", "config"}
 ALLOWED_TOP = {
     *(".ci", ".gitignore", ".slugignore", ".streamlit", "LICENSE", "Makefile", "Procfile"),
     *("README.md", "app.py", "app_pages", "asgi.py", "benchmarks", "docs", "inputs"),
@@ -117,7 +119,7 @@ def test_src_knows_neither_streamlit_nor_its_callers(room: str) -> None:
 
 @pytest.mark.parametrize("room", sorted(PURE & set(all_rooms())))
 def test_pure_rooms_know_only_pure_rooms(room: str) -> None:
-    assert rooms_of(room) <= PURE
+    assert rooms_of(room) <= PURE | (DATA if room in EXPLORING else set())
 
 
 def test_arrows_go_one_way() -> None:
