@@ -18,7 +18,7 @@ MAX_ANSWERS = 400  # kept for one visitor, a few kB each
 UPLOAD_MB = 10  # of one file
 PER_PAGE = 5
 EXAMPLES = 12
-SIDE = 192  # pixels of the pictures in a card
+SIDE = 160  # pixels of the pictures in a card: 5 × 32, 20 × 8
 FIT_NAMES = {"crop": "Cut to the middle", "pad": "Pad with white"}
 
 
@@ -439,24 +439,35 @@ def card(setup: Setup, photo: photos.Photo, said: photos.Answer) -> None:
     """One photo: the photo, what the model saw, the evidence, the answer."""
     classes = setup.run.dataset["classes"]
     heading(setup, photo, said)
-    uploaded, seen, why, bars = st.columns([1, 1, 1, 2])
     pixels = classifier.enlarge(_seen(setup, photo), SIDE)
-    with uploaded:
-        small = classifier.enlarge(images.from_png(photo.thumbnail), SIDE)
-        st.image(small, caption="The photo", alt=f"The photo {photo.name}", width=small.shape[1])
-    with seen:
-        height, width = _seen(setup, photo).shape[:2]
-        st.image(
-            pixels,
-            caption=f"What the model saw: {width} × {height}",
-            alt="What the model saw",
-            output_format="PNG",  # exact pixels: the default for arrays is JPEG
-        )
-    with why:
-        evidence(said, pixels, classes, photo.sha256[:16])
-    with bars:
+    left, right = st.columns([4, 3], gap="medium")
+    with left, st.container(horizontal=True, gap="medium"):
+        with st.container(width=SIDE):
+            uploaded(photo)
+        with st.container(width=SIDE):
+            height, width = _seen(setup, photo).shape[:2]
+            st.image(
+                pixels,
+                caption=f"What the model saw: {width} × {height}",
+                alt="What the model saw",
+                output_format="PNG",  # exact pixels: the default for arrays is JPEG
+            )
+        with st.container(width=SIDE):
+            evidence(said, pixels, classes, photo.sha256[:16])
+    with right:
         figure = classifier.probabilities(said.probabilities, classes, setup.threshold)
         components.chart(figure, key=f"bars_{photo.sha256[:16]}")
+
+
+def uploaded(photo: photos.Photo) -> None:
+    """The photo as it came, in its own proportions."""
+    pixels = classifier.enlarge(images.from_png(photo.thumbnail), SIDE)
+    st.image(
+        pixels,
+        caption="The photo",
+        alt=f"The photo {photo.name}",
+        width=min(pixels.shape[1], SIDE),  # else a narrow one is stretched to its caption's width
+    )
 
 
 def heading(setup: Setup, photo: photos.Photo, said: photos.Answer) -> None:

@@ -21,7 +21,7 @@ Fit = Literal["crop", "pad"]
 Shape = tuple[int, int, int]
 Pixels = NDArray[np.uint8]
 FITS: tuple[Fit, ...] = ("crop", "pad")
-THUMBNAIL = 224  # pixels of the longer side
+THUMBNAIL = 160  # pixels of the longer side
 NAME = 60  # characters of a file name
 
 
