@@ -16,7 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from selenium import webdriver
-from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException
+from selenium.common.exceptions import (
+    NoSuchElementException,
+    StaleElementReferenceException,
+    TimeoutException,
+)
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
@@ -166,7 +170,10 @@ class Browser:
             calm_since.append(time.monotonic())
             return calm_since[-1] - calm_since[0] > 0.4
 
-        WebDriverWait(self.driver, PATIENCE, 0.1).until(calm)
+        # On a busy machine the page may take longer to answer at all than a script is given.
+        WebDriverWait(self.driver, PATIENCE, 0.1, (TimeoutException,)).until(
+            calm, "The page never came to rest."
+        )
 
     def wait_for(self, text: str) -> None:
         """Wait until the page says `text`."""
