@@ -7,6 +7,7 @@ are made without pyplot, so nothing stays open behind the caller's back.
 
 from __future__ import annotations
 
+import io
 import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,8 +16,8 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import seaborn as sns
+from matplotlib import figure as mpl_figure
 from matplotlib import patheffects, ticker
-from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
@@ -52,6 +53,15 @@ STYLE = {
     "xtick.color": INK,
     "ytick.color": INK,
 }
+
+
+class Figure(mpl_figure.Figure):
+    """A figure that a notebook shows by itself, without pyplot's help."""
+
+    def _repr_png_(self) -> bytes:
+        buffer = io.BytesIO()
+        self.savefig(buffer, format="png")
+        return buffer.getvalue()
 
 
 # --- data --------------------------------------------------------------------------------------
@@ -396,17 +406,29 @@ def hypotheses(judged: Sequence[Mapping[str, Any]]) -> Figure:
 
 
 def _effect(axis: Axes, item: Mapping[str, Any]) -> None:
-    effect, colour = item["effect"], GOOD[item["verdict"]]
-    value, low, high, margin = effect["value"], effect["low"], effect["high"], item["margin"]
-    axis.errorbar(value, 0, xerr=[[value - low], [high - value]], fmt="o", color=colour, capsize=6)
+    colour, unit, margin = GOOD[item["verdict"]], item["effect"]["unit"], item["margin"]
+    effect = [_finite(item["effect"][name]) for name in ("low", "value", "high")]
+    known = [margin, *(x for x in effect if x is not None)]
+    span = (max(known) - min(known)) or 1
+    edges = min(known) - 0.15 * span, max(known) + 0.25 * span
     axis.axvline(margin, color=INK, linestyle="--", linewidth=1)
     axis.text(margin, 0.62, " margin", fontsize=8, va="center")
-    span = max(high, margin) - min(low, margin)
-    axis.set(yticks=[], ylim=(-1, 1), xlabel=effect["unit"])
-    axis.set_xlim(min(low, margin) - 0.15 * span, max(high, margin) + 0.25 * span)
-    if effect["unit"] == "share":
+    low, value, high = effect
+    if value is not None:  # an unbounded interval runs out of the picture
+        bounds = (
+            edges[0] - span if low is None else low,
+            edges[1] + span if high is None else high,
+        )
+        bars = [[value - bounds[0]], [bounds[1] - value]]
+        axis.errorbar(value, 0, xerr=bars, fmt="o", color=colour, capsize=6)
+    axis.set(yticks=[], ylim=(-1, 1), xlabel=unit, xlim=edges)
+    if unit == "share":
         axis.xaxis.set_major_formatter(ticker.PercentFormatter(1))
     axis.set_title(f"{item['id']} {item['title']}: {item['verdict']}", loc="left", color=colour)
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and np.isfinite(value) else None
 
 
 # --- shared ------------------------------------------------------------------------------------

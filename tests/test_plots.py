@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.colors import to_hex, to_rgb
-from matplotlib.figure import Figure
 from numpy.testing import assert_allclose
 from PIL import Image
 
@@ -144,7 +143,7 @@ def judged() -> list[dict[str, Any]]:
     return [item("H1", "supported", "correlation"), item("H2", "undecided", "share")]
 
 
-FIGURES: dict[str, tuple[Callable[[], Figure], str]] = {
+FIGURES: dict[str, tuple[Callable[[], plots.Figure], str]] = {
     "class_counts": (
         lambda: plots.class_counts(counts_frame()),
         "Most pictures: dog (6); fewest: cat (4)",
@@ -183,8 +182,8 @@ FIGURES: dict[str, tuple[Callable[[], Figure], str]] = {
     "embedding_map": (
         lambda: plots.embedding_map(places(), CLASSES[:2]),
         (
-            "The nearest neighbour on the map is of the same class for 67 % of 6 validation pictures "
-            "(chance 40 %)"
+            "The nearest neighbour on the map is of the same class for 67 % of 6 validation "
+            "pictures (chance 40 %)"
         ),
     ),
     "preprocessing": (
@@ -229,9 +228,8 @@ def test_the_title_is_the_finding_and_the_figure_draws(name: str) -> None:
     draw, title = FIGURES[name]
     figure = draw()
     assert figure.get_suptitle().replace("\n", " ") == title
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")  # warnings are errors
-    with Image.open(buffer) as drawn:
+    shown = figure._repr_png_()  # what a notebook shows; warnings are errors
+    with Image.open(io.BytesIO(shown)) as drawn:
         assert np.asarray(drawn.convert("L")).std() > 5  # not an empty page
 
 
@@ -239,7 +237,10 @@ def test_every_public_function_has_its_figure_here() -> None:
     public = {
         name
         for name, member in vars(plots).items()
-        if callable(member) and member.__module__ == plots.__name__ and not name.startswith("_")
+        if callable(member)
+        and member.__module__ == plots.__name__
+        and not name.startswith("_")
+        and not isinstance(member, type)
     }
     assert public == set(FIGURES) - {"learning_curves_of_seeds"}
 
@@ -270,6 +271,17 @@ def test_seed_points_and_interval() -> None:
     assert_allclose([low, high], [0.65 - 12.706 * 0.05, 0.65 + 12.706 * 0.05], atol=1e-3)
     assert axes.collections[2].get_offsets().tolist() == [[0.9, 1]]  # one seed: no interval
     assert len(axes.collections) == 3
+
+
+def test_effects_without_bounds_run_out_of_the_picture() -> None:
+    item = judged()[0]
+    item["effect"] |= {"low": float("-inf"), "high": None}
+    axes = plots.hypotheses([item]).axes[0]
+    (low, high), (left, right) = axes.collections[0].get_segments()[0][:, 0], axes.get_xlim()
+    assert low < left < 0.5
+    assert 0.65 < right < high
+    item["effect"] |= {"value": float("nan")}
+    assert len(plots.hypotheses([item]).axes[0].collections) == 0  # the margin alone
 
 
 def test_confusion_cells_show_shares_of_the_label() -> None:
