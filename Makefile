@@ -15,7 +15,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport PYTHONPATH PYTHONHOME
 
 .DEFAULT_GOAL := help
-.PHONY: help app test lint notebooks bench slug browser clean
+.PHONY: help app test lint notebooks bench slug readme browser clean
 .DELETE_ON_ERROR:
 
 help: ## list the commands
@@ -43,6 +43,9 @@ bench: $(VENV)/dev.stamp browser ## measure speed, memory and start of the serve
 
 slug: $(VENV)/dev.stamp ## size of what is deployed, against its limit
 	@$(BIN) benchmarks/slug.py
+
+readme: $(VENV)/app.stamp ## make the generated parts of the README anew
+	@$(BIN) -m src.cards
 
 clean: ## remove the environment and all caches; data and published runs stay
 	@rm -rf $(VENV) .ruff_cache .mypy_cache .pytest_cache
