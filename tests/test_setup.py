@@ -173,7 +173,17 @@ def test_setup_refuses_weakened_guards(tmp_path: Path, name: str) -> None:
 def test_make_alone_explains_every_command() -> None:
     said = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     commands = {line.split()[0] for line in said.splitlines() if line.startswith("  ")}
-    assert commands == {"help", "app", "test", "lint", "notebooks", "bench", "slug", "clean"}
+    assert commands == {
+        "help",
+        "app",
+        "test",
+        "lint",
+        "notebooks",
+        "bench",
+        "slug",
+        "readme",
+        "clean",
+    }
 
 
 def test_app_installs_nothing_but_the_deployed_set() -> None:
