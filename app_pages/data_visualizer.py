@@ -56,7 +56,12 @@ def keys(rows: pd.DataFrame) -> list[tuple[str, int]]:
 
 
 def show_pictures(
-    run: runs.Run, rows: pd.DataFrame, *, key: str, caption: Callable[[pd.Series], str]
+    run: runs.Run,
+    rows: pd.DataFrame,
+    *,
+    key: str,
+    caption: Callable[[pd.Series], str],
+    side: int = 96,
 ) -> None:
     """The pictures of some rows (split, id, label) with a caption each; says what is missing."""
     found = pictures(run, rows)
@@ -65,7 +70,7 @@ def show_pictures(
         for place, (_, row) in zip(keys(rows), rows.iterrows(), strict=True)
         if place in found
     ]
-    components.picture_grid(shown, key=key)
+    components.picture_grid(shown, key=key, side=side)
     if len(shown) < len(rows):
         st.caption(f"{len(shown)} of {len(rows)} pictures are stored with this version.")
 
@@ -122,7 +127,7 @@ def opening(run: runs.Run) -> None:
         ),
     ]
     balance = exploration.balance(eda(run, "class_counts"))
-    copies = exploration.duplicates_finding(groups)
+    copies = exploration.duplicates_finding(groups, brief=True)
     answer = f"{balance}. {theme.sentence(first)} and {second} look most alike. {copies}."
     components.opening("Data visualizer", answer, figures)
 
@@ -317,32 +322,38 @@ def extremes(run: runs.Run, measure: str, chosen: list[str]) -> None:
 def embedding(run: runs.Run, chosen: list[str]) -> None:
     """Pictures as dots; a click shows the picture behind one and its nearest neighbours."""
     points = of_classes(eda(run, "embedding_map"), chosen)
-    event = st.session_state.get("map")
-    clicked = event["selection"]["points"] if event else []
+    picked = st.session_state.get("dot")
     left, right = st.columns([3, 1], gap="large")
     with left:
         components.chart(
-            exploration.embedding_map(points, run.dataset["classes"]),
+            exploration.embedding_map(points, run.dataset["classes"], picked),
             key="map",
-            select=True,
+            select=_pick_dot,
             zoom=True,
             data=points,
             name=file_name(run, "map"),
         )
     with right:
-        if not clicked:
+        if picked:
+            neighbours(run, points, *picked)
+        else:
             st.markdown("**Click a dot**")
-            st.caption("Its picture and the eight nearest ones appear here.")
-            return
-        split, key = clicked[0]["customdata"][:2]
-        neighbours(run, points, str(split), key)
+            st.caption(f"Its picture and the {EXAMPLES} nearest ones appear here.")
+
+
+def _pick_dot() -> None:
+    """Remember the clicked dot: a figure with another circle forgets its selection."""
+    points = st.session_state["map"]["selection"]["points"]
+    if points:
+        split, key = points[0]["customdata"][:2]
+        st.session_state["dot"] = (str(split), int(key))
 
 
 def neighbours(run: runs.Run, points: pd.DataFrame, split: str, key: int) -> None:
     """A picture of the map and those nearest to it."""
     picked = points[(points["split"] == split) & (points["id"] == key)]
     if picked.empty:
-        st.caption("The picture is not among the chosen categories.")
+        st.caption("Click a dot: the picture chosen before is not on this map.")
         return
     here = picked.iloc[0]
     found = pictures(run, picked)
@@ -353,7 +364,7 @@ def neighbours(run: runs.Run, points: pd.DataFrame, split: str, key: int) -> Non
     near = points.loc[distance.drop(picked.index).nsmallest(EXAMPLES).index]
     same = int((near["label"] == here["label"]).sum())
     st.caption(f"Of the {len(near)} nearest pictures, {same} are {here['label']} too:")
-    show_pictures(run, near, key="near", caption=lambda row: str(row["label"]))
+    show_pictures(run, near, key="near", caption=lambda row: str(row["label"]), side=64)
 
 
 # --- look-alikes ---------------------------------------------------------------------------
@@ -390,14 +401,12 @@ def choose_pair(run: runs.Run) -> tuple[str, str]:
     """Two classes: chosen here or by a click; at first those that look most alike."""
     classes = run.dataset["classes"]
     first, second, _ = exploration.closest_pair(eda(run, "class_similarity"), "similarity")
-    with st.container(horizontal=True):
-        one = st.selectbox(
-            "Compare", classes, classes.index(first), key="one", bind="query-params", width=220
-        )
-        two = st.selectbox(
-            "with", classes, classes.index(second), key="two", bind="query-params", width=220
-        )
-    return str(one), str(two)
+    left, right = st.columns(2, gap="large")
+    with left:
+        one = components.choose("Compare", "one", classes, first)
+    with right:
+        two = components.choose("with", "two", classes, second)
+    return one, two
 
 
 def compare(run: runs.Run, one: str, two: str) -> None:
@@ -417,8 +426,6 @@ def compare(run: runs.Run, one: str, two: str) -> None:
             data=measured,
             name=file_name(run, f"{one}_{two}"),
         )
-        for name in (one, two):
-            examples(run, name)
     with right:
         components.chart(
             exploration.intensity(
@@ -426,6 +433,9 @@ def compare(run: runs.Run, one: str, two: str) -> None:
             ),
             key="pair_intensity",
         )
+    for column, name in zip(st.columns(2, gap="large"), (one, two), strict=True):
+        with column:
+            examples(run, name)
 
 
 def averages_of_two(run: runs.Run, one: str, two: str) -> None:
@@ -453,7 +463,10 @@ def examples(run: runs.Run, name: str) -> None:
     stored = of_classes(loaders.table(run.study, run.version, "gallery.parquet"), [name])
     st.markdown(f"**{theme.sentence(name)}**")
     show_pictures(
-        run, stored.head(EXAMPLES), key=f"examples_{name}", caption=lambda row: str(row["label"])
+        run,
+        stored.head(EXAMPLES),
+        key=f"examples_{name}",
+        caption=lambda row: f"{row['split']} {row['id']}",
     )
 
 
@@ -537,20 +550,21 @@ def copies(run: runs.Run, chosen: list[str]) -> None:
 
 # --- page ----------------------------------------------------------------------------------
 
-run = components.current_run()
-opening(run)
-chosen = choose_classes(run)
-shown = st.tabs(list(TABS.values()), key="look", bind="query-params", on_change="rerun")
-tabs = dict(zip(TABS, shown, strict=True))
-for tab, draw, arguments in (
-    ("categories", categories, (run, chosen)),
-    ("pictures", montage, (run, chosen)),
-    ("light", light, (run, chosen)),
-    ("map", embedding, (run, chosen)),
-    ("alike", alike, (run,)),
-    ("preparation", preparation, (run,)),
-    ("copies", copies, (run, chosen)),
-):
-    if tabs[tab].open:
-        with tabs[tab]:
-            draw(*arguments)
+with components.readable():
+    run = components.current_run()
+    opening(run)
+    chosen = choose_classes(run)
+    shown = st.tabs(list(TABS.values()), key="look", bind="query-params", on_change="rerun")
+    tabs = dict(zip(TABS, shown, strict=True))
+    for tab, draw, arguments in (
+        ("categories", categories, (run, chosen)),
+        ("pictures", montage, (run, chosen)),
+        ("light", light, (run, chosen)),
+        ("map", embedding, (run, chosen)),
+        ("alike", alike, (run,)),
+        ("preparation", preparation, (run,)),
+        ("copies", copies, (run, chosen)),
+    ):
+        if tabs[tab].open:
+            with tabs[tab]:
+                draw(*arguments)

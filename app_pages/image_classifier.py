@@ -559,13 +559,14 @@ def limits(setup: Setup) -> None:
         )
 
 
-run = components.current_run()
-header = st.container()
-setup = choose(run)
-inbox(run)
-tell_refused()
-shown = answered(setup)
-with header:
-    opening(setup, shown)
-results(setup, shown)
-limits(setup)
+with components.readable():
+    run = components.current_run()
+    header = st.container()
+    setup = choose(run)
+    inbox(run)
+    tell_refused()
+    shown = answered(setup)
+    with header:
+        opening(setup, shown)
+    results(setup, shown)
+    limits(setup)

@@ -131,12 +131,12 @@ def test_similarity_cells_carry_their_pair_and_the_picked_one_is_outlined() -> N
         ("ship", "dog", -0.4),
     ]
     assert [note.text for note in figure.layout.annotations] == [
-        "0.90",
-        "−0.20",
-        "0.90",
-        "−0.40",
-        "−0.20",
-        "−0.40",
+        ".90",
+        "−.20",
+        ".90",
+        "−.40",
+        "−.20",
+        "−.40",
     ]
     (outline,) = figure.layout.shapes
     assert (outline.x0, outline.x1, outline.y0, outline.y1) == (1.5, 2.5, -0.5, 0.5)
@@ -312,5 +312,7 @@ def test_duplicate_groups_tell_leaks_and_different_labels() -> None:
         "3 pictures are exact copies of another, 1 group reaches across splits, "
         "1 group has two different labels"
     )
+    brief = "3 pictures are exact copies of another"
+    assert exploration.duplicates_finding(groups, brief=True) == brief
     none = exploration.duplicate_groups(frame.head(0))
     assert exploration.duplicates_finding(none) == "No picture occurs twice"

@@ -32,17 +32,19 @@ TABS = {
 class StandIn:
     """A model whose answer can be foreseen: white is surely an airplane, black is anything else."""
 
-    classes, image_shape, name, precision = CLASSES, (32, 32, 3), "best", "float32"
+    image_shape, name, precision = (32, 32, 3), "best", "float32"
 
     def __init__(self) -> None:
+        self.classes: tuple[str, ...] = CLASSES
         self.batches: list[int] = []
 
     def predict(self, pixels: np.ndarray) -> inference.Prediction:
         self.batches.append(len(pixels))
         white = pixels.reshape(len(pixels), -1).mean(1) / 255
-        rest = np.repeat((1 - white)[:, None] / 9, 9, axis=1)
+        others = len(self.classes) - 1
+        rest = np.repeat((1 - white)[:, None] / others, others, axis=1)
         probabilities = np.hstack([white[:, None], rest]).astype(np.float32)
-        activation = np.zeros((len(pixels), 4, 4, 10), np.float32)
+        activation = np.zeros((len(pixels), 4, 4, 1 + others), np.float32)
         activation[:, 0, 0, 0] = 1.0  # the upper left speaks for an airplane
         return inference.Prediction(
             logits=np.log(probabilities + 1e-9),
@@ -57,6 +59,7 @@ class StandIn:
 def outputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("outputs")
     factories.write_run(folder, models=("best",))
+    factories.write_run(folder, study="digits", classes=("0", "1", "2"), models=("plain", "best"))
     return folder
 
 
@@ -108,7 +111,7 @@ def test_data_visualizer_opens_with_its_finding_and_five_figures(data: AppTest) 
     assert data.title[0].value == "Data visualizer"
     assert data.markdown[0].value == (
         "#### Every category has 380 pictures. Cat and dog look most alike. "
-        "2 pictures are exact copies of another, 2 groups have two different labels."
+        "2 pictures are exact copies of another."
     )
     assert [(metric.label, metric.value) for metric in data.metric] == [
         ("Pictures", "3,800"),
@@ -164,6 +167,16 @@ def test_two_chosen_classes_are_compared(data: AppTest) -> None:
     assert [header.value for header in fine(data.run()).subheader] == ["Cat and ship"]
     data.selectbox(key="one").set_value("ship")
     assert "Choose two different categories" in texts(fine(data.run()))
+
+
+def test_choices_of_one_study_do_not_break_another(data: AppTest) -> None:
+    data.session_state["look"] = "Look-alikes"
+    data.pills(key="show").set_value(["ship"])
+    fine(data.run())
+    data.selectbox(key="study").set_value("digits")
+    fine(data.run())
+    assert data.markdown[0].value.startswith("#### The categories are nearly balanced")
+    assert {data.selectbox(key=key).value for key in ("one", "two")} <= {"0", "1", "2"}
 
 
 def test_identical_pictures_are_listed(data: AppTest) -> None:
@@ -364,6 +377,17 @@ def test_another_precision_or_fit_is_answered_anew_and_kept(
     classifier.segmented_control(key="precision").set_value("int8")
     fine(classifier.run())
     assert model.batches == [1, 1, 1]
+
+
+def test_another_study_keeps_the_photos_and_asks_its_own_model(
+    classifier: AppTest, model: StandIn
+) -> None:
+    upload(classifier, ("a.png", picture(255)))
+    model.classes = ("0", "1", "2")
+    classifier.selectbox(key="study").set_value("digits")
+    fine(classifier.run())
+    assert list(table(classifier)["file"]) == ["a.png"]
+    assert model.batches == [1, 1]
 
 
 def test_an_example_is_classified_with_a_click(classifier: AppTest) -> None:

@@ -117,7 +117,7 @@ def class_counts(counts: pd.DataFrame, classes: Sequence[str]) -> go.Figure:
         showlegend=False,
         hoverinfo="skip",
     )
-    figure.update_layout(barmode="stack")
+    figure.update_layout(barmode="stack", showlegend=False)
     figure.update_xaxes(title="pictures", range=[0, 1.15 * max(totals.max(), 1)], tickformat=",")
     figure.update_yaxes(type="category", autorange="reversed", showgrid=False)
     shown = (
@@ -303,12 +303,18 @@ def _add_numbers(
         {
             "x": names[column],
             "y": names[row],
-            "text": theme.number(numbers[row, column], digits),
-            "font": {"size": 11} | ({"color": "#ffffff"} if numbers[row, column] > dark else {}),
+            "text": _short(numbers[row, column], digits),
+            "font": {"size": 10} | ({"color": "#ffffff"} if numbers[row, column] > dark else {}),
             "showarrow": False,
         }
         for row, column in cells
     ]  # all at once: adding them one by one takes seconds
+
+
+def _short(number: float, digits: int) -> str:
+    """−0.87 → "−.87": a cell is small on a phone."""
+    text = theme.number(number, digits)
+    return text.replace("0.", ".", 1) if abs(number) < 1 else text
 
 
 def _add_clickable(
@@ -524,9 +530,9 @@ def embedding_map(
             hovertemplate=f"{name}, %{{customdata[0]}} %{{customdata[1]}}<extra></extra>",
         )
     _circle(figure, points, picked)
-    figure.update_xaxes(showticklabels=False, zeroline=False)
-    figure.update_yaxes(showticklabels=False, zeroline=False, scaleanchor="x")
-    figure.update_layout(clickmode="event+select")
+    figure.update_xaxes(showticklabels=False, showgrid=False, zeroline=False)
+    figure.update_yaxes(showticklabels=False, showgrid=False, zeroline=False, scaleanchor="x")
+    figure.update_layout(clickmode="event+select", modebar={"orientation": "v"})
     where = theme.listing([str(split) for split in dict.fromkeys(points["split"])])
     shown = (
         f"Each dot is one {where} picture; near means alike, the axes have no unit; "
@@ -651,8 +657,8 @@ def duplicate_groups(duplicates: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def duplicates_finding(groups: pd.DataFrame) -> str:
-    """One sentence on exact duplicates (`duplicate_groups`)."""
+def duplicates_finding(groups: pd.DataFrame, brief: bool = False) -> str:
+    """One sentence on exact duplicates (`duplicate_groups`); `brief` only counts them."""
     if groups.empty:
         return "No picture occurs twice"
     copies = int(groups["pictures"].sum() - len(groups))
@@ -660,9 +666,9 @@ def duplicates_finding(groups: pd.DataFrame) -> str:
     parts = [
         f"{_several(copies, 'picture is an exact copy', 'pictures are exact copies')} of another"
     ]
-    if leaks:
+    if leaks and not brief:
         parts.append(f"{_several(leaks, 'group reaches', 'groups reach')} across splits")
-    if wrong:
+    if wrong and not brief:
         parts.append(f"{_several(wrong, 'group has', 'groups have')} two different labels")
     return ", ".join(parts)
 
