@@ -4,7 +4,7 @@ import streamlit as st
 
 from app_pages import components
 
-st.set_page_config(page_title="Product photo study", page_icon=":material/category:", layout="wide")
+st.set_page_config(page_title="Product photo study", page_icon=".streamlit/icon.svg", layout="wide")
 
 PAGES = [
     st.Page(
