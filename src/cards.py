@@ -166,7 +166,7 @@ def verdicts() -> str:
     for study in runs.studies():
         run = runs.open_run(study, runs.versions(study)[0])
         lines += [
-            f"- **{study} {run.version}, {h['id']} {h['title'].lower()}: {h['verdict']}.** "
+            f"- **{study} {run.version}, {h['id']} “{h['title']}”: {h['verdict']}.** "
             f"{h['meaning']}"
             for h in run.hypotheses
         ]
