@@ -220,7 +220,7 @@ def montage(run: runs.Run, chosen: list[str]) -> None:
             "Draw",
             1,
             9_999,
-            1,
+            step=1,
             key="mix",
             bind="query-params",
             width=140,

@@ -315,10 +315,10 @@ def examples(run: runs.Run) -> list[Arrival]:
             draw = st.session_state["example_draw"] = draw + 1
     rows = draw_examples(run, draw)
     clicked: list[Arrival] = []
-    with st.grid("auto", min_column_width=84, gap="small"):
+    with st.grid("auto", min_column_width=104, gap="small"):
         for label, key, png in zip(rows["label"], rows["id"], rows["png"], strict=True):
             with st.container(gap="xsmall"):
-                components.picture(png, alt=f"Example: {label}", side=80)
+                components.picture(png, alt=f"Example: {label}", side=96)
                 if st.button(str(label), key=f"example_{key}", width="stretch"):
                     clicked.append(Arrival(f"test {key} ({label}).png", png, str(label)))
     return clicked
@@ -440,8 +440,8 @@ def card(setup: Setup, photo: photos.Photo, said: photos.Answer) -> None:
     classes = setup.run.dataset["classes"]
     heading(setup, photo, said)
     pixels = classifier.enlarge(_seen(setup, photo), SIDE)
-    left, right = st.columns([4, 3], gap="medium")
-    with left, st.container(horizontal=True, gap="medium"):
+    left, right = st.columns([3, 2], gap="medium")
+    with left, st.container(horizontal=True, gap="small"):
         with st.container(width=SIDE):
             uploaded(photo)
         with st.container(width=SIDE):
@@ -565,7 +565,9 @@ with components.readable():
     setup = choose(run)
     inbox(run)
     tell_refused()
-    shown = answered(setup)
+    shown: list[tuple[photos.Photo, photos.Answer]] = []
+    with components.readable():  # an altered model: the rest of the page stands
+        shown = answered(setup)
     with header:
         opening(setup, shown)
     results(setup, shown)

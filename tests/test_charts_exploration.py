@@ -151,7 +151,7 @@ def test_mean_differences_name_both_ends() -> None:
 
 
 def histograms() -> pd.DataFrame:
-    shares = {"all": (0.5, 0.5), "cat": (1.0, 0.0), "dog": (0.25, 0.75)}
+    shares = {"all": (0.5, 0.5), "cat": (1.0, 0.0), "dog": (0.25, 0.75), "ship": (0.25, 0.75)}
     return pd.DataFrame(
         [
             {
@@ -177,6 +177,8 @@ def test_mean_levels_are_the_weighted_middles_of_the_bins() -> None:
         ("cat", "green"): 64.0,
         ("dog", "red"): 160.0,
         ("dog", "green"): 160.0,
+        ("ship", "red"): 160.0,
+        ("ship", "green"): 160.0,
     }
 
 
@@ -186,6 +188,7 @@ def test_mean_levels_are_the_weighted_middles_of_the_bins() -> None:
         (["all"], "The mean intensity of all pictures is 128 of 255"),
         (["all", "cat"], "The mean intensity of cat is 64 of 255, 128 over all categories"),
         (["cat", "dog"], "Dog is brightest on average (160 of 255), cat darkest (64)"),
+        (["dog", "ship"], "Dog and ship are about equally bright: 160 to 160 of 255"),
     ],
 )
 def test_intensity_says_what_is_bright(labels: list[str], sentence: str) -> None:

@@ -30,6 +30,7 @@ CHANNELS = {
     "grey": palette.GREY,
 }
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+ALIKE = 5  # intensities, of 255, that nobody would tell apart
 LEAN = 0.56  # share of pairs from which a difference of two classes is worth a word
 
 
@@ -420,6 +421,9 @@ def intensity_finding(histograms: pd.DataFrame, labels: Sequence[str]) -> str:
     if high == low:
         other = f", {levels['all']:.0f} over all categories" if "all" in levels.index else ""
         return f"The mean intensity of {high} is {most:.0f} of 255{other}"
+    if most - least < ALIKE:
+        names = theme.listing(list(chosen.index)) if len(chosen) == 2 else "All categories"
+        return f"{theme.sentence(names)} are about equally bright: {least:.0f} to {most:.0f} of 255"
     return (
         f"{theme.sentence(high)} is brightest on average ({most:.0f} of 255), "
         f"{low} darkest ({least:.0f})"
@@ -571,7 +575,8 @@ def pair_measures(statistics: pd.DataFrame, first: str, second: str) -> pd.DataF
     """
     one, two = (statistics[statistics["label"] == name] for name in (first, second))
     rows = []
-    for measure in [name for name in MEASURES if name in statistics.columns]:
+    varying = [name for name in MEASURES if name in statistics and statistics[name].nunique() > 1]
+    for measure in varying:  # grey pictures have no colourfulness
         ranks = pd.concat([one[measure], two[measure]]).rank().to_numpy()[: len(one)]
         above = ranks.sum() - len(one) * (len(one) + 1) / 2
         rows.append(
