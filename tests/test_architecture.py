@@ -22,7 +22,16 @@ PURE = {
 # These two take a whole data set, so they know its type, and the seed of their samples.
 EXPLORING, DATA = {"quality", "exploration"}, {"studies", "config"}
 ALLOWED_TOP = {
-    *(".ci", ".gitignore", ".slugignore", ".streamlit", "LICENSE", "Makefile", "Procfile"),
+    *(
+        ".ci",
+        ".github",
+        ".gitignore",
+        ".slugignore",
+        ".streamlit",
+        "LICENSE",
+        "Makefile",
+        "Procfile",
+    ),
     *("README.md", "app.py", "app_pages", "asgi.py", "benchmarks", "docs", "inputs"),
     *("jupyter_notebooks", "outputs", "pyproject.toml", "requirements-dev.txt"),
     *("requirements-notebooks.txt", "requirements.txt", "runtime.txt", "setup.sh", "src", "tests"),
