@@ -166,8 +166,7 @@ def verdicts() -> str:
     for study in runs.studies():
         run = runs.open_run(study, runs.versions(study)[0])
         lines += [
-            f"- **{study} {run.version}, {h['id']} “{h['title']}”: {h['verdict']}.** "
-            f"{h['meaning']}"
+            f"- **{study} {run.version}, {h['id']} “{h['title']}”: {h['verdict']}.** {h['meaning']}"
             for h in run.hypotheses
         ]
     return "\n".join(lines)
@@ -177,9 +176,11 @@ def layout() -> str:
     """Every file of the project's code with the first sentence of its docstring."""
     lines = []
     for pattern in ("app.py", "asgi.py", "app_pages/*.py", "src/*.py", "src/charts/*.py"):
-        for path in sorted(config.ROOT.glob(pattern)):
-            if sentence := _first_sentence(path):
-                lines.append(f"{path.relative_to(config.ROOT).as_posix():34}{sentence}")
+        lines += [
+            f"{path.relative_to(config.ROOT).as_posix():34}{sentence}"
+            for path in sorted(config.ROOT.glob(pattern))
+            if (sentence := _first_sentence(path))
+        ]
     for path in sorted(config.ROOT.glob("jupyter_notebooks/[0-9]*.ipynb")):
         title = json.loads(path.read_text())["cells"][0]["source"][0].strip("# \n")
         lines.append(f"{path.relative_to(config.ROOT).as_posix():54}{title}")

@@ -280,7 +280,6 @@ def fit(
     recipe: Recipe,
     train: Split,
     validation: Split,
-    n_classes: int,
     *,
     seed: int,
     folder: Path,
@@ -297,6 +296,7 @@ def fit(
         TrainingError: the loss is not a number; the last checkpoint is kept.
     """
     compute = compute or precision()
+    n_classes = int(train.labels.max()) + 1  # every class has training pictures, see `studies`
     model = models.build(architecture, train.images, n_classes, seed, compute)
     steps = math.ceil(len(train) / recipe.batch_size)
     optimizer = _optimizer(recipe, steps * recipe.epochs)
@@ -318,7 +318,7 @@ def fit(
             _keep(state, row, model)
             _save(path, settings, state, model, optimizer)
             _log(logs, row)
-            _show(bar, state, recipe)
+            _show(bar, state)
     for variable, value in zip(model.variables, state.best, strict=True):
         variable.assign(value)
     history = pd.DataFrame(state.history)[HISTORY].astype({"epoch": int})
@@ -343,7 +343,6 @@ def run(
                 experiment.recipe,
                 train,
                 dataset.validation,
-                len(dataset.spec.classes),
                 seed=seed,
                 folder=folder / part,
                 logs=logs / part,
@@ -487,7 +486,7 @@ def _bar(recipe: Recipe, state: _State) -> Any:
     return tqdm(total=recipe.epochs, initial=state.epoch, unit="epoch", mininterval=1.0)
 
 
-def _show(bar: Any, state: _State, recipe: Recipe) -> None:
+def _show(bar: Any, state: _State) -> None:
     row = state.history[-1]
     bar.set_postfix_str(
         f"loss {row['train_loss']:.3f}, training {row['train_accuracy']:.1%}, "
