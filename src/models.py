@@ -36,7 +36,7 @@ class FusedBatchNorm(layers.Layer):
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         shape = (input_shape[-1],)
-        float32 = {"shape": shape, "dtype": "float32"}
+        float32 = {"shape": shape, "dtype": "float32", "autocast": False}
         self.gamma = self.add_weight(name="gamma", initializer="ones", **float32)
         self.beta = self.add_weight(name="beta", initializer="zeros", **float32)
         self.mean = self.add_weight(name="mean", initializer="zeros", trainable=False, **float32)
