@@ -418,7 +418,7 @@ def intensity_finding(histograms: pd.DataFrame, labels: Sequence[str]) -> str:
     (low, least), (high, most) = _ends(chosen)
     if high == "all":
         return f"The mean intensity of all pictures is {most:.0f} of 255"
-    if high == low:
+    if len(chosen) == 1:
         other = f", {levels['all']:.0f} over all categories" if "all" in levels.index else ""
         return f"The mean intensity of {high} is {most:.0f} of 255{other}"
     if most - least < ALIKE:

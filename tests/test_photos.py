@@ -1,0 +1,151 @@
+"""A visitor's photos: what is kept of them, what a model says, the table of answers."""
+
+import hashlib
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from src import images, inference, memory, photos
+
+SHAPE = (2, 2, 3)
+
+
+class Named:
+    """A model of three classes that says what it is told."""
+
+    classes, image_shape = ("cat", "dog", "ship"), SHAPE
+
+    def __init__(self, probabilities: list[list[float]]) -> None:
+        self.said = np.array(probabilities, np.float32)
+        self.saw: list[np.ndarray] = []
+
+    def predict(self, pixels: np.ndarray) -> inference.Prediction:
+        self.saw.append(pixels)
+        activation = np.zeros((len(pixels), 1, 1, 3), np.float32)
+        return inference.Prediction(self.said, self.said, self.said, activation, 6.0)
+
+
+def png(pixels: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+LEFT_BLACK = np.repeat(np.array([[[0], [255], [255], [255]]], np.uint8), 3, axis=2)  # (1, 4, 3)
+
+
+def test_a_photo_is_kept_small_and_as_the_models_see_it() -> None:
+    data = png(LEFT_BLACK)
+    photo = photos.read(data, "a.png", [SHAPE, (1, 4, 3), SHAPE], truth="cat")
+    assert photo.sha256 == hashlib.sha256(data).hexdigest()
+    assert (photo.name, photo.format, photo.size, photo.truth) == ("a.png", "PNG", (4, 1), "cat")
+    assert photo.notes == ()
+    assert photo.milliseconds > 0
+    assert set(photo.inputs) == {(s, f) for s in (SHAPE, (1, 4, 3)) for f in ("crop", "pad")}
+    np.testing.assert_array_equal(photo.inputs[(1, 4, 3), "pad"], LEFT_BLACK)
+    np.testing.assert_array_equal(
+        photo.inputs[SHAPE, "crop"], images.model_input(LEFT_BLACK, SHAPE, "crop")
+    )
+    np.testing.assert_array_equal(images.from_png(photo.thumbnail), LEFT_BLACK)
+
+
+def test_a_large_photo_gets_a_small_thumbnail_in_its_proportions() -> None:
+    photo = photos.read(png(np.zeros((300, 900, 3), np.uint8)), "wide.png", [SHAPE])
+    assert images.from_png(photo.thumbnail).shape == (53, photos.THUMBNAIL, 3)
+
+
+def test_what_is_no_picture_is_refused() -> None:
+    with pytest.raises(images.ImageError, match="not a picture"):
+        photos.read(b"hello", "a.png", [SHAPE])
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("photo.jpg", "photo.jpg"),
+        ("a\u202egpj.exe\n\x00.jpg", "agpj.exe.jpg"),  # no reversed text, no control characters
+        ("\u200b", "unnamed"),
+        ("x" * 100 + ".jpg", "x" * 44 + "…" + "x" * 11 + ".jpg"),
+    ],
+)
+def test_names_are_shown_without_tricks(name: str, shown: str) -> None:
+    assert photos.shown_name(name) == shown
+
+
+def two() -> list[photos.Photo]:
+    return [
+        photos.read(png(np.full((2, 2, 3), level, np.uint8)), f"{level}.png", [SHAPE])
+        for level in (0, 255)
+    ]
+
+
+def test_photos_are_answered_together() -> None:
+    model = Named([[0.7, 0.2, 0.1], [0.1, 0.0, 0.9]])
+    first, second = photos.answer(model, two(), "crop")  # type: ignore[arg-type]
+    (saw,) = model.saw
+    assert saw[:, 0, 0, 0].tolist() == [0, 255]
+    assert (first.best, second.best) == (0, 2)
+    assert (first.confidence, second.confidence) == (pytest.approx(0.7), pytest.approx(0.9))
+    assert (first.milliseconds, first.batch) == (3.0, 2)
+    assert photos.answer(model, [], "crop") == []  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("threshold", "alone"), [(0.7, True), (0.71, False), (None, False), (0.0, True)]
+)
+def test_a_photo_is_filed_from_the_threshold_on(threshold: float | None, alone: bool) -> None:
+    answer = photos.Answer(np.array([0.7, 0.3]), np.zeros((1, 1, 2), np.float32), 1.0, 1)
+    assert answer.alone(threshold) is alone
+
+
+def test_the_table_holds_every_answer_in_full() -> None:
+    model = Named([[0.75, 0.125, 0.125], [0.0, 0.0, 1.0]])
+    kept = two()
+    said = photos.answer(model, kept, "pad")  # type: ignore[arg-type]
+    rows = photos.table(kept, said, model.classes, 0.9).to_dict("records")
+    for row, photo in zip(rows, kept, strict=True):
+        assert row.pop("read_ms") == photo.milliseconds
+        assert row.pop("sha256") == photo.sha256
+    common = {"known_category": None, "model_ms": 3.0, "width": 2, "height": 2, "format": "PNG"}
+    assert rows == [
+        {
+            "file": "0.png",
+            "category": "cat",
+            "confidence": 0.75,
+            "decision": "a person should look",
+            "runner_up": "dog",
+            "runner_up_confidence": 0.125,
+            "notes": "",
+            "p_cat": 0.75,
+            "p_dog": 0.125,
+            "p_ship": 0.125,
+            **common,
+        },
+        {
+            "file": "255.png",
+            "category": "ship",
+            "confidence": 1.0,
+            "decision": "file automatically",
+            "runner_up": "cat",
+            "runner_up_confidence": 0.0,
+            "notes": "",
+            "p_cat": 0.0,
+            "p_dog": 0.0,
+            "p_ship": 1.0,
+            **common,
+        },
+    ]
+    assert photos.table([], [], model.classes, 0.9).columns[-1] == "p_ship"
+
+
+def test_freed_memory_is_given_back() -> None:
+    import pyarrow as pa
+
+    before = pa.default_memory_pool()
+    memory.give_back.cache_clear()
+    assert isinstance(memory.give_back(), bool)
+    assert pa.default_memory_pool().backend_name == "system"
+    pa.set_memory_pool(before)
+    memory.give_back.cache_clear()
