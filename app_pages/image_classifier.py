@@ -544,12 +544,13 @@ def limits(setup: Setup) -> None:
     """What the answers are and are not."""
     with st.expander("How to read the answers", icon=":material/help:"):
         names = theme.listing(setup.run.dataset["classes"])
+        limit = "there is none" if setup.threshold is None else confident(setup.threshold)
         st.markdown(
             f"The model knows only these categories: {components.plain(names)}. A photo of "
             "anything else gets one of them too, often with high confidence, so only show it what "
             "the shop sells. The confidence is calibrated on validation pictures. The threshold "
-            f"({confident(setup.threshold)}) is chosen on validation pictures with the float32 "
-            "model; the share filed and its precision are measured on test pictures. The evidence "
+            f"({limit}) is chosen on them too, with the float32 model; the share filed and its "
+            "precision are measured on test pictures. The evidence "
             "is the class-activation map of Zhou et al. (2016): what raised the score, not a "
             "proof of what the model understood."
         )

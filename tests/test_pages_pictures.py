@@ -416,6 +416,23 @@ def test_the_csv_never_starts_a_formula(classifier: AppTest) -> None:
     assert written["p_airplane"].iloc[0] == 1.0
 
 
+def test_an_altered_model_is_told_and_the_rest_of_the_page_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, app: AppTest
+) -> None:
+    run = factories.write_run(tmp_path, models=("best",))
+    (run / "models/best/model.tflite").write_bytes(b"something else")
+    monkeypatch.setenv("OUTPUTS_DIR", str(tmp_path))
+    st.cache_data.clear()
+    st.cache_resource.clear()
+    app.switch_page(CLASSIFIER).run()
+    app.file_uploader[0].upload("a.png", picture())
+    app.run()
+    assert not app.exception
+    (error,) = app.error
+    assert "was changed after publication" in error.value.replace("\\", "")
+    assert app.title[0].value == "Image classifier"
+
+
 def test_an_uploads_own_bytes_are_never_shown(classifier: AppTest) -> None:
     secret = picture(255, kind="JPEG") + b"<script>alert(1)</script>"
     upload(classifier, ("<b>x</b>.jpg", secret))
