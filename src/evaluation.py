@@ -455,11 +455,14 @@ def fit_temperature(logits: ArrayLike, labels: ArrayLike) -> float:
     """Temperature, 0.05 to 20, that minimises the log-loss of logits (N, K) with codes (N,).
 
     Guo et al. (2017), On calibration of modern neural networks. The loss is convex in 1 / T, hence
-    has one valley in log T, which golden-section search finds. Fit it on validation.
+    has one valley in log T, which golden-section search finds. Fit it on validation. Where every
+    answer is right the loss falls for ever with T, so there is nothing to fit and it stays 1.
     """
     z, y = np.asarray(logits, np.float64), np.asarray(labels, np.int64)
     z = z - z.max(1, keepdims=True)
     of_label = z[np.arange(len(y)), y]
+    if (of_label == 0).all():
+        return 1.0
 
     def loss(log_t: float) -> float:
         scale = np.exp(-log_t)

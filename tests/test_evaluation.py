@@ -435,7 +435,7 @@ def test_fit_temperature_is_the_minimum(true_temperature: float) -> None:
 
 def test_fit_temperature_stops_at_its_ends() -> None:
     right, wrong = [[5.0, 0.0]], [[0.0, 5.0]]
-    assert evaluation.fit_temperature(right, [0]) == pytest.approx(0.05)
+    assert evaluation.fit_temperature(right, [0]) == 1.0  # no mistake, nothing to fit
     assert evaluation.fit_temperature(wrong, [0]) == pytest.approx(20)
 
 
