@@ -175,14 +175,28 @@ class Browser:
             calm, "The page never came to rest."
         )
 
-    def wait_for(self, text: str) -> None:
-        """Wait until the page says `text`."""
-        self.wait_until(lambda: text in self.text, f"The page never said {text!r}.")
+    def press_until(self, selector: str, text: str) -> None:
+        """Press the last element of a kind until the page says `text`.
 
-    def wait_until(self, holds: Callable[[], object], otherwise: str = "") -> None:
+        A press is lost when it comes while the page is being drawn anew.
+        """
+        press = "const all = document.querySelectorAll(arguments[0]); all[all.length - 1]?.click()"
+        for _ in range(5):
+            self.driver.execute_script(press, selector)
+            with contextlib.suppress(TimeoutException):
+                return self.wait_for(text, PATIENCE / 5)
+        raise TimeoutException(f"The page never said {text!r}.")
+
+    def wait_for(self, text: str, patience: float = PATIENCE) -> None:
+        """Wait until the page says `text`."""
+        self.wait_until(lambda: text in self.text, f"The page never said {text!r}.", patience)
+
+    def wait_until(
+        self, holds: Callable[[], object], otherwise: str = "", patience: float = PATIENCE
+    ) -> None:
         """Wait until `holds` answers something true; elements may come and go meanwhile."""
         passing = (NoSuchElementException, StaleElementReferenceException)
-        WebDriverWait(self.driver, PATIENCE, 0.1, passing).until(lambda _: holds(), otherwise)
+        WebDriverWait(self.driver, patience, 0.1, passing).until(lambda _: holds(), otherwise)
 
     @property
     def text(self) -> str:

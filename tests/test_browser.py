@@ -187,11 +187,9 @@ def test_the_camera_hands_over_a_picture(server: Server, browser: Browser) -> No
     browser.open(address(server, "image_classifier", NEWEST[0]))
     (switch,) = [box for box in browser.test_ids("stCheckbox") if "camera" in box.text.lower()]
     switch.find_element("css selector", "label").click()
-    browser.wait_until(lambda: browser.test_ids("stCameraInputButton"))
+    playing = "const v = document.querySelector('video'); return !!v && v.currentTime > 0"
+    browser.wait_until(lambda: browser.driver.execute_script(playing))
     browser.settle()
-    browser.driver.execute_script(
-        "arguments[0].click()", browser.test_ids("stCameraInputButton")[-1]
-    )
-    browser.wait_for(".jpg")
+    browser.press_until("[data-testid=stCameraInputButton]", ".jpg")
     browser.settle()
     assert_sound(browser)
