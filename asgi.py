@@ -10,17 +10,22 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import streamlit as st
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from streamlit.runtime import Runtime
+from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 
-from src import runs
+from src import memory, runs
 
 # Streamlit answers here with figures about the process, to anyone.
 PRIVATE_PATHS = ("/_stcore/metrics",)
+# Uploads wait in memory until a page has read them; those of all visitors together may be this big.
+UPLOAD_PATH = "/_stcore/upload_file/"
+WAITING_BYTES = 150_000_000
 
 
 def inline_script_hashes(html: str) -> list[str]:
@@ -68,8 +73,20 @@ def security_headers() -> dict[str, str]:
     }
 
 
+def waiting_bytes() -> int:
+    """Bytes of all uploads that no page has read yet."""
+    manager = Runtime.instance().uploaded_file_mgr if Runtime.exists() else None
+    if not isinstance(manager, MemoryUploadedFileManager):
+        return 0
+    sessions = list(manager.file_storage.values())
+    return sum(len(file.data) for files in sessions for file in list(files.values()))
+
+
 class Guard:
-    """Adds headers to every HTTP answer and closes private paths; bodies stream through."""
+    """Adds headers to every HTTP answer, closes private paths, and limits waiting uploads.
+
+    Bodies stream through.
+    """
 
     def __init__(self, app: ASGIApp, headers: dict[str, str]) -> None:
         self.app, self.headers = app, headers
@@ -85,9 +102,18 @@ class Guard:
                 MutableHeaders(scope=message).update(self.headers)
             await send(message)
 
-        private = scope["path"].rstrip("/").endswith(PRIVATE_PATHS)
-        app = PlainTextResponse("Not found", status_code=404) if private else self.app
-        await app(scope, receive, send_guarded)
+        await (self._refusal(scope) or self.app)(scope, receive, send_guarded)
+
+    def _refusal(self, scope: Scope) -> Response | None:
+        if scope["path"].rstrip("/").endswith(PRIVATE_PATHS):
+            return PlainTextResponse("Not found", status_code=404)
+        if UPLOAD_PATH in scope["path"] and scope["method"] == "PUT":
+            announced = int(Headers(scope=scope).get("content-length") or 0)
+            if announced + waiting_bytes() > WAITING_BYTES:
+                return PlainTextResponse(
+                    "Too many photos are waiting; try again in a moment with fewer.", 413
+                )
+        return None
 
 
 async def healthz(_request: Request) -> JSONResponse:
@@ -108,6 +134,8 @@ def readyz(_request: Request) -> JSONResponse:
     reason = " ".join(problems) or "No published run."
     return JSONResponse({"status": "not ready", "reason": reason}, status_code=503)
 
+
+memory.give_back()  # before anything is read
 
 app = st.App(
     "app.py",

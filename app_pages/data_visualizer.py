@@ -7,7 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from app_pages import components, loaders
-from src import images, memory, originals, runs
+from src import images, originals, runs
 from src.charts import exploration, theme
 
 TABS = {
@@ -550,7 +550,6 @@ def copies(run: runs.Run, chosen: list[str]) -> None:
 
 # --- page ----------------------------------------------------------------------------------
 
-memory.give_back()
 with components.readable():
     run = components.current_run()
     opening(run)

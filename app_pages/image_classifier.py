@@ -10,7 +10,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.typing import UploadedFile
 
 from app_pages import components, loaders
-from src import business, images, inference, memory, photos, runs
+from src import business, images, inference, photos, runs
 from src.charts import classifier, theme
 
 MAX_PHOTOS = 40  # kept for one visitor, about 5 MB
@@ -560,7 +560,6 @@ def limits(setup: Setup) -> None:
         )
 
 
-memory.give_back()
 with components.readable():
     run = components.current_run()
     header = st.container()

@@ -3,9 +3,12 @@
 import asyncio
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from starlette.types import Message, Receive, Scope, Send
+from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
+from streamlit.runtime.uploaded_file_manager import UploadedFileRec
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
@@ -70,6 +73,42 @@ def test_guard_adds_headers_and_streams_bodies_through() -> None:
 def test_guard_leaves_websockets_alone() -> None:
     answer = [{"type": "websocket.accept"}, {"type": "websocket.send", "bytes": b"x"}]
     assert passed_on({"type": "websocket", "path": "/_stcore/stream"}, list(answer)) == answer
+
+
+@pytest.mark.parametrize(
+    ("method", "size", "waiting", "refused"),
+    [
+        ("PUT", 10, 0, False),
+        ("PUT", 10, asgi.WAITING_BYTES - 10, False),
+        ("PUT", 11, asgi.WAITING_BYTES - 10, True),
+        ("DELETE", 0, asgi.WAITING_BYTES + 1, False),
+    ],
+)
+def test_guard_refuses_uploads_that_memory_cannot_hold(
+    monkeypatch: pytest.MonkeyPatch, method: str, size: int, waiting: int, refused: bool
+) -> None:
+    monkeypatch.setattr(asgi, "waiting_bytes", lambda: waiting)
+    scope = {
+        "type": "http",
+        "method": method,
+        "path": "/_stcore/upload_file/session/file",
+        "headers": [(b"content-length", str(size).encode())],
+    }
+    accepted = {"type": "http.response.start", "status": 204, "headers": []}
+    sent = passed_on(scope, [accepted])
+    assert sent[0]["status"] == (413 if refused else 204)
+
+
+def test_waiting_uploads_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert asgi.waiting_bytes() == 0  # no server runs
+    manager = MemoryUploadedFileManager("/upload")
+    for session, name, data in (("a", "1", b"four"), ("a", "2", b"x"), ("b", "1", b"seven b")):
+        manager.add_file(session, UploadedFileRec(name, name, "image/png", data))
+    monkeypatch.setattr(asgi.Runtime, "exists", lambda: True)
+    monkeypatch.setattr(
+        asgi.Runtime, "instance", lambda: SimpleNamespace(uploaded_file_mgr=manager)
+    )
+    assert asgi.waiting_bytes() == 12
 
 
 def ready() -> tuple[int, dict[str, str]]:
