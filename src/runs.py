@@ -23,11 +23,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from src import config
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 MANIFEST = "manifest.json"
 SCHEMA = 1
@@ -230,6 +231,8 @@ class ModelRecord:
 
 
 def _read_table(path: str, content: bytes) -> pd.DataFrame:
+    import pandas as pd  # here, so that checking the runs before a start does not wait for it
+
     stream = io.BytesIO(content)
     if path.endswith(".parquet"):
         return pd.read_parquet(stream)
