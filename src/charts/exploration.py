@@ -536,7 +536,7 @@ def embedding_map(
     _circle(figure, points, picked)
     figure.update_xaxes(showticklabels=False, showgrid=False, zeroline=False)
     figure.update_yaxes(showticklabels=False, showgrid=False, zeroline=False, scaleanchor="x")
-    figure.update_layout(clickmode="event+select", modebar={"orientation": "v"})
+    figure.update_layout(clickmode="event+select")
     where = theme.listing([str(split) for split in dict.fromkeys(points["split"])])
     shown = (
         f"Each dot is one {where} picture; near means alike, the axes have no unit; "

@@ -54,6 +54,7 @@ def template(dark: bool = False) -> go.layout.Template:
             "colorway": list(MODEL_COLOURS),
             "margin": MARGIN,
             "hoverlabel": {"align": "left"},
+            "modebar": {"orientation": "v"},  # upright it leaves the legend's row alone
             "legend": {
                 "orientation": "h",
                 "yanchor": "bottom",
