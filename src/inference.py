@@ -69,13 +69,9 @@ class ServedModel:
                 f"{self.name} takes pictures (n, {', '.join(map(str, self.image_shape))}) uint8, "
                 f"not {pixels.shape} {pixels.dtype}."
             )
-        batch = 1 if len(pixels) == 1 else BATCH
         with self._lock:
             started = time.perf_counter()
-            parts = [
-                self._answer(pixels[start : start + batch], batch)
-                for start in range(0, len(pixels), batch)
-            ]
+            parts = [self._answer(part) for part in _parts(pixels)]
             milliseconds = 1000 * (time.perf_counter() - started)
         answer = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
         probabilities = evaluation.softmax(answer["logits"], self.temperature)
@@ -87,11 +83,9 @@ class ServedModel:
             milliseconds=milliseconds,
         )
 
-    def _answer(self, pixels: NDArray[np.uint8], batch: int) -> dict[str, Floats]:
-        padded = np.zeros((batch, *self.image_shape), np.float32)
-        padded[: len(pixels)] = pixels
-        outputs = self._runner(batch)(image=padded)
-        return {key: np.array(value[: len(pixels)]) for key, value in outputs.items()}
+    def _answer(self, pixels: NDArray[np.uint8]) -> dict[str, Floats]:
+        outputs = self._runner(len(pixels))(image=pixels.astype(np.float32))
+        return {key: np.array(value) for key, value in outputs.items()}
 
     def _runner(self, batch: int) -> Any:
         if batch not in self._interpreters:
@@ -99,6 +93,13 @@ class ServedModel:
             runner = interpreter.get_signature_runner("serving_default")
             self._interpreters[batch] = (interpreter, runner)
         return self._interpreters[batch][1]
+
+
+def _parts(pixels: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
+    """Whole batches, and the rest one by one: each size has its interpreter, none is filled up."""
+    whole = len(pixels) // BATCH * BATCH
+    batches = [pixels[start : start + BATCH] for start in range(0, whole, BATCH)]
+    return batches + [pixels[i : i + 1] for i in range(whole, len(pixels))]
 
 
 def load(run: runs.Run, name: str, precision: str = "float32") -> ServedModel:
