@@ -1,4 +1,4 @@
-"""What was expected before any model was trained, how it was tested, and what it means."""
+"""What was expected before any test picture was looked at, how it was tested, and what it means."""
 
 from typing import Any
 
@@ -82,8 +82,8 @@ def criteria_part(run: runs.Run, criteria: pd.DataFrame) -> None:
     """Success and failure criteria of the business case against the default model."""
     st.header("Success and failure criteria")
     st.caption(
-        f"Written down before any model was trained, judged for {run.default_model} on the test "
-        "split. A criterion is open where its target lies inside the interval."
+        "Written down before any test picture was looked at, judged for "
+        f"{run.default_model} on the test split. A criterion is open where its target lies inside the interval."
     )
     st.table(criteria_table(criteria), hide_index=True, alt="Criteria against results")
     components.chart(

@@ -78,8 +78,8 @@ def class_similarity(dataset: Dataset) -> pd.DataFrame:
 
     Cosine of the two classes' mean features (`look_features`), each feature standardised over the
     training pictures first. Means are therefore counted from the average picture: 1 says that two
-    classes deviate from it in the same way, −1 in opposite ways. The measure was fixed before any
-    model was trained and sees training pictures only. All K·K ordered pairs, the diagonal 1.
+    classes deviate from it in the same way, −1 in opposite ways. The measure knows no
+    model and sees training pictures only. All K·K ordered pairs, the diagonal 1.
     """
     features = _batched(look_features, dataset.train.images)  # (n, D)
     spread = features.std(0)
