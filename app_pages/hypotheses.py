@@ -83,7 +83,8 @@ def criteria_part(run: runs.Run, criteria: pd.DataFrame) -> None:
     st.header("Success and failure criteria")
     st.caption(
         "Written down before any test picture was looked at, judged for "
-        f"{run.default_model} on the test split. A criterion is open where its target lies inside the interval."
+        f"{run.default_model} on the test split. "
+        "A criterion is open where its target lies inside the interval."
     )
     st.table(criteria_table(criteria), hide_index=True, alt="Criteria against results")
     components.chart(
