@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from src import config
-from src.studies import Augmentation, StudySpec
+from src.specifications import Augmentation, StudySpec
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Experiment:
-    """One model of a study: an architecture and a recipe, run once per seed."""
+    """One network of a study: an architecture and a recipe, run once per seed."""
 
     name: str
     title: str
@@ -46,13 +46,81 @@ class Experiment:
     seeds: tuple[int, ...] = (config.SEED,)
 
 
+@dataclass(frozen=True)
+class Scale:
+    """How much of everything one study needs: small pictures and few of them need less."""
+
+    plain: tuple[int, ...]  # channels of the plain network
+    subset_epochs: int
+    full_epochs: int
+    seeds: int  # runs on the subset
+    best: Architecture
+    recipe: Recipe  # of the best network
+
+
+def _fast(epochs: int, batch_size: int, augmentation: Augmentation, smoothing: float) -> Recipe:
+    return Recipe(
+        epochs,
+        batch_size,
+        optimizer="muon",
+        learning_rate=0.12,
+        warmup=0.05,
+        schedule="linear",
+        label_smoothing=smoothing,
+        patience=30,
+        augmentation=augmentation,
+    )
+
+
+# Mirrored in turn rather than at random, and shifted by whole pixels: nothing is resampled.
+_SCALES = {
+    "cifar10": Scale(
+        plain=(24, 48, 96, 128),
+        subset_epochs=20,
+        full_epochs=8,
+        seeds=5,
+        best=Architecture("fast", (32, 128, 256)),
+        recipe=_fast(9, 512, Augmentation(flip=True, alternate=True, shift=2 / 32), 0.2),
+    ),
+    "fashion_mnist": Scale(
+        plain=(24, 48, 96),
+        subset_epochs=20,
+        full_epochs=6,
+        seeds=3,
+        best=Architecture("fast", (32, 96, 192)),
+        recipe=_fast(
+            24, 512, Augmentation(flip=True, alternate=True, shift=2 / 28, cutout=8 / 28), 0.1
+        ),
+    ),
+    "mnist": Scale(
+        plain=(16, 32, 64),
+        subset_epochs=20,
+        full_epochs=6,
+        seeds=3,
+        best=Architecture("fast", (24, 64, 128)),
+        recipe=_fast(16, 256, Augmentation(shift=2 / 28, rotation=10.0, zoom=0.1), 0.1),
+    ),
+    "digits": Scale(
+        plain=(16, 32, 64),
+        subset_epochs=30,
+        full_epochs=30,
+        seeds=5,
+        best=Architecture("fast", (32, 64, 128)),
+        recipe=_fast(30, 64, Augmentation(alternate=True, shift=0.125), 0.2),
+    ),
+}
+
+
 def plan(spec: StudySpec, profile: str) -> dict[str, Experiment]:
-    """The experiments of a study, by name.
+    """The networks that a study trains from scratch, by name; none where photos are too few.
 
     Profile `quick` has the same experiments with two seeds, two epochs and the subset only: it
     shows that everything works, not how well.
     """
-    experiments = {e.name: e for e in (*_augmentation_study(spec), _best(spec))}
+    scale = _SCALES.get(spec.name)
+    if scale is None:
+        return {}
+    experiments = {e.name: e for e in (*_augmentation_study(spec, scale), _best(scale))}
     if profile == "quick":
         return {name: _quickened(e) for name, e in experiments.items()}
     return experiments
@@ -67,18 +135,16 @@ def _quickened(experiment: Experiment) -> Experiment:
     )
 
 
-def _augmentation_study(spec: StudySpec) -> list[Experiment]:
+def _augmentation_study(spec: StudySpec, scale: Scale) -> list[Experiment]:
     """The same plain CNN without and with augmentation, on the subset and on the full set."""
-    small = spec.image_shape[0] < 16
-    architecture = Architecture("plain", (16, 32, 64) if small else (24, 48, 96, 128), 0.2)
-    seeds = tuple(config.SEED + i for i in range(5))
-    experiments = []
-    for trained_on, epochs, runs in (("subset", 20, seeds), ("full", 8, seeds[:1])):
-        for augmentation in (None, spec.augmentation):
-            epochs_here = 30 if small else epochs
-            recipe = Recipe(epochs_here, augmentation=augmentation)
-            experiments.append(_plain(architecture, recipe, trained_on, runs))
-    return experiments
+    architecture = Architecture("plain", scale.plain, 0.2)
+    seeds = tuple(config.SEED + i for i in range(scale.seeds))
+    parts = (("subset", scale.subset_epochs, seeds), ("full", scale.full_epochs, seeds[:1]))
+    return [
+        _plain(architecture, Recipe(epochs, augmentation=augmentation), trained_on, runs)
+        for trained_on, epochs, runs in parts
+        for augmentation in (None, spec.augmentation)
+    ]
 
 
 def _plain(
@@ -98,25 +164,7 @@ def _plain(
     )
 
 
-def _best(spec: StudySpec) -> Experiment:
-    small = spec.image_shape[0] < 16
-    # Mirrored in turn rather than at random, and shifted by whole pixels: nothing is resampled.
-    augmentation = Augmentation(
-        flip=spec.augmentation.flip,
-        alternate=True,
-        shift=2 / spec.image_shape[0] if not small else 0.125,
-    )
-    recipe = Recipe(
-        epochs=30 if small else 9,
-        batch_size=64 if small else 512,
-        optimizer="muon",
-        learning_rate=0.12,
-        warmup=0.05,
-        schedule="linear",
-        label_smoothing=0.2,
-        patience=30,
-        augmentation=augmentation,
-    )
+def _best(scale: Scale) -> Experiment:
     return Experiment(
         name="best",
         title="Fast CNN",
@@ -124,7 +172,7 @@ def _best(spec: StudySpec) -> Experiment:
             "The strongest network that trains in about half an hour on two cores: whitening first "
             "layer, orthogonalised momentum, alternating mirror images, label smoothing."
         ),
-        architecture=Architecture("fast", (32, 64, 128) if small else (32, 128, 256)),
-        recipe=recipe,
+        architecture=scale.best,
+        recipe=scale.recipe,
         trained_on="full",
     )

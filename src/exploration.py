@@ -15,7 +15,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from src import config, images
-from src.studies import Dataset, Integers, Pixels, Split
+from src.formats import Integers, Pixels
+from src.studies import Dataset, Split
 
 Floats = NDArray[np.float32]
 

@@ -7,7 +7,8 @@ from hashlib import blake2b
 import numpy as np
 import pandas as pd
 
-from src.studies import Dataset, Pixels
+from src.formats import Pixels
+from src.studies import Dataset
 
 
 def duplicates(dataset: Dataset) -> pd.DataFrame:

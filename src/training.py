@@ -15,7 +15,7 @@ import os
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -28,7 +28,8 @@ from tqdm import tqdm
 
 from src import models
 from src.experiments import Architecture, Experiment, Recipe
-from src.studies import Augmentation, Dataset, Split
+from src.specifications import Augmentation
+from src.studies import Dataset, Split
 
 Pixels = NDArray[np.uint8]
 Floats = NDArray[np.float64]
@@ -517,12 +518,22 @@ def _fingerprint(
     compute: str,
 ) -> str:
     """Same settings, same pictures: a checkpoint is only resumed where this is equal."""
-    settings = [asdict(architecture), asdict(recipe), seed, compute, keras.__version__]
+    settings = [_stated(architecture), _stated(recipe), seed, compute, keras.__version__]
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     for split in (train, validation):
         digest.update(split.ids.tobytes())
         digest.update(split.labels.tobytes())
     return digest.hexdigest()
+
+
+def _stated(settings: Any) -> dict[str, Any]:
+    """What differs from the defaults, so that a new setting leaves old checkpoints alone."""
+    values = {f.name: (getattr(settings, f.name), f.default) for f in fields(settings)}
+    return {
+        name: _stated(value) if is_dataclass(value) else value
+        for name, (value, default) in values.items()
+        if value != default
+    }
 
 
 def _save(path: Path, settings: str, state: _State, model: keras.Model, optimizer: Any) -> None:

@@ -19,9 +19,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
 
-from src import config, evaluation, hypotheses, studies
+from src import config, evaluation, hypotheses, specifications
 
-CLASSES = studies.CIFAR10.classes
+CLASSES = specifications.CIFAR10.classes
 ALIKE = ((3, 5, 2.6), (1, 9, 2.0), (0, 8, 1.4), (4, 7, 1.2), (2, 4, 1.0), (2, 6, 0.8))
 SKILL = {
     "plain_subset": 2.6,

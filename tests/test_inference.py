@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from src import images, inference, runs, studies
+from src import formats, images, inference, runs, specifications, studies
 
 RUNS = [(s, v) for s in runs.studies() for v in runs.versions(s)]
 
@@ -44,13 +44,13 @@ def digits() -> runs.Run:
 
 
 @pytest.fixture(scope="module")
-def pictures() -> studies.Pixels:
-    return studies.load(studies.DIGITS).test.images[:70]
+def pictures() -> formats.Pixels:
+    return studies.load(specifications.DIGITS).test.images[:70]
 
 
 @pytest.mark.parametrize("precision", inference.PRECISIONS)
 def test_alone_in_a_batch_and_from_threads_the_answer_is_the_same(
-    digits: runs.Run, pictures: studies.Pixels, precision: str
+    digits: runs.Run, pictures: formats.Pixels, precision: str
 ) -> None:
     model = inference.load(digits, digits.default_model, precision)
     batch = model.predict(pictures)
@@ -63,7 +63,7 @@ def test_alone_in_a_batch_and_from_threads_the_answer_is_the_same(
         np.testing.assert_allclose(parts, getattr(batch, field), atol=1e-4)
 
 
-def test_activation_map_adds_up_to_the_logits(digits: runs.Run, pictures: studies.Pixels) -> None:
+def test_activation_map_adds_up_to_the_logits(digits: runs.Run, pictures: formats.Pixels) -> None:
     answer = inference.load(digits, digits.default_model).predict(pictures[:5])
     bias = answer.logits - answer.activation.mean((1, 2))
     np.testing.assert_allclose(bias, np.repeat(bias[:1], 5, 0), atol=1e-3)

@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from src import config, studies
-from src.studies import DataError, Layout, Raw, RemoteFile, StudySpec
+from src import config, specifications, studies
+from src.formats import DataError, Part, Raw
+from src.specifications import Layout, RemoteFile, StudySpec
 
 CONTENT = b"twelve bytes"
 MIRROR = config.mirror()  # before the tests hide it
@@ -24,14 +25,14 @@ def _read(folder: Path) -> Raw:
     assert (folder / "data.bin").read_bytes() == CONTENT
     images = np.arange(20 * 4, dtype=np.uint8).reshape(20, 2, 2, 1)
     labels = np.repeat([0, 1], 10)
-    return {"train": (images, labels), "test": (images[::5], labels[::5])}
+    return {"train": Part(images, labels), "test": Part(images[::5], labels[::5])}
 
 
 def _spec(url: str | None = None, content: bytes = CONTENT) -> StudySpec:
     file = RemoteFile("data.bin", hashlib.sha256(content).hexdigest(), len(content), url)
-    keys = [studies._keys(*part) for part in _read_raw().values()]
+    keys = [studies._keys(part.images, part.labels) for part in _read_raw().values()]
     return dataclasses.replace(
-        studies.DIGITS,
+        specifications.DIGITS,
         name="toy",
         classes=("left", "right"),
         image_shape=(2, 2, 1),
@@ -45,7 +46,7 @@ def _spec(url: str | None = None, content: bytes = CONTENT) -> StudySpec:
 def _read_raw() -> Raw:
     images = np.arange(20 * 4, dtype=np.uint8).reshape(20, 2, 2, 1)
     labels = np.repeat([0, 1], 10)
-    return {"train": (images, labels), "test": (images[::5], labels[::5])}
+    return {"train": Part(images, labels), "test": Part(images[::5], labels[::5])}
 
 
 @pytest.fixture(autouse=True)
@@ -85,7 +86,7 @@ def _names(folder: Path) -> list[str]:
 
 
 def test_split_of_digits_is_stratified_disjoint_and_complete() -> None:
-    data = studies.load(studies.DIGITS)
+    data = studies.load(specifications.DIGITS)
     assert [len(split) for split in data.splits] == [1079, 359, 359]
     ids = np.concatenate([split.ids for split in data.splits])
     assert sorted(ids) == list(range(1797))
@@ -104,7 +105,7 @@ def test_split_does_not_depend_on_the_order_of_the_file() -> None:
     source = studies.Source("mirror", "", "only")
     found = []
     for data in (raw, shuffled):
-        keys = {name: studies._keys(*part) for name, part in data.items()}
+        keys = {name: studies._keys(part.images, part.labels) for name, part in data.items()}
         found.append(studies._split(_spec(), data, keys, source))
     for first, second in zip(found[0].splits, found[1].splits, strict=True):
         assert {i.tobytes() for i in first.images} == {i.tobytes() for i in second.images}
@@ -187,7 +188,7 @@ def test_unknown_study() -> None:
 
 
 def test_card_counts_every_picture() -> None:
-    card = studies.card(studies.load(studies.DIGITS))
+    card = studies.card(studies.load(specifications.DIGITS))
     assert card["totals"] == {"train": 1079, "validation": 359, "test": 359, "all": 1797}
     assert sum(card["counts"]["test"].values()) == 359
     assert card["classes"] == list("0123456789")
@@ -197,7 +198,7 @@ def test_card_counts_every_picture() -> None:
 @pytest.mark.skipif(MIRROR is None, reason="DATASET_MIRROR is not set")
 def test_cifar10_in_the_mirror_is_the_published_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATASET_MIRROR", str(MIRROR))
-    data = studies.load(studies.CIFAR10)
+    data = studies.load(specifications.CIFAR10)
     assert [len(split) for split in data.splits] == [45_000, 5_000, 10_000]
     assert data.test.labels[:10].tolist() == [3, 8, 8, 0, 6, 6, 1, 6, 3, 1]
     whole = np.concatenate([data.train.images, data.validation.images]).reshape(-1, 3)

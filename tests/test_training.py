@@ -13,9 +13,10 @@ import pandas as pd
 import pytest
 import tensorflow as tf
 
-from src import experiments, export, models, studies, training
+from src import experiments, export, models, specifications, studies, training
 from src.experiments import Architecture, Recipe
-from src.studies import Augmentation, Dataset
+from src.specifications import Augmentation
+from src.studies import Dataset
 
 SMALL = Architecture("plain", (4, 8), 0.2)
 FAST = Architecture("fast", (8, 8))
@@ -23,7 +24,7 @@ FAST = Architecture("fast", (8, 8))
 
 @pytest.fixture(scope="module")
 def digits() -> Dataset:
-    data = studies.load(studies.DIGITS)
+    data = studies.load(specifications.DIGITS)
     rows = np.arange(200)
     return replace(
         data,
@@ -90,7 +91,7 @@ def test_cutout_greys_one_square() -> None:
 
 def test_augmentation_depends_on_seed_and_epoch_alone() -> None:
     augmentation = Augmentation(flip=True, shift=0.2, rotation=10, zoom=0.1)
-    pictures = studies.load(studies.DIGITS).train.images[:50]
+    pictures = studies.load(specifications.DIGITS).train.images[:50]
     again = [training.augment(pictures, augmentation, 1, 2) for _ in range(2)]
     assert (again[0] == again[1]).all()
     assert (again[0] != training.augment(pictures, augmentation, 1, 3)).any()
@@ -206,13 +207,13 @@ def test_both_precisions_train_export_and_agree_with_keras(
 
 
 def test_plan_trains_the_same_network_with_and_without_augmentation() -> None:
-    plan = experiments.plan(studies.CIFAR10, "full")
+    plan = experiments.plan(specifications.CIFAR10, "full")
     assert list(plan) == [
         *("plain_subset", "plain_subset_augmented", "plain", "plain_augmented", "best")
     ]
     for name in ("plain_subset", "plain"):
         without, with_ = plan[name], plan[f"{name}_augmented"]
         assert replace(with_.recipe, augmentation=None) == without.recipe
-        assert with_.recipe.augmentation == studies.CIFAR10.augmentation
+        assert with_.recipe.augmentation == specifications.CIFAR10.augmentation
         assert (without.architecture, without.seeds) == (with_.architecture, with_.seeds)
     assert len(plan["plain_subset"].seeds) == 5
