@@ -197,13 +197,44 @@ def serving(model: keras.Model) -> keras.Model:
 
 
 def layer_table(model: keras.Model) -> list[dict[str, Any]]:
-    """One row per layer: name, type, output shape without the batch axis, parameters."""
+    """One row per layer, sizes without the batch axis.
+
+    Keys: name, type, input_shape, output_shape, parameters, and where the layer has them: filters,
+    units, kernel (h, w), strides (h, w), padding ("same" or "valid"), bias, rate.
+    """
     return [
         {
             "name": layer.name,
             "type": type(layer).__name__,
-            "output_shape": list(layer.output.shape[1:]),
+            "input_shape": _sizes(layer.input),
+            "output_shape": _sizes(layer.output),
             "parameters": int(layer.count_params()),
         }
+        | _settings(layer)
         for layer in model.layers
     ]
+
+
+def _sizes(tensor: Any) -> list[int | None]:
+    first = tensor[0] if isinstance(tensor, list) else tensor
+    return list(first.shape[1:])
+
+
+LAYER_SETTINGS = {
+    "filters": ("filters",),
+    "units": ("units",),
+    "kernel": ("kernel_size", "pool_size"),
+    "strides": ("strides",),
+    "padding": ("padding",),
+    "bias": ("use_bias",),
+    "rate": ("rate",),
+}
+
+
+def _settings(layer: keras.layers.Layer) -> dict[str, Any]:
+    found = {}
+    for key, attributes in LAYER_SETTINGS.items():
+        values = [getattr(layer, name) for name in attributes if hasattr(layer, name)]
+        if values and values[0] is not None:
+            found[key] = list(values[0]) if isinstance(values[0], tuple) else values[0]
+    return found

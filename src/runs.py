@@ -43,10 +43,10 @@ REQUIRED = (
         ).split()
     ),
 )
-REQUIRED_OF_A_MODEL = (
-    "config.json history.csv predictions.parquet report.csv metrics.json "
-    "model.keras model.tflite model_int8.tflite"
-).split()
+REQUIRED_OF_A_MODEL = "config.json predictions.parquet report.csv metrics.json".split()
+# Networks are served; classical models are there to be compared with.
+REQUIRED_OF_A_SERVED_MODEL = "history.csv model.keras model.tflite model_int8.tflite".split()
+SERVED_FAMILIES = ("network", "transfer")
 # The deployed app never loads these, so a deployment may leave them out.
 NOT_DEPLOYED = (".keras",)
 
@@ -168,6 +168,11 @@ class Run:
         names = {path.split("/")[1] for path in self.manifest["files"] if path[:7] == "models/"}
         return sorted(names, key=lambda name: (name != self.default_model, name))
 
+    @cached_property
+    def served(self) -> list[str]:
+        """Names of the models that can classify new pictures, in the order of `models`."""
+        return [name for name in self.models if self.model(name).served]
+
     def model(self, name: str) -> ModelRecord:
         """What was written down about one model.
 
@@ -189,6 +194,16 @@ class ModelRecord:
 
     def _path(self, file: str) -> str:
         return f"models/{self.name}/{file}"
+
+    @property
+    def served(self) -> bool:
+        """Whether it can classify new pictures: classical models are only compared."""
+        return self._path("model.tflite") in self.run.manifest["files"]
+
+    @property
+    def family(self) -> str:
+        """`network`, `transfer`, `classical`, `ensemble` or `baseline`."""
+        return str(self.config.get("family", "network"))
 
     def _optional(self, file: str) -> pd.DataFrame | None:
         return self.run.table(self._path(file)) if self.run.has(self._path(file)) else None
@@ -363,13 +378,18 @@ class Draft:
         return f"v{int(newest[1:]) + 1}"
 
     def _check_complete(self, files: dict[str, dict[str, Any]]) -> None:
-        per_model = [f"models/{m}/{f}" for m in self.models() for f in REQUIRED_OF_A_MODEL]
+        per_model = [f"models/{m}/{f}" for m in self.models() for f in self._required_of(m)]
         missing = [path for path in (*REQUIRED, *per_model) if path not in files]
         if missing or not per_model:
             raise RunError(f"Not complete, so not published: {', '.join(missing) or 'no model'}.")
         size = sum(file["bytes"] for file in files.values())
         if size > LIMIT_BYTES:
             raise RunError(f"The run has {size:,} bytes, more than the {LIMIT_BYTES:,} allowed.")
+
+    def _required_of(self, model: str) -> list[str]:
+        family = self.read_json(f"models/{model}/config.json").get("family", "network")
+        served = REQUIRED_OF_A_SERVED_MODEL if family in SERVED_FAMILIES else []
+        return [*REQUIRED_OF_A_MODEL, *served]
 
     def _keep_logs(self, version: str) -> None:
         if self.logs.is_dir():

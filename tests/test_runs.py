@@ -28,8 +28,9 @@ def _draft(note: str = "first") -> runs.Draft:
             draft.write_table(path, pd.DataFrame({"label": ["0", "1"], "count": [3, 4]}))
         else:
             draft.write(path, json.dumps({"note": note, "classes": ["0", "1"]}).encode())
-    for file in runs.REQUIRED_OF_A_MODEL:
+    for file in (*runs.REQUIRED_OF_A_MODEL, *runs.REQUIRED_OF_A_SERVED_MODEL):
         draft.write(f"models/best/{file}", b"label,precision\n0,0.5\n1,1.0\n")
+    draft.write_json("models/best/config.json", {"family": "network"})
     draft.logs.mkdir(parents=True, exist_ok=True)
     draft.checkpoints.mkdir(parents=True, exist_ok=True)
     return draft
@@ -50,6 +51,23 @@ def test_publishes_one_version_after_another(outputs: Path) -> None:
     assert list((outputs / "toy" / ".partial").iterdir()) == []
 
 
+def test_classical_models_are_compared_but_not_served(outputs: Path) -> None:
+    draft = _draft()
+    for file in runs.REQUIRED_OF_A_MODEL:
+        draft.write(f"models/forest/{file}", b"label\n0\n")
+    draft.write_json("models/forest/config.json", {"family": "classical"})
+    run = runs.open_run("toy", draft.publish(MANIFEST))
+    assert (run.models, run.served) == (["best", "forest"], ["best"])
+    assert (run.model("forest").family, run.model("forest").served) == ("classical", False)
+
+
+def test_a_network_without_its_served_files_is_not_published() -> None:
+    draft = _draft()
+    (draft.folder / "models/best/model_int8.tflite").unlink()
+    with pytest.raises(runs.RunError, match=r"models/best/model_int8\.tflite"):
+        draft.publish(MANIFEST)
+
+
 def test_reads_what_was_written(outputs: Path) -> None:
     _draft().publish(MANIFEST)
     run = runs.open_run("toy", "v1")
@@ -68,7 +86,9 @@ def test_reads_what_was_written(outputs: Path) -> None:
         "profile": "full",
         "created": "2026-01-01",
     }
-    assert len(manifest["files"]) == len(runs.REQUIRED) + len(runs.REQUIRED_OF_A_MODEL)
+    assert len(manifest["files"]) == len(runs.REQUIRED) + len(
+        (*runs.REQUIRED_OF_A_MODEL, *runs.REQUIRED_OF_A_SERVED_MODEL)
+    )
 
 
 @pytest.mark.parametrize("step", ["write_json", "_flush", "rename", "_keep_logs", "rmtree"])
