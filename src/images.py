@@ -88,11 +88,13 @@ class Picture:
     notes: tuple[str, ...]
 
 
-def decode(data: bytes) -> Picture:
+def decode(data: bytes, *, alone: bool = True) -> Picture:
     """Return the picture in `data`, the content of a file from anywhere.
 
     Raises ImageError for what is empty, too long, too large, damaged, or not one of `FORMATS`.
-    Takes at most about 150 MB on top of `data`, whatever the file.
+    Takes at most about 150 MB on top of `data`, whatever the file. `alone` keeps to one decode at
+    a time in the whole process, as a server must; without it several threads may decode at once,
+    and the caller silences Pillow's warnings, for that is done process-wide.
     """
     if not data:
         raise ImageError("The file is empty.")
@@ -101,6 +103,8 @@ def decode(data: bytes) -> Picture:
             f"The file has {len(data) / 2**20:.1f} MB; at most {MAX_BYTES // 2**20} MB are "
             "accepted."
         )
+    if not alone:
+        return _decode(data)
     with _one_at_a_time, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what a file is worth is told by our own messages
         return _decode(data)
