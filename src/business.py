@@ -28,6 +28,7 @@ UNITS = {
     "filing_precision": "share",
     "latency_ms": "ms",
 }
+TEXTS = ("title", "client", "problem", "goal")
 KINDS = ("success", "failure")
 DIRECTIONS = ("at least", "at most")
 Entry = TypeVar("Entry")
@@ -120,23 +121,30 @@ def load(path: Path, study: str) -> Case:
 def parse(data: Mapping[str, Any], study: str) -> Case:
     """A study's case from the file's content, its own [study.<name>.…] applied."""
     changes = data.get("study", {}).get(study, {})
-    entries = {entry.get("id", "?"): entry for entry in data.get("criterion", [])}
-    if unknown := set(changes) - {"filing", *entries}:
+    requirements, criteria = (_by_id(data, kind) for kind in ("requirement", "criterion"))
+    if unknown := set(changes) - {"filing", *TEXTS, *requirements, *criteria}:
         raise BusinessError(f"[study.{study}] changes {sorted(unknown)}, which is not there")
-    filing = data.get("filing", {}) | changes.get("filing", {})
+
+    def changed(name: str, entry: Mapping[str, Any]) -> dict[str, Any]:
+        return {**entry, **changes.get(name, {})}
+
     case = Case(
-        **{key: str(data.get(key, "")) for key in ("title", "client", "problem", "goal")},
-        filing=_build(Filing, filing, "filing"),
+        **{key: str(changes.get(key, data.get(key, ""))) for key in TEXTS},
+        filing=_build(Filing, changed("filing", data.get("filing", {})), "filing"),
         requirements=tuple(
-            _build(Requirement, entry, "requirement") for entry in data.get("requirement", [])
+            _build(Requirement, changed(name, entry), "requirement")
+            for name, entry in requirements.items()
         ),
         criteria=tuple(
-            _build(Criterion, entry | changes.get(name, {}), "criterion")
-            for name, entry in entries.items()
+            _build(Criterion, changed(name, entry), "criterion") for name, entry in criteria.items()
         ),
     )
     _check(case)
     return case
+
+
+def _by_id(data: Mapping[str, Any], kind: str) -> dict[str, Mapping[str, Any]]:
+    return {entry.get("id", "?"): entry for entry in data.get(kind, [])}
 
 
 def _build(kind: type[Entry], entry: Mapping[str, Any], what: str) -> Entry:

@@ -269,17 +269,26 @@ def _weighted_auc(weights: FloatArray, rankings: list[_Ranking]) -> FloatArray:
     return np.mean(areas, axis=0) if areas else np.full(len(weights), np.nan)
 
 
+def f1_samples(
+    scored: Scored, resamples: int = RESAMPLES, seed: int = 0
+) -> tuple[FloatArray, FloatArray]:
+    """F1 of every class (K,) and of stratified bootstrap resamples (B, K)."""
+    counts = confusion(scored).to_numpy()
+    drawn = _resampled_confusions(counts, resamples, np.random.default_rng(seed))
+    return _rates(counts)[2], _rates(drawn)[2]
+
+
 def report(scored: Scored, resamples: int = RESAMPLES, seed: int = 0) -> pd.DataFrame:
     """Per class: split, label, precision, recall and F1, each with _low and _high, support.
 
     Precision and recall are shares and have Wilson's interval, F1 the bootstrap's.
     """
     counts = confusion(scored).to_numpy()
-    precision, recall, f1 = _rates(counts)
+    precision, recall, _ = _rates(counts)
     hits, support = np.diagonal(counts), counts.sum(1)
     precision_low, precision_high = statistics.wilson_bounds(hits, counts.sum(0))
     recall_low, recall_high = statistics.wilson_bounds(hits, support)
-    samples = _rates(_resampled_confusions(counts, resamples, np.random.default_rng(seed)))[2]
+    f1, samples = f1_samples(scored, resamples, seed)
     tail = (1 - statistics.LEVEL) / 2
     f1_low, f1_high = np.quantile(samples, [tail, 1 - tail], axis=0)
     columns: dict[str, Any] = {"split": scored.split, "label": list(scored.classes)}

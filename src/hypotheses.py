@@ -1,8 +1,7 @@
 """Hypotheses written down beforehand (inputs/hypotheses.toml) and judged by a run's frames.
 
 `load` validates the file once; `judge` turns evidence into the dicts of a run's hypotheses.json.
-Three kinds: does one table of class pairs predict another (`pair_correlation`), does a model reach
-a margin (`accuracy`), does a treatment add a margin over paired seeds (`gain`).
+What can be tested is listed in `KINDS`.
 """
 
 from __future__ import annotations
@@ -23,9 +22,69 @@ from src.statistics import Estimate, FloatArray
 
 VERDICTS = ("supported", "refuted", "undecided")
 DIRECTIONS = ("at least", "at most")
-UNITS = {"pair_correlation": "correlation", "accuracy": "share", "gain": "percentage points"}
 NUMBERS = {"value", "low", "high", "margin", "n", "needed"}  # what every meaning may quote
-FACTS = {"pair_correlation": {"classes", "confused", "alike"}, "accuracy": set(), "gain": set()}
+RESAMPLES = 10_000  # of a bootstrap
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One question that can be put to a run."""
+
+    question: str
+    unit: str  # of the margin and the effect
+    margins: tuple[float, float]  # between which the margin lies
+    models: tuple[int, int]  # fewest and most that it names
+    facts: frozenset[str] = frozenset()  # what its meanings may quote beside `NUMBERS`
+    label: bool = False  # whether it is about one category
+
+
+MANY = 99
+KINDS = {
+    "accuracy": Kind("Does a model reach an accuracy?", "share", (0, 1), (1, 1)),
+    "difference": Kind(
+        "Is the last model better than the best of the others, on the same pictures?",
+        "percentage points",
+        (-100, 100),
+        (2, MANY),
+        frozenset({"reference"}),
+    ),
+    "error_ratio": Kind(
+        "Which share of the mistakes of the best of the others does the last model still make?",
+        "ratio",
+        (0, 100),
+        (2, MANY),
+        frozenset({"reference"}),
+    ),
+    "gain": Kind(
+        "What does a treatment add, over trainings paired by seed?",
+        "percentage points",
+        (-100, 100),
+        (2, 2),
+    ),
+    "class_f1": Kind(
+        "Does the F1 score of one category reach a value?",
+        "F1",
+        (0, 1),
+        (1, 1),
+        frozenset({"label"}),
+        label=True,
+    ),
+    "weakest_class": Kind(
+        "By how much does the F1 score of one category lie under that of every other one?",
+        "percentage points",
+        (-100, 100),
+        (1, 1),
+        frozenset({"label", "weakest"}),
+        label=True,
+    ),
+    "pair_correlation": Kind(
+        "Are the pairs of categories that look alike the pairs that are confused?",
+        "correlation",
+        (-1, 1),
+        (1, 1),
+        frozenset({"classes", "confused", "alike"}),
+    ),
+}
 
 
 class HypothesisError(ValueError):
@@ -40,7 +99,7 @@ class Hypothesis:
     title: str
     statement: str
     kind: str
-    models: tuple[str, ...]  # gain: without, with the treatment
+    models: tuple[str, ...]  # gain: without, with; difference and error_ratio: others, the one
     metric: str
     test: str
     split: str
@@ -49,11 +108,12 @@ class Hypothesis:
     alpha: float
     meaning: Mapping[str, str]  # verdict → template
     also: tuple[str, ...] = ()  # gain: a second pair, reported but not judged
+    label: str = ""  # the category it is about
 
     @property
     def unit(self) -> str:
         """Of the margin and the effect."""
-        return UNITS[self.kind]
+        return KINDS[self.kind].unit
 
     @property
     def level(self) -> float:
@@ -69,6 +129,7 @@ class Evidence:
     similarity: pd.DataFrame = field(default_factory=pd.DataFrame)  # label_a, label_b, similarity
     seeds: Mapping[str, pd.DataFrame] = field(default_factory=dict)  # → seed, test_accuracy, …
     seed_predictions: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    titles: Mapping[str, str] = field(default_factory=dict)  # of models, for the meanings
 
 
 @dataclass(frozen=True)
@@ -82,6 +143,7 @@ class Finding:
     facts: dict[str, str] = field(default_factory=dict)
     details: list[dict[str, Any]] = field(default_factory=list)
     points: list[dict[str, Any]] = field(default_factory=list)
+    models: tuple[str, ...] = ()  # those compared, where the hypothesis names candidates
 
 
 # Reading ----------------------------------------------------------------------------------------
@@ -96,15 +158,23 @@ def load(path: Path, study: str) -> list[Hypothesis]:
 
 
 def parse(data: Mapping[str, Any], study: str) -> list[Hypothesis]:
-    """The hypotheses of a study from the file's content, its own [study.<name>.<id>] applied."""
-    entries = data.get("hypothesis", [])
-    changes = data.get("study", {}).get(study, {})
-    ids = [entry.get("id", "?") for entry in entries]
-    if len(set(ids)) < len(ids) or not ids:
-        raise HypothesisError(f"hypotheses need one unique id each, found {ids}")
-    if unknown := set(changes) - set(ids):
-        raise HypothesisError(f"[study.{study}] changes {sorted(unknown)}, but there are {ids}")
-    return [_hypothesis(entry | changes.get(entry["id"], {})) for entry in entries]
+    """The hypotheses of a study from the file's content; none where the file does not name it.
+
+    Those of the general ones that [study.<name>] lists as `shared`, with the changes of
+    [study.<name>.<id>], then its own, each a [[study.<name>.hypothesis]].
+    """
+    stated = dict(data.get("study", {}).get(study, {}))
+    general = {entry.get("id", "?"): entry for entry in data.get("hypothesis", [])}
+    shared, own = stated.pop("shared", []), stated.pop("hypothesis", [])
+    ids = [*shared, *(entry.get("id", "?") for entry in own)]
+    if len(general) < len(data.get("hypothesis", [])) or len(set(ids)) < len(ids):
+        raise HypothesisError(f"hypotheses need one unique id each, found {[*general, *ids]}")
+    if unknown := (set(shared) - set(general)) | (set(stated) - set(shared)):
+        raise HypothesisError(
+            f"[study.{study}] shares or changes {sorted(unknown)}, but there are {list(general)}"
+        )
+    entries = [general[name] | stated.get(name, {}) for name in shared]
+    return [_hypothesis(entry) for entry in (*entries, *own)]
 
 
 def _hypothesis(entry: Mapping[str, Any]) -> Hypothesis:
@@ -112,7 +182,7 @@ def _hypothesis(entry: Mapping[str, Any]) -> Hypothesis:
     known = {f.name for f in fields(Hypothesis)}
     if unknown := set(entry) - known:
         raise HypothesisError(f"{name} has unknown fields {sorted(unknown)}")
-    if missing := known - {"also"} - set(entry):
+    if missing := known - {"also", "label"} - set(entry):
         raise HypothesisError(f"{name} lacks {sorted(missing)}")
     lists = {key: tuple(entry.get(key, ())) for key in ("models", "also")}
     hypothesis = Hypothesis(**{**entry, **lists, "margin": float(entry["margin"])})
@@ -121,22 +191,31 @@ def _hypothesis(entry: Mapping[str, Any]) -> Hypothesis:
 
 
 def _check(h: Hypothesis) -> None:
-    if h.kind not in UNITS:
-        raise HypothesisError(f"{h.id}: kind {h.kind!r} is none of {sorted(UNITS)}")
+    if h.kind not in KINDS:
+        raise HypothesisError(f"{h.id}: kind {h.kind!r} is none of {sorted(KINDS)}")
     if h.direction not in DIRECTIONS:
         raise HypothesisError(f"{h.id}: direction {h.direction!r} is none of {DIRECTIONS}")
     if not 0 < h.alpha < 1:
         raise HypothesisError(f"{h.id}: alpha {h.alpha} is not between 0 and 1")
-    low, high = {"pair_correlation": (-1, 1), "accuracy": (0, 1), "gain": (-100, 100)}[h.kind]
+    kind = KINDS[h.kind]
+    low, high = kind.margins
     if not low < h.margin < high:
         raise HypothesisError(f"{h.id}: margin {h.margin:g} is not between {low} and {high}")
-    if len(h.models) != (wanted := 2 if h.kind == "gain" else 1) or len(h.also) not in (0, 2):
-        raise HypothesisError(f"{h.id}: needs {wanted} in models and none or 2 in also")
+    _check_names(h, kind)
     if set(h.meaning) != set(VERDICTS):
         raise HypothesisError(f"{h.id}: meaning needs exactly {VERDICTS}, has {list(h.meaning)}")
     _check_template(h.id, h.statement, {"margin"})
     for text in h.meaning.values():
-        _check_template(h.id, text, NUMBERS | FACTS[h.kind])
+        _check_template(h.id, text, NUMBERS | kind.facts)
+
+
+def _check_names(h: Hypothesis, kind: Kind) -> None:
+    fewest, most = kind.models
+    if not fewest <= len(h.models) <= most or len(h.also) not in (0, 2):
+        wanted = fewest if fewest == most else f"at least {fewest}"
+        raise HypothesisError(f"{h.id}: needs {wanted} in models and none or 2 in also")
+    if bool(h.label) != kind.label:
+        raise HypothesisError(f"{h.id}: {h.kind} {'needs a' if kind.label else 'has no'} label")
 
 
 def _check_template(name: str, text: str, allowed: set[str]) -> None:
@@ -151,9 +230,17 @@ def _check_template(name: str, text: str, allowed: set[str]) -> None:
 def judge(hypotheses: Sequence[Hypothesis], evidence: Evidence) -> list[dict[str, Any]]:
     """One dict per hypothesis, as hypotheses.json holds them.
 
-    Raises HypothesisError where the run lacks a model or a table that a hypothesis names.
+    One about a model that was not trained (a quick profile, a small study) is left out: nothing
+    can be said about it. Raises HypothesisError where a table lacks what it must hold.
     """
-    return [_judged(h, JUDGES[h.kind](h, evidence)) for h in hypotheses]
+    possible = [h for h in hypotheses if not lacking(h, evidence)]
+    return [_judged(h, JUDGES[h.kind](h, evidence)) for h in possible]
+
+
+def lacking(h: Hypothesis, evidence: Evidence) -> list[str]:
+    """The models that a hypothesis names and the run does not have, or not with several seeds."""
+    known = evidence.seeds if h.kind == "gain" else evidence.predictions
+    return [model for model in h.models if model not in known]
 
 
 def verdict(estimate: Estimate, margin: float, direction: str, p_value: float, alpha: float) -> str:
@@ -184,7 +271,7 @@ def _judged(h: Hypothesis, found: Finding) -> dict[str, Any]:
         "alpha": h.alpha,
         "margin": h.margin,
         "direction": h.direction,
-        "models": list(h.models),
+        "models": list(found.models or h.models),
         "effect": effect | {"unit": h.unit},
         "p_value": found.p_value,
         "verdict": result,
@@ -198,7 +285,10 @@ def _judged(h: Hypothesis, found: Finding) -> dict[str, Any]:
 def _number(value: float, unit: str) -> str:
     if unit == "share":
         return f"{value:.1%}".replace("%", " %")
-    return f"{value:.2f}" if unit == "correlation" else f"{value:.1f}"
+    return f"{value:.{DIGITS[unit]}f}"
+
+
+DIGITS = {"correlation": 2, "ratio": 2, "F1": 3, "percentage points": 1}
 
 
 def _margin(h: Hypothesis) -> str:
@@ -217,19 +307,16 @@ def _detail(name: str, estimate: Estimate, n: int, unit: str, **more: Any) -> di
     return {"name": name} | interval | {"n": n, "unit": unit} | more
 
 
-def _scored(evidence: Evidence, model: str, split: str, name: str) -> evaluation.Scored:
-    if model not in evidence.predictions:
-        known = sorted(evidence.predictions)
-        raise HypothesisError(f"{name} needs the model {model}, the run has {known}")
+def _scored(evidence: Evidence, model: str, split: str) -> evaluation.Scored:
     return evaluation.from_frame(evidence.predictions[model], split)
 
 
-# H1: one table of class pairs against another ---------------------------------------------------
+# One table of class pairs against another -------------------------------------------------------
 
 
 def _pair_correlation(h: Hypothesis, evidence: Evidence) -> Finding:
     model = h.models[0]
-    scored = _scored(evidence, model, h.split, h.id)
+    scored = _scored(evidence, model, h.split)
     similarity = _square(evidence.similarity, scored.classes, h.id)
     confused = pair_confusion(scored)
     estimate = _defined(statistics.pair_correlation(similarity, confused, h.level))
@@ -301,21 +388,21 @@ def _other_correlations(
     details = []
     for model in evidence.predictions:
         if model not in h.models:
-            confused = pair_confusion(_scored(evidence, model, h.split, h.id))
+            confused = pair_confusion(_scored(evidence, model, h.split))
             estimate = _defined(statistics.pair_correlation(similarity, confused, h.level))
             details.append(_detail(model, estimate, len(statistics.pairs(confused)), h.unit))
     return details
 
 
-# H2: one model against a margin -----------------------------------------------------------------
+# One model against a margin ---------------------------------------------------------------------
 
 
 def _accuracy(h: Hypothesis, evidence: Evidence) -> Finding:
-    scored = _scored(evidence, h.models[0], h.split, h.id)
+    scored = _scored(evidence, h.models[0], h.split)
     hits = int(scored.correct.sum())
     estimate = statistics.wilson(hits, scored.n, h.level)
     needed = statistics.pictures_needed(estimate.value, h.margin, scored.n, h.level)
-    others = {m: _scored(evidence, m, h.split, h.id) for m in evidence.predictions}
+    others = {m: _scored(evidence, m, h.split) for m in evidence.predictions}
     return Finding(
         estimate=estimate,
         p_value=statistics.score_test(hits, scored.n, h.margin),
@@ -329,7 +416,102 @@ def _accuracy(h: Hypothesis, evidence: Evidence) -> Finding:
     )
 
 
-# H3: a treatment over paired seeds --------------------------------------------------------------
+# Two models on the same pictures ----------------------------------------------------------------
+
+
+def _difference(h: Hypothesis, evidence: Evidence) -> Finding:
+    reference, tested = _reference(h, evidence), h.models[-1]
+    result = _compared(h, evidence, reference)
+    counts = result["only_first"], result["only_second"], result["n"]
+    estimate = statistics.paired_difference(*counts, h.level).scaled(100)
+    needed = statistics.pictures_for_interval(estimate, h.margin, result["n"])
+    others = {m: _compared(h, evidence, m) for m in h.models[:-1] if m != reference}
+    return Finding(
+        estimate=estimate,
+        p_value=statistics.paired_test(*counts, h.margin / 100),
+        n=result["n"],
+        needed=_needed(needed, f"{h.split} picture", f"{h.split} pictures"),
+        facts={"reference": evidence.titles.get(reference, reference)},
+        details=[_paired_detail(h, f"{tested} minus {m}", other) for m, other in others.items()],
+        models=(reference, tested),
+    )
+
+
+def _paired_detail(h: Hypothesis, name: str, result: Mapping[str, Any]) -> dict[str, Any]:
+    counts = result["only_first"], result["only_second"], result["n"]
+    estimate = statistics.paired_difference(*counts, h.level).scaled(100)
+    return _detail(name, estimate, result["n"], h.unit, p_value=result["p_value"])
+
+
+def _error_ratio(h: Hypothesis, evidence: Evidence) -> Finding:
+    reference, tested = _reference(h, evidence), h.models[-1]
+    result = _compared(h, evidence, reference)
+    # A picture that only one model got right is one that only the other got wrong.
+    counts = result["neither"], result["only_second"], result["only_first"]
+    estimate = statistics.paired_ratio(*counts, h.level)
+    needed = statistics.pictures_for_interval(estimate, h.margin, result["n"])
+    return Finding(
+        estimate=estimate,
+        p_value=statistics.ratio_test(*counts, h.margin),
+        n=result["n"],
+        needed=_needed(needed, f"{h.split} picture", f"{h.split} pictures"),
+        facts={"reference": evidence.titles.get(reference, reference)},
+        models=(reference, tested),
+    )
+
+
+def _reference(h: Hypothesis, evidence: Evidence) -> str:
+    """Of the models before the last, the one that does best on validation."""
+    others = h.models[:-1]
+    return max(others, key=lambda m: _scored(evidence, m, "validation").correct.mean())
+
+
+def _compared(h: Hypothesis, evidence: Evidence, other: str) -> dict[str, Any]:
+    """The hypothesis's last model against another one, on the same pictures."""
+    return evaluation.compare(*(_scored(evidence, m, h.split) for m in (h.models[-1], other)))
+
+
+# One category -----------------------------------------------------------------------------------
+
+
+def _class_f1(h: Hypothesis, evidence: Evidence) -> Finding:
+    scored, k = _with_label(h, evidence)
+    values, samples = evaluation.f1_samples(scored, RESAMPLES)
+    return _resampled(h, scored.n, float(values[k]), samples[:, k], {"label": h.label})
+
+
+def _weakest_class(h: Hypothesis, evidence: Evidence) -> Finding:
+    scored, k = _with_label(h, evidence)
+    values, samples = evaluation.f1_samples(scored, RESAMPLES)
+    gap = 100 * (np.delete(values, k).min() - values[k])
+    gaps = 100 * (np.delete(samples, k, axis=1).min(1) - samples[:, k])
+    facts = {"label": h.label, "weakest": scored.classes[int(values.argmin())]}
+    return _resampled(h, scored.n, float(gap), gaps, facts)
+
+
+def _with_label(h: Hypothesis, evidence: Evidence) -> tuple[evaluation.Scored, int]:
+    scored = _scored(evidence, h.models[0], h.split)
+    if h.label not in scored.classes:
+        raise HypothesisError(f"{h.id}: {h.label!r} is none of {list(scored.classes)}")
+    return scored, scored.classes.index(h.label)
+
+
+def _resampled(
+    h: Hypothesis, n: int, value: float, samples: FloatArray, facts: dict[str, str]
+) -> Finding:
+    """A finding whose interval and p-value come from the same bootstrap samples (B,)."""
+    estimate = statistics.percentile_interval(value, samples, evaluation.STRATIFIED, h.level)
+    needed = statistics.pictures_for_interval(estimate, h.margin, n)
+    return Finding(
+        estimate=estimate,
+        p_value=statistics.bootstrap_test(samples, h.margin),
+        n=n,
+        needed=_needed(needed, f"{h.split} picture", f"{h.split} pictures"),
+        facts=facts,
+    )
+
+
+# A treatment over paired seeds ------------------------------------------------------------------
 
 
 def _gain(h: Hypothesis, evidence: Evidence) -> Finding:
@@ -352,9 +534,6 @@ def _gain(h: Hypothesis, evidence: Evidence) -> Finding:
 
 def _paired_seeds(h: Hypothesis, evidence: Evidence) -> pd.DataFrame:
     """seed and the accuracy (0 to 1) of both models, for the seeds that both were trained with."""
-    if absent := [m for m in h.models if m not in evidence.seeds]:
-        known = sorted(evidence.seeds)
-        raise HypothesisError(f"{h.id} needs the seeds of {absent}, the run has {known}")
     column = f"{h.split}_accuracy"
     frames = [evidence.seeds[m].set_index("seed")[column].rename(m) for m in h.models]
     paired = pd.concat(frames, axis=1, join="inner").reset_index()
@@ -389,16 +568,17 @@ def _also_details(h: Hypothesis, evidence: Evidence) -> list[dict[str, Any]]:
     """The second pair, such as the full training set: one seed, the same pictures."""
     if not h.also or any(m not in evidence.predictions for m in h.also):
         return []
-    without, with_ = (_scored(evidence, m, h.split, h.id) for m in h.also)
+    without, with_ = (_scored(evidence, m, h.split) for m in h.also)
     result = evaluation.compare(with_, without)
-    counts = result["only_first"], result["only_second"]
-    estimate = statistics.paired_difference(*counts, result["n"], h.level).scaled(100)
-    name = f"{h.also[1]} minus {h.also[0]}"
-    return [_detail(name, estimate, result["n"], h.unit, p_value=result["p_value"])]
+    return [_paired_detail(h, f"{h.also[1]} minus {h.also[0]}", result)]
 
 
 JUDGES: dict[str, Callable[[Hypothesis, Evidence], Finding]] = {
     "pair_correlation": _pair_correlation,
     "accuracy": _accuracy,
+    "difference": _difference,
+    "error_ratio": _error_ratio,
     "gain": _gain,
+    "class_f1": _class_f1,
+    "weakest_class": _weakest_class,
 }

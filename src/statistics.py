@@ -139,7 +139,11 @@ def wilson(successes: float, n: float, level: float = LEVEL) -> Estimate:
 
 def score_test(successes: float, n: float, share: float) -> float:
     """Two-sided p-value that the true share is `share` (0 < share < 1); agrees with `wilson`."""
-    z = (successes / n - share) / math.sqrt(share * (1 - share) / n)
+    return _two_sided((successes / n - share) / math.sqrt(share * (1 - share) / n))
+
+
+def _two_sided(z: float) -> float:
+    """P(|Z| >= |z|)."""
     return math.erfc(abs(z) / math.sqrt(2))
 
 
@@ -181,6 +185,61 @@ def _tango_score(difference: float, only_first: int, only_second: int, n: int) -
     c = -only_second * difference * (1 - difference)
     q = (math.sqrt(max(b * b - 8 * n * c, 0.0)) - b) / (4 * n)
     variance = n * (2 * q + difference * (1 - difference))
+    if variance <= 0:
+        return math.copysign(math.inf, gap) if gap else 0.0
+    return gap / math.sqrt(variance)
+
+
+def paired_test(only_first: int, only_second: int, n: int, difference: float) -> float:
+    """Two-sided p-value that the accuracies differ by `difference`; agrees with Tango's interval.
+
+    For a difference of 0 it is McNemar's test without continuity correction.
+    """
+    return _two_sided(_tango_score(difference, only_first, only_second, n))
+
+
+def paired_ratio(both: int, only_first: int, only_second: int, level: float = LEVEL) -> Estimate:
+    """How many times as often the first model errs as the second, on the same pictures.
+
+    The counts are of pictures that both, only the first, only the second got wrong. Score interval
+    of Nam and Blackwelder (2002), Analysis of the ratio of marginal probabilities in a matched-pair
+    setting, Statistics in Medicine 21:689-699. Where the second never errs there is no ratio: 1
+    between 0 and the number of pictures that the first got wrong (at least 1).
+    """
+    first, second, z = both + only_first, both + only_second, _z(level)
+    if not second:
+        return Estimate(1.0, 0.0, float(max(first, 1)), "score")
+    counts, value = (both, only_first, only_second), first / second
+    top = max(value, 1.0)
+    while _ratio_score(top, *counts) > -z:
+        top *= 2
+    high = _bisect(lambda r: -z - _ratio_score(r, *counts), value, top)
+    low = _bisect(lambda r: z - _ratio_score(r, *counts), 0.0, value) if first else 0.0
+    return Estimate(value, low, high, "score")
+
+
+def ratio_test(both: int, only_first: int, only_second: int, ratio: float) -> float:
+    """Two-sided p-value that the first errs `ratio` > 0 times as often; agrees with its interval.
+
+    1 where the second never errs.
+    """
+    if not both + only_second:
+        return 1.0
+    return _two_sided(_ratio_score(ratio, both, only_first, only_second))
+
+
+def _ratio_score(ratio: float, both: int, only_first: int, only_second: int) -> float:
+    """Standardised distance of the observed errors from `ratio`; falls with it."""
+    first, second, wrong = both + only_first, both + only_second, both + only_first + only_second
+    gap = first - ratio * second
+    if ratio <= 0:
+        return math.inf if gap else 0.0
+    # Most likely counts under the ratio: root of a quadratic in the share of `only_second`.
+    a = (1 + ratio) * wrong
+    b = (ratio * ratio - 1) * second - only_first - only_second
+    c = -only_second * (ratio - 1)
+    share = (math.sqrt(max(b * b - 4 * a * c, 0.0)) - b) / (2 * a)
+    variance = wrong * (share * (1 + ratio) + ratio - 1)
     if variance <= 0:
         return math.copysign(math.inf, gap) if gap else 0.0
     return gap / math.sqrt(variance)
@@ -229,6 +288,17 @@ def percentile_interval(
     """`value` with the percentiles of its bootstrap samples."""
     low, high = np.quantile(np.asarray(samples), [0.5 - level / 2, 0.5 + level / 2])
     return Estimate(float(value), float(low), float(high), method)
+
+
+def bootstrap_test(samples: ArrayLike, value: float) -> float:
+    """Two-sided p-value that the true value is `value`, from bootstrap samples (B,) of it.
+
+    Twice the smaller tail, counting one more draw so that it is never 0 (Davison and Hinkley 1997,
+    Bootstrap Methods and their Application, 4.2).
+    """
+    drawn = np.asarray(samples, np.float64)
+    tail = min(int((drawn <= value).sum()), int((drawn >= value).sum()))
+    return min(2 * (tail + 1) / (len(drawn) + 1), 1.0)
 
 
 def resampled_counts(
@@ -353,6 +423,19 @@ def pictures_needed(share: float, margin: float, n: int, level: float = LEVEL) -
 
     total = _smallest(decides, n)
     return None if total is None else total - n
+
+
+def pictures_for_interval(estimate: Estimate, margin: float, n: int) -> int | None:
+    """Further pictures until an interval leaves `margin` out, if the value stays as it is.
+
+    Its half towards the margin is taken to shrink with the square root of n. None where value and
+    margin are equal.
+    """
+    gap = estimate.value - margin
+    if gap == 0:
+        return None
+    half = estimate.value - estimate.low if gap > 0 else estimate.high - estimate.value
+    return max(math.ceil(n * (half / gap) ** 2) - n, 0)
 
 
 def seeds_needed(values: ArrayLike, margin: float, level: float = LEVEL) -> int | None:

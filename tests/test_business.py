@@ -52,10 +52,14 @@ def predictions() -> pd.DataFrame:
 # The file ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("study", ["cifar10", "digits", "unheard of"])
+PRECISION = {"cifar10": 0.99, "fashion_mnist": 0.99, "mnist": 0.998}
+
+
+@pytest.mark.parametrize("study", [*PRECISION, "digits", "clothing", "unheard of"])
 def test_the_written_down_case_is_valid(study: str) -> None:
     case = business.load(config.ROOT / "inputs" / "business.toml", study)
-    assert case.filing == Filing(0.95 if study == "digits" else 0.99, assured=True)
+    assert case.filing == Filing(PRECISION.get(study, 0.95), assured=True)
+    assert case.filing.precision == {c.id: c.target for c in case.criteria}["S2"]
     assert {r.page for r in case.requirements} == business.PAGES
     assert {c.metric for c in case.criteria} == set(business.UNITS)
     assert {c.kind for c in case.criteria} == set(business.KINDS)
@@ -68,8 +72,20 @@ def test_every_page_exists() -> None:
 
 
 def test_a_study_changes_single_fields() -> None:
-    changes = {"small": {"S1": {"target": 0.9}, "filing": {"assured": True}}}
+    changes = {
+        "small": {
+            "title": "own title",
+            "S1": {"target": 0.9},
+            "R1": {"text": "Show more."},
+            "filing": {"assured": True},
+        }
+    }
     case = business.parse(DATA | {"study": changes}, "small")
+    assert (case.title, case.client, case.requirements[0].text) == (
+        "own title",
+        "client",
+        "Show more.",
+    )
     assert (case.criteria[0].target, case.criteria[0].text) == (0.9, "At least 90 % right")
     assert case.filing == Filing(0.9, assured=True)
     assert business.parse(DATA | {"study": changes}, "other") == business.parse(DATA, "other")

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from src import config, evaluation, hypotheses
+from src import config, evaluation, experiments, hypotheses, statistics, studies
 from src.hypotheses import Evidence, HypothesisError
 from src.statistics import Estimate
 
@@ -18,6 +18,10 @@ ENTRIES: dict[str, dict[str, Any]] = {
     "pair_correlation": {"models": ["net"], "margin": 0.0},
     "accuracy": {"models": ["net"], "margin": 0.7, "statement": "at least {margin}"},
     "gain": {"models": ["without", "with"], "margin": 5.0, "statement": "adds {margin} points"},
+    "difference": {"models": ["old", "new"], "margin": 0.0},
+    "error_ratio": {"models": ["old", "new"], "margin": 0.5, "direction": "at most"},
+    "class_f1": {"models": ["net"], "margin": 0.5, "label": "a"},
+    "weakest_class": {"models": ["net"], "margin": 10.0, "label": "a"},
 }
 
 
@@ -27,8 +31,13 @@ def entry(kind: str, /, **changes: Any) -> dict[str, Any]:
     return common | {"meaning": MEANING} | ENTRIES[kind] | changes
 
 
+def stated(*entries: dict[str, Any]) -> dict[str, Any]:
+    """The content of a file in which the study "any" states these of its own."""
+    return {"study": {"any": {"hypothesis": list(entries)}}}
+
+
 def judged(kind: str, evidence: Evidence, **changes: Any) -> dict[str, Any]:
-    parsed = hypotheses.parse({"hypothesis": [entry(kind, **changes)]}, "any")
+    parsed = hypotheses.parse(stated(entry(kind, **changes)), "any")
     (result,) = hypotheses.judge(parsed, evidence)
     json.dumps(result, allow_nan=False)  # it can be published as it is
     return result
@@ -47,29 +56,46 @@ def right(hits: int, n: int) -> pd.DataFrame:
 # The file ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("study", ["cifar10", "digits", "unheard of"])
+WRITTEN_DOWN = {
+    "cifar10": ("H1 0", "H2 0.7", "H3 5"),
+    "digits": ("H1 0", "H2 0.95", "H3 0.5"),
+    "fashion_mnist": ("H1 0", "H2 0.9", "H3 1", "C1 0.95", "C2 3", "C3 0.85"),
+    "mnist": ("H1 0", "H2 0.985", "H3 0.5", "M1 0.3", "M2 0.5", "M3 0", "M4 1", "M5 0.995"),
+    "clothing": ("H1 0", "C1 2", "C2 0.9", "C3 0.8"),
+    "unheard of": (),
+}
+
+
+@pytest.mark.parametrize("study", WRITTEN_DOWN)
 def test_the_written_down_hypotheses_are_valid(study: str) -> None:
     loaded = hypotheses.load(config.ROOT / "inputs" / "hypotheses.toml", study)
-    assert [(h.id, h.kind, h.unit) for h in loaded] == [
-        ("H1", "pair_correlation", "correlation"),
-        ("H2", "accuracy", "share"),
-        ("H3", "gain", "percentage points"),
-    ]
-    if study != "digits":
-        assert [h.margin for h in loaded] == [0, 0.7, 5]
-        assert [h.models for h in loaded][1:] == [
-            ("plain",),
-            ("plain_subset", "plain_subset_augmented"),
-        ]
+    assert tuple(f"{h.id} {h.margin:g}" for h in loaded) == WRITTEN_DOWN[study]
 
 
-def test_a_study_changes_single_fields() -> None:
-    changes = {"small": {"H": {"margin": 0.9}}}
-    data = {"hypothesis": [entry("accuracy")], "study": changes}
-    margins = [hypotheses.parse(data, study)[0].margin for study in ("small", "other")]
-    assert margins == [0.9, 0.7]
-    with pytest.raises(HypothesisError, match=r"\[study.small\] changes \['H9'\]"):
-        hypotheses.parse(data | {"study": {"small": {"H9": {}}}}, "small")
+@pytest.mark.parametrize("study", ["cifar10", "digits", "fashion_mnist"])
+def test_they_name_models_that_the_study_plans(study: str) -> None:
+    planned = set(experiments.plan(studies.get(study), "full"))
+    loaded = hypotheses.load(config.ROOT / "inputs" / "hypotheses.toml", study)
+    assert {model for h in loaded for model in (*h.models, *h.also)} <= planned
+
+
+def test_a_label_is_a_category_of_the_study() -> None:
+    for study in ("fashion_mnist", "mnist"):
+        loaded = hypotheses.load(config.ROOT / "inputs" / "hypotheses.toml", study)
+        assert {h.label for h in loaded} <= {"", *studies.get(study).classes}
+
+
+def test_a_study_takes_over_general_ones_and_changes_single_fields() -> None:
+    own = {"shared": ["H"], "H": {"margin": 0.9}, "hypothesis": [entry("gain", id="G")]}
+    data = {"hypothesis": [entry("accuracy"), entry("accuracy", id="I")], "study": {"small": own}}
+    found = [(h.id, h.margin) for h in hypotheses.parse(data, "small")]
+    assert found == [("H", 0.9), ("G", 5.0)]
+    assert hypotheses.parse(data, "other") == []
+    for wrong in ({"H9": {}}, {"shared": ["H9"]}, {"I": {}}):
+        with pytest.raises(
+            HypothesisError, match=r"\[study.small\] shares or changes \['(H9|I)'\]"
+        ):
+            hypotheses.parse(data | {"study": {"small": wrong}}, "small")
 
 
 @pytest.mark.parametrize(
@@ -86,21 +112,23 @@ def test_a_study_changes_single_fields() -> None:
         ({"meaning": MEANING | {"refuted": "{valeu}"}}, r"\['valeu'\] is none of"),
         ({"meaning": MEANING | {"refuted": "{confused}"}}, r"\['confused'\] is none of"),
         ({"statement": "{value}"}, r"\['value'\] is none of \['margin'\]"),
+        ({"label": "Shirt"}, "accuracy has no label"),
+        ({"kind": "class_f1"}, "class_f1 needs a label"),
+        ({"kind": "difference"}, "needs at least 2 in models"),
     ],
 )
 def test_a_wrong_entry_is_refused(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(HypothesisError, match=message):
-        hypotheses.parse({"hypothesis": [entry("accuracy", **changes)]}, "any")
+        hypotheses.parse(stated(entry("accuracy", **changes)), "any")
 
 
 def test_a_missing_field_a_double_id_and_broken_toml_are_refused(tmp_path: Path) -> None:
     short = {k: v for k, v in entry("accuracy").items() if k not in {"test", "alpha"}}
     with pytest.raises(HypothesisError, match=r"H lacks \['alpha', 'test'\]"):
-        hypotheses.parse({"hypothesis": [short]}, "any")
-    with pytest.raises(HypothesisError, match="one unique id each"):
-        hypotheses.parse({"hypothesis": [entry("accuracy")] * 2}, "any")
-    with pytest.raises(HypothesisError, match="one unique id each"):
-        hypotheses.parse({}, "any")
+        hypotheses.parse(stated(short), "any")
+    for double in (stated(*[entry("accuracy")] * 2), {"hypothesis": [entry("accuracy")] * 2}):
+        with pytest.raises(HypothesisError, match="one unique id each"):
+            hypotheses.parse(double, "any")
     broken = tmp_path / "hypotheses.toml"
     broken.write_text("= 3")
     with pytest.raises(HypothesisError, match=r"hypotheses.toml is not valid TOML"):
@@ -188,9 +216,12 @@ def test_alpha_sets_the_level_of_the_interval() -> None:
     assert result["verdict"] == "undecided"
 
 
-def test_a_missing_model_is_named() -> None:
-    with pytest.raises(HypothesisError, match=r"H needs the model net, the run has \['other'\]"):
-        judged("accuracy", Evidence({"other": right(1, 2)}))
+def test_a_hypothesis_about_a_model_that_was_not_trained_is_left_out() -> None:
+    parsed = hypotheses.parse(stated(entry("accuracy"), entry("gain", id="G")), "any")
+    evidence = Evidence({"net": right(8, 10), "with": right(1, 2)})
+    assert [result["id"] for result in hypotheses.judge(parsed, evidence)] == ["H"]
+    assert hypotheses.lacking(parsed[0], Evidence({"other": right(1, 2)})) == ["net"]
+    assert hypotheses.lacking(parsed[1], evidence) == ["without", "with"]  # no seeds
 
 
 # Pairs ------------------------------------------------------------------------------------------
@@ -336,14 +367,12 @@ def test_gain_of_one_seed_is_open() -> None:
     assert (result["effect"]["low"], result["effect"]["high"]) == (-100, 100)
 
 
-def test_gain_without_seeds_in_common_or_at_all() -> None:
+def test_gain_without_seeds_in_common() -> None:
     with pytest.raises(HypothesisError, match="share no seed"):
         judged(
             "gain",
             Evidence({}, seeds={"without": seed_frame([0.5]), "with": seed_frame([0.5], first=7)}),
         )
-    with pytest.raises(HypothesisError, match=r"seeds of \['with'\], the run has \['without'\]"):
-        judged("gain", Evidence({}, seeds={"without": seed_frame([0.5])}))
 
 
 def test_gain_details_are_paired_on_the_pictures() -> None:
@@ -374,3 +403,113 @@ def test_gain_details_are_paired_on_the_pictures() -> None:
         ("large minus small", 50, 4, points, 0.5),  # two more
     ]
     assert all(d["low"] < d["value"] < d["high"] for d in details)
+
+
+# Two models on the same pictures ----------------------------------------------------------------
+
+
+def answered(test: str, validation: str = "11") -> pd.DataFrame:
+    """Pictures of class a, answered right where 1."""
+    parts = []
+    for split, word in (("test", test), ("validation", validation)):
+        wrong = np.array([letter == "0" for letter in word], int)
+        parts.append(predictions(np.zeros(len(word), int), wrong).assign(split=split))
+    return pd.concat(parts, ignore_index=True)
+
+
+def test_difference_against_the_best_of_the_others_on_validation() -> None:
+    evidence = Evidence(
+        {
+            "weak": answered("1" * 100, validation="01"),  # not the best before test was seen
+            "old": answered("1" * 70 + "0" * 30),
+            "new": answered("1" * 65 + "0" * 5 + "1" * 25 + "0" * 5, validation="00"),
+        },
+        titles={"old": "Old net"},
+    )
+    meaning = MEANING | {"supported": "{value} over {reference}"}
+    result = judged("difference", evidence, models=["weak", "old", "new"], meaning=meaning)
+    tango = statistics.paired_difference(25, 5, 100).scaled(100)
+    assert result["effect"] == {
+        "value": 20,
+        "low": tango.low,
+        "high": tango.high,
+        "unit": "percentage points",
+    }
+    assert result["p_value"] == pytest.approx(stats.chi2.sf(20**2 / 30, 1))
+    assert (result["n"], result["method"], result["verdict"]) == (100, "Tango", "supported")
+    assert (result["models"], result["meaning"]) == (["old", "new"], "20.0 over Old net")
+    (other,) = result["details"]
+    assert (other["name"], other["value"], other["p_value"]) == (
+        "new minus weak",
+        -10,
+        pytest.approx(2 / 2**10),
+    )
+
+
+def test_difference_undecided_says_how_many_pictures_would_do() -> None:
+    evidence = Evidence({"old": answered("1110" * 5), "new": answered("1111" * 5)})
+    result = judged("difference", evidence, margin=10.0)
+    assert (result["effect"]["value"], result["verdict"]) == (25, "undecided")
+    half = 25 - result["effect"]["low"]
+    assert (
+        result["needed"] == f"about {int(np.ceil(20 * (half / 15) ** 2)) - 20} more test pictures"
+    )
+
+
+def test_error_ratio() -> None:
+    """100 wrong before, of which 30 stay wrong, and 5 new mistakes."""
+    old = answered("0" * 100 + "1" * 900)
+    new = answered("0" * 30 + "1" * 70 + "0" * 5 + "1" * 895)
+    result = judged("error_ratio", Evidence({"old": old, "new": new}))
+    assert (result["effect"]["value"], result["effect"]["unit"]) == (0.35, "ratio")
+    assert (result["n"], result["verdict"]) == (1000, "supported")
+    assert (
+        result["effect"]["high"]
+        < 0.5
+        < judged("error_ratio", Evidence({"old": new, "new": old}))["effect"]["low"]
+    )
+
+
+def test_error_ratio_without_a_mistake_to_compare_with_is_open() -> None:
+    perfect = answered("1" * 10)
+    result = judged("error_ratio", Evidence({"old": perfect, "new": perfect}))
+    assert (result["verdict"], result["p_value"]) == ("undecided", 1)
+
+
+# One category -----------------------------------------------------------------------------------
+
+
+def shirts() -> Evidence:
+    """Of 100 pictures each: a 60 right, 40 taken for b; b 90 right, 10 for c; c all right."""
+    labels = np.arange(3).repeat(100)
+    answers = np.array([0] * 60 + [1] * 40 + [1] * 90 + [2] * 10 + [2] * 100)
+    return Evidence({"net": predictions(labels, answers, "abc")})
+
+
+def test_class_f1() -> None:
+    result = judged("class_f1", shirts())
+    assert result["effect"]["value"] == pytest.approx(2 * 60 / (60 + 100))
+    assert (result["effect"]["unit"], result["method"]) == ("F1", evaluation.STRATIFIED)
+    # Nothing else is taken for a, so F1 only varies with the binomial number of hits.
+    ends = stats.binom(100, 0.6).ppf([0.025, 0.975])
+    exact = 2 * ends / (ends + 100)
+    found = [result["effect"]["low"], result["effect"]["high"]]
+    np.testing.assert_allclose(found, exact, atol=0.01)
+    assert (result["verdict"], result["meaning"]) == ("supported", "yes 0.750")
+    assert judged("class_f1", shirts(), margin=0.9)["verdict"] == "refuted"
+
+
+def test_weakest_class() -> None:
+    # F1: a 0.75, b 180 / 230, c 200 / 210
+    meaning = MEANING | {"undecided": "{label}, {weakest}: {value}"}
+    result = judged("weakest_class", shirts(), meaning=meaning)
+    assert result["effect"]["value"] == pytest.approx(100 * (180 / 230 - 0.75))
+    assert result["effect"]["low"] < 3.26 < result["effect"]["high"]
+    assert judged("weakest_class", shirts(), label="c")["verdict"] == "refuted"
+    easy = judged("weakest_class", shirts(), margin=-20.0)
+    assert (easy["verdict"], easy["p_value"]) == ("supported", pytest.approx(2 / 10_001))
+
+
+def test_an_unknown_category_is_named() -> None:
+    with pytest.raises(HypothesisError, match=r"H: 'z' is none of \['a', 'b', 'c'\]"):
+        judged("class_f1", shirts(), label="z")
