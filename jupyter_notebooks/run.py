@@ -2,14 +2,15 @@
 
     python jupyter_notebooks/run.py --study cifar10 --profile full
 
-Interrupted runs go on where they stopped when the same command is given again. The executed
-notebooks replace the committed ones for the full run of the default study; those of any other run
-are kept beside its outputs.
+Interrupted runs go on where they stopped when the same command is given again. A notebook for which
+the study has nothing planned is left out. The executed notebooks replace the committed ones for the
+full run of the study they are shown with; those of any other run are kept beside its outputs.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 import re
 import sys
@@ -25,6 +26,11 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
 from src import config, runs, studies  # noqa: E402
+
+# Notebook number → the module whose `plan` says what a study trains there.
+PLANNED_BY = {3: "experiments", 4: "experiments", 5: "experiments", 6: "classical", 7: "transfer"}
+# Notebook number → the study whose full run is the committed one; the default study's for all else.
+SHOWN_WITH = {6: "mnist", 7: "clothing"}
 
 # What TensorFlow's C++ parts say about themselves; no setting silences it before they are loaded.
 LIBRARY_LOG = re.compile(
@@ -79,6 +85,23 @@ def notebooks() -> list[Path]:
     return sorted(HERE.glob("[0-9][0-9]_*.ipynb"))
 
 
+def wanted(given: argparse.Namespace) -> list[Path]:
+    """The notebooks to run: in the asked range, and with something planned for the study."""
+    inside = [p for p in notebooks() if given.first <= _number(p) <= given.last]
+    return [p for p in inside if _planned(_number(p), given.study, given.profile)]
+
+
+def _number(path: Path) -> int:
+    return int(path.name[:2])
+
+
+def _planned(number: int, study: str, profile: str) -> bool:
+    if number not in PLANNED_BY:
+        return True
+    planner = importlib.import_module(f"src.{PLANNED_BY[number]}")
+    return bool(planner.plan(studies.get(study), profile))
+
+
 def _arguments(values: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--study", choices=studies.names(), default="cifar10")
@@ -92,10 +115,11 @@ def _arguments(values: list[str]) -> argparse.Namespace:
     return parser.parse_args(values)
 
 
-def _destination(given: argparse.Namespace) -> Path:
+def _destination(given: argparse.Namespace, number: int) -> Path:
     if given.into is not None:
         return Path(given.into)
-    if (given.study, given.profile) == (studies.names()[0], "full"):
+    shown_with = SHOWN_WITH.get(number, studies.names()[0])
+    if (given.study, given.profile) == (shown_with, "full"):
         return HERE
     return config.outputs() / given.study / ".notebooks" / given.profile
 
@@ -105,12 +129,12 @@ def main(values: list[str]) -> int:
     given = _arguments(values)
     os.environ |= {"STUDY": given.study, "PROFILE": given.profile, "VERSION": given.version or ""}
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    paths = [p for p in notebooks() if given.first <= int(p.name[:2]) <= given.last]
+    paths = wanted(given)
     for number, path in enumerate(paths, 1):
         print(f"[{number}/{len(paths)}] {path.stem}", file=sys.stderr, flush=True)
         started = time.perf_counter()
         try:
-            execute(path, _destination(given))
+            execute(path, _destination(given, _number(path)))
         except CellExecutionError as error:
             print(error, file=sys.stderr)
             return 1
@@ -122,7 +146,7 @@ def main(values: list[str]) -> int:
             return 130
         print(f"    done in {time.perf_counter() - started:.0f} s", file=sys.stderr, flush=True)
     newest = next(iter(runs.versions(given.study)), "nothing")
-    print(f"Published: {given.study} {newest}. Notebooks: {_destination(given)}", file=sys.stderr)
+    print(f"Published: {given.study} {newest}.", file=sys.stderr)
     return 0
 
 

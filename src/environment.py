@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import resource
 import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -59,3 +60,8 @@ def _installed(name: str) -> str | None:
         return version(name)
     except PackageNotFoundError:
         return None
+
+
+def peak_bytes() -> int:
+    """Most memory this process has held so far (resident set), bytes."""
+    return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -10,10 +10,10 @@ from src.specifications import Augmentation, StudySpec
 
 @dataclass(frozen=True)
 class Architecture:
-    """A network: `plain` (convolution, batch norm, ReLU, pooling) or `fast` (see `models`)."""
+    """A network: `dense`, `plain` (convolution, batch norm, ReLU, pooling) or `fast` (`models`)."""
 
     kind: str
-    widths: tuple[int, ...]  # channels per stage
+    widths: tuple[int, ...]  # channels per stage, or units per layer of a dense network
     dropout: float = 0.0
 
 
@@ -56,6 +56,7 @@ class Scale:
     seeds: int  # runs on the subset
     best: Architecture
     recipe: Recipe  # of the best network
+    dense: tuple[int, ...] = ()  # units of the fully connected network, where there is one
 
 
 def _fast(epochs: int, batch_size: int, augmentation: Augmentation, smoothing: float) -> Recipe:
@@ -99,6 +100,7 @@ _SCALES = {
         seeds=3,
         best=Architecture("fast", (24, 64, 128)),
         recipe=_fast(16, 256, Augmentation(shift=2 / 28, rotation=10.0, zoom=0.1), 0.1),
+        dense=(512, 256),
     ),
     "digits": Scale(
         plain=(16, 32, 64),
@@ -107,6 +109,7 @@ _SCALES = {
         seeds=5,
         best=Architecture("fast", (32, 64, 128)),
         recipe=_fast(30, 64, Augmentation(alternate=True, shift=0.125), 0.2),
+        dense=(128, 64),
     ),
 }
 
@@ -120,7 +123,8 @@ def plan(spec: StudySpec, profile: str) -> dict[str, Experiment]:
     scale = _SCALES.get(spec.name)
     if scale is None:
         return {}
-    experiments = {e.name: e for e in (*_augmentation_study(spec, scale), _best(scale))}
+    networks = (*_augmentation_study(spec, scale), *_dense(scale), _best(scale))
+    experiments = {experiment.name: experiment for experiment in networks}
     if profile == "quick":
         return {name: _quickened(e) for name, e in experiments.items()}
     return experiments
@@ -162,6 +166,21 @@ def _plain(
         trained_on=trained_on,
         seeds=seeds,
     )
+
+
+def _dense(scale: Scale) -> list[Experiment]:
+    if not scale.dense:
+        return []
+    return [
+        Experiment(
+            name="dense",
+            title="Fully connected network",
+            description="Two layers of neurons that see all pixels at once and know no neighbours.",
+            architecture=Architecture("dense", scale.dense, 0.2),
+            recipe=Recipe(epochs=15, batch_size=128, learning_rate=1e-3),
+            trained_on="full",
+        )
+    ]
 
 
 def _best(scale: Scale) -> Experiment:

@@ -88,7 +88,7 @@ def build(
     x = layers.Normalization(mean=mean.tolist(), variance=variance.tolist(), name="normalised")(
         image
     )
-    body = {"plain": _plain, "fast": _fast}[architecture.kind]
+    body = {"dense": _dense, "plain": _plain, "fast": _fast}[architecture.kind]
     features = layers.Identity(name="features")(body(x, architecture, policy))
     x = layers.GlobalAveragePooling2D(name="embedding", dtype="float32")(features)
     if architecture.dropout:
@@ -98,6 +98,16 @@ def build(
     if architecture.kind == "fast":
         _whiten(model, images)
     return model
+
+
+def _dense(x: Any, architecture: Architecture, policy: Any) -> Any:
+    """Fully connected layers. The map they end in has one place: they do not know where."""
+    x = layers.Flatten(dtype=policy)(x)
+    for place, units in enumerate(architecture.widths):
+        if place and architecture.dropout:
+            x = layers.Dropout(architecture.dropout, dtype=policy)(x)
+        x = layers.Dense(units, activation="relu", kernel_initializer="he_normal", dtype=policy)(x)
+    return layers.Reshape((1, 1, architecture.widths[-1]), dtype=policy)(x)
 
 
 def _plain(x: Any, architecture: Architecture, policy: Any) -> Any:
@@ -216,8 +226,9 @@ def layer_table(model: keras.Model) -> list[dict[str, Any]]:
 
 
 def _sizes(tensor: Any) -> list[int | None]:
-    first = tensor[0] if isinstance(tensor, list) else tensor
-    return list(first.shape[1:])
+    """Shape of a tensor, of the first of several, or nothing: an input layer has no input."""
+    tensors = tensor if isinstance(tensor, list) else [tensor]
+    return [size for first in tensors[:1] for size in first.shape[1:]]
 
 
 LAYER_SETTINGS = {

@@ -324,6 +324,8 @@ def confusion(counts: pd.DataFrame, title: str = "") -> Figure:
 
 def seeds(tables: Mapping[str, pd.DataFrame], split: str = "test") -> Figure:
     """Accuracy of every seed, with mean and 95 % interval (model title → `seeds.csv`)."""
+    if not tables:
+        return _nothing("No model was trained more than once")
     figure, axes = _axes(1, 1, (8, 0.6 * len(tables) + 1.6))
     means = {}
     for row, (name, table) in enumerate(tables.items()):
@@ -398,6 +400,8 @@ def mistakes(frame: pd.DataFrame, gallery: pd.DataFrame, limit: int = 24) -> Fig
 
 def hypotheses(judged: Sequence[Mapping[str, Any]]) -> Figure:
     """Each hypothesis's effect with its interval against its margin (`hypotheses.json`)."""
+    if not judged:
+        return _nothing("No hypothesis was stated for this study")
     figure, axes = _axes(len(judged), 1, (8, 1.25 * len(judged) + 0.6))
     for axis, item in zip(np.atleast_1d(axes), judged, strict=True):
         _effect(axis, item)
@@ -529,6 +533,13 @@ def _square(matrix: pd.DataFrame, title: str, form: str, label: str, **scale: An
     axes.set(xlabel="", ylabel="")
     axes.tick_params(axis="x", rotation=45)
     return _titled(figure, title)
+
+
+def _nothing(text: str) -> Figure:
+    """A figure that says why there is none."""
+    figure, axes = _axes(1, 1, (6, 0.6))
+    axes.set_axis_off()
+    return _titled(figure, text)
 
 
 def _titled(figure: Figure, text: str) -> Figure:

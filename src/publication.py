@@ -134,6 +134,7 @@ def _model_config(
     train = dataset.subset if experiment.trained_on == "subset" else dataset.train
     return {
         "name": experiment.name,
+        "family": "network",
         "title": experiment.title,
         "description": experiment.description,
         "architecture": asdict(experiment.architecture),
@@ -148,6 +149,7 @@ def _model_config(
         "precision": first.precision,
         "temperature": temperature,
         "parameters": int(first.model.count_params()),
+        "peak_bytes": environment.peak_bytes(),
         "seconds": {str(seed): t.seconds for seed, t in trained.items()},
         "cpu_seconds": {str(seed): t.cpu_seconds for seed, t in trained.items()},
         "layers": models.layer_table(first.model),
@@ -180,6 +182,23 @@ def record_evaluation(draft: Draft, dataset: Dataset, name: str) -> dict[str, An
     if len(made["seeds"]) > 1:
         _record_seeds(draft, dataset, name, made)
     return metrics
+
+
+def at_a_glance(metrics: Mapping[str, dict[str, Any]]) -> pd.DataFrame:
+    """One row per model: parameters, seconds of training, milliseconds a picture, accuracies."""
+    rows = {
+        name: {
+            "parameters": found["cost"].get("parameters"),
+            "training s": found["cost"]["training_seconds"],
+            "ms a picture": min(t["value"] for t in found["cost"]["latency_ms"].values()),
+            **{
+                f"{split} accuracy": scored["metrics"]["accuracy"]["value"]
+                for split, scored in found["splits"].items()
+            },
+        }
+        for name, found in metrics.items()
+    }
+    return pd.DataFrame.from_dict(rows, orient="index")
 
 
 def _first_column(frame: pd.DataFrame, name: str) -> pd.DataFrame:
@@ -348,13 +367,14 @@ def _pictures_of(scored: evaluation.Scored) -> pd.DataFrame:
 
 
 def default_model(draft: Draft) -> str:
-    """The model with the highest accuracy on validation."""
+    """The served model with the highest accuracy on validation."""
 
     def accuracy(name: str) -> float:
         metrics = draft.read_json(f"models/{name}/metrics.json")
         return float(metrics["splits"]["validation"]["metrics"]["accuracy"]["value"])
 
-    return max(draft.models(), key=accuracy)
+    served = [name for name in draft.models() if draft.has(f"models/{name}/model.tflite")]
+    return max(served, key=accuracy)
 
 
 def manifest(draft: Draft) -> dict[str, Any]:
@@ -369,6 +389,9 @@ def manifest(draft: Draft) -> dict[str, Any]:
         "code_revision": environment.code_revision(),
         "environment": environment.describe(),
         "seeds": {"split": card["split_seed"], **{m: c["seeds"] for m, c in made.items()}},
+        "peak_bytes": max(
+            environment.peak_bytes(), *(c.get("peak_bytes", 0) for c in made.values())
+        ),
         "data": {
             "source": card["source"]["kind"],
             "files": card["source"]["files"],
