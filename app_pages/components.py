@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from app_pages import loaders
-from src import runs
+from src import business, hypotheses, runs
 from src.charts import theme
 
 P = ParamSpec("P")
@@ -148,11 +148,14 @@ def failed(error: Exception) -> None:
 
 @contextlib.contextmanager
 def readable() -> Iterator[None]:
-    """Turn a run that cannot be read into a message on the page."""
+    """Turn a run, or a file of `inputs/`, that cannot be read into a message on the page."""
     try:
         yield
     except runs.RunError as error:
         failed(error)
+    except (business.BusinessError, hypotheses.HypothesisError) as error:
+        st.error(f"What was written down cannot be used. {plain(str(error))}")
+        st.markdown("Correct the file in the folder `inputs`, then reload this page.")
 
 
 def section(draw: Callable[P, None]) -> Callable[P, None]:

@@ -1,11 +1,13 @@
 """What was expected before any test picture was looked at, how it was tested, and what it means."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
 from app_pages import components, loaders
+from src import hypotheses as stated_hypotheses
 from src import runs
 from src.charts import hypotheses as charts
 from src.charts import theme
@@ -36,7 +38,7 @@ def hypothesis_card(run: runs.Run, hypothesis: dict[str, Any], titles: dict[str,
     with st.container(border=True):
         st.subheader(f"{name}. {hypothesis['title']}")
         st.markdown(f"{BADGES[hypothesis['verdict']]} “{hypothesis['statement']}”")
-        st.markdown(f"**What it means for the shop.** {hypothesis['meaning']}")
+        st.markdown(f"**What it means.** {hypothesis['meaning']}")
         points = charts.points(hypothesis, titles)
         places = st.columns(1 if points is None else 2, gap="large")
         with places[0]:
@@ -75,6 +77,59 @@ def _method(hypothesis: dict[str, Any]) -> None:
             components.download_csv(
                 details, f"details_{hypothesis['id']}", key=f"details_{hypothesis['id']}"
             )
+
+
+def not_judged(run: runs.Run) -> None:
+    """What is written down for the study but was not judged by this version, and why."""
+    judged = {hypothesis["id"] for hypothesis in run.hypotheses}
+    left = [h for h in loaders.stated(run.study) if h.id not in judged]
+    if left:
+        st.markdown("**Written down, but not judged by this version**")
+        lines = [f"- {h.id}. {h.title}: about {_models(h.models)}." for h in left]
+        st.markdown("\n".join(lines))
+        st.caption(
+            "A version judges what was written down when it was made, about the models it trained."
+        )
+
+
+def _models(names: Sequence[str]) -> str:
+    return theme.listing([f"`{name}`" for name in names])
+
+
+def how_to_state(run: runs.Run) -> None:
+    """What can be tested, and what to write down for it before the next version is made."""
+    st.markdown(
+        "Nothing was written down for this study before it was made. An expectation that is stated "
+        "beforehand, in `inputs/hypotheses.toml`, is judged by the next version. These questions "
+        "can be put:"
+    )
+    questions = [
+        {"Kind": f"`{name}`", "Question": kind.question, "Unit": kind.unit}
+        for name, kind in stated_hypotheses.KINDS.items()
+    ]
+    st.table(pd.DataFrame(questions), hide_index=True, alt="What can be tested")
+    st.markdown("For example:")
+    st.code(EXAMPLE.format(study=run.study, model=run.default_model), language="toml")
+
+
+EXAMPLE = """[[study.{study}.hypothesis]]
+id = "H1"
+title = "Good enough to start with"
+statement = "The model files at least {{margin}} of the test photos correctly."
+kind = "accuracy"
+models = ["{model}"]
+metric = "accuracy"
+test = "score test against the margin, with Wilson's interval"
+split = "test"
+margin = 0.80
+direction = "at least"
+alpha = 0.05
+
+[study.{study}.hypothesis.meaning]
+supported = "{{value}} are filed correctly ({{low}} to {{high}}): it can go live."
+refuted = "Only {{value}} are filed correctly ({{low}} to {{high}}): take more photos first."
+undecided = "{{value}} are filed correctly ({{low}} to {{high}}): {{needed}} would decide."
+"""
 
 
 @components.section
@@ -143,16 +198,16 @@ def known_limits(run: runs.Run) -> list[str]:
     totals = run.dataset["totals"]
     lines = [
         (
-            f"Pictures of {height} × {width} pixels from one collection; the shop's own photos are "
-            "larger and differ in light, background and framing."
+            f"Pictures of {height} × {width} pixels from one collection; those that come next may "
+            "differ in size, light, background and framing."
         ),
         (
             f"One test split of {theme.count(totals['test'])} pictures, read once. The intervals "
             "cover chance in choosing these pictures, not a change of the kind of pictures."
         ),
         (
-            f"{len(run.dataset['classes'])} categories. A photo of anything else still gets one of "
-            "them: the model cannot say “none”."
+            f"{len(run.dataset['classes'])} categories. A picture of anything else still gets one "
+            "of them: the model cannot say “none”."
         ),
     ]
     known = loaders.inputs("references.toml").get(f"{run.study}_limits", [])
@@ -180,10 +235,10 @@ def next_steps(
     return [
         *lines,
         (
-            f"Let a person label the {to_person} of photos the model leaves over, "
+            f"Let a person label the {to_person} of pictures the model leaves over, "
             "and train the next version with them."
         ),
-        "Repeat the test on a few hundred of the shop's own photos before going live.",
+        "Repeat the test on a few hundred pictures of the client's own before going live.",
     ]
 
 
@@ -191,9 +246,10 @@ run = components.current_run()
 criteria = loaders.judged(run.study, run.version)
 titles = {name: loaders.model(run.study, run.version, name).config["title"] for name in run.models}
 components.opening("Hypotheses and results", finding(run.hypotheses, criteria))
-if not run.hypotheses:
-    st.info("This version was published without hypotheses: it lacks the models they name.")
 for hypothesis in run.hypotheses:
     hypothesis_card(run, hypothesis, titles)
+not_judged(run)
+if not run.hypotheses and not loaders.stated(run.study):
+    how_to_state(run)
 criteria_part(run, criteria)
 limits(run, run.hypotheses, criteria)

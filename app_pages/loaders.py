@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from src import business, config, evaluation, images, inference, runs
+from src import business, config, evaluation, hypotheses, images, inference, runs
 
 
 @st.cache_data(ttl=15, show_spinner=False, max_entries=1)
@@ -120,7 +120,13 @@ def enlarged(png: bytes, side: int) -> tuple[bytes, int]:
 @st.cache_data(show_spinner=False, max_entries=8)
 def case(study: str) -> business.Case:
     """The client's case as it applies to a study. Raises `business.BusinessError`."""
-    return business.load(config.inputs() / "business.toml", study)
+    return business.load(config.stated() / "business.toml", study)
+
+
+@st.cache_data(show_spinner=False, max_entries=8)
+def stated(study: str) -> list[hypotheses.Hypothesis]:
+    """What was written down for a study. Raises `hypotheses.HypothesisError`."""
+    return hypotheses.load(config.stated() / "hypotheses.toml", study)
 
 
 @st.cache_data(show_spinner=False, max_entries=64)
@@ -141,5 +147,5 @@ def judged(study: str, version: str) -> pd.DataFrame:
 @st.cache_data(show_spinner=False, max_entries=4)
 def inputs(name: str) -> dict[str, Any]:
     """One TOML file of `inputs/`, such as `business.toml`; empty where it does not exist."""
-    path = config.inputs() / name
+    path = config.stated() / name
     return tomllib.loads(path.read_text("utf-8")) if path.is_file() else {}

@@ -14,7 +14,7 @@ from src.charts import performance, theme
 
 
 def opening(run: runs.Run, case: business.Case, filed: business.Filed) -> None:
-    """The answer to the shop's question, and the figures behind it."""
+    """The answer to the client's question, and the figures behind it."""
     record = loaders.model(run.study, run.version, run.default_model)
     test = record.metrics["splits"]["test"]
     latency = record.metrics["cost"]["latency_ms"]["float32"]
@@ -36,10 +36,10 @@ def opening(run: runs.Run, case: business.Case, filed: business.Filed) -> None:
             f"{theme.sample(filed.accepted)} of them",
         ),
         components.Figure(
-            "Time per photo",
+            "Time per picture",
             theme.milliseconds(latency["value"]),
             theme.milliseconds_interval(latency["low"], latency["high"]),
-            f"{theme.sample(latency['n'])} photos",
+            f"{theme.sample(latency['n'])} pictures",
             "On the machine that published this version.",
         ),
     ]
@@ -50,7 +50,7 @@ def opening(run: runs.Run, case: business.Case, filed: business.Filed) -> None:
 
 def business_case(run: runs.Run, case: business.Case) -> None:
     """Who asked, what for, and what each page answers."""
-    st.header("The shop’s question")
+    st.header("The client’s question")
     for column, (heading, text) in zip(
         st.columns(3, gap="large"),
         (("Client", case.client), ("Problem", case.problem), ("Goal", case.goal)),
@@ -58,7 +58,7 @@ def business_case(run: runs.Run, case: business.Case) -> None:
     ):
         column.markdown(f"**{heading}**")
         column.markdown(text)
-    st.subheader("What the shop asked for, and where it is answered")
+    st.subheader("What was asked for, and where it is answered")
     with st.grid(3, min_column_width=260):
         for requirement in case.requirements:
             with st.container(border=True, height="stretch"):
@@ -101,7 +101,7 @@ def dataset_facts(card: dict[str, Any]) -> dict[str, str]:
     height, width, channels = card["image_shape"]
     totals = card["totals"]
     return {
-        "Name": f"[{card['title']}]({card['homepage']})",
+        "Name": f"[{card['title']}]({card['homepage']})" if card["homepage"] else card["title"],
         "Pictures": f"{theme.count(totals['all'])}, {height} × {width} pixels, "
         f"{'colour' if channels == 3 else 'grey'}",
         "Split": f"{theme.count(totals['train'])} train, {theme.count(totals['validation'])} "

@@ -1,7 +1,7 @@
 """Charts of judged hypotheses and criteria: the effect against its margin, and what lies behind.
 
 A hypothesis is one dict of a run's hypotheses.json. Its unit is "share" (0 to 1, drawn in per
-cent), "correlation" or "percentage points"; margin, effect and details share it.
+cent) or another of `AXES`; margin, effect and details share it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,17 +20,24 @@ VERDICT_COLOURS = {
 AXES = {
     "share": "share of the pictures",
     "correlation": "rank correlation",
-    "percentage points": "gain in percentage points",
+    "percentage points": "difference in percentage points",
+    "ratio": "mistakes, as a multiple",
+    "F1": "F1 score",
 }
+SIGNED = ("correlation", "percentage points")  # units in which 0 says that there is nothing
+BESIDE = 8  # results reported beside the one that was tested
 
 
 def amount(value: float, unit: str) -> str:
-    """A value in its unit: "70.0 %", "0.58", "+4.6 points" or "12.5 ms"."""
+    """A value in its unit: "70.0 %", "0.58", "+4.6 points", "0.35 times" or "12.5 ms"."""
     if unit == "share":
         return theme.percent(value)
     if unit == "percentage points":
         return theme.points(value / 100)
-    return theme.milliseconds(value) if unit == "ms" else theme.number(value, 2)
+    if unit == "ms":
+        return theme.milliseconds(value)
+    text = theme.number(value, 3 if unit == "F1" else 2)
+    return f"{text} times" if unit == "ratio" else text
 
 
 def span(low: float, high: float, unit: str) -> str:
@@ -47,11 +54,10 @@ def effect(hypothesis: Mapping[str, Any], titles: Mapping[str, str]) -> go.Figur
     main, unit = hypothesis["effect"], hypothesis["effect"]["unit"]
     models = [titles.get(name, name) for name in hypothesis.get("models", [])]
     rows = [{"name": _row_name(hypothesis["id"], models), **main, "n": hypothesis["n"]}]
-    rows += [
-        {**row, "name": _titled(row["name"], titles)}
-        for row in hypothesis["details"]
-        if row["unit"] == unit
-    ]
+    beside = [row for row in hypothesis["details"] if row["unit"] == unit]
+    if len(beside) > BESIDE:
+        beside = sorted(beside, key=lambda row: -row["value"])[:BESIDE]
+    rows += [{**row, "name": _titled(row["name"], titles)} for row in beside]
     frame = pd.DataFrame(rows)[["name", "value", "low", "high", "n"]]
     figure = go.Figure()
     _add_rows(figure, frame.iloc[1:], unit, theme.REFERENCE, 8, "reported beside it")
@@ -67,6 +73,8 @@ def effect(hypothesis: Mapping[str, Any], titles: Mapping[str, str]) -> go.Figur
     figure.update_layout(showlegend=False)
     level = theme.percent(1 - hypothesis["alpha"], 0)
     shown = f"{hypothesis['metric']}, {level} interval; {theme.sample(hypothesis['n'])}"
+    if len(hypothesis["details"]) > BESIDE:
+        shown += f"; beside it the {BESIDE} highest of {len(hypothesis['details'])} others"
     return theme.finish(
         figure,
         effect_finding(hypothesis),
@@ -130,7 +138,7 @@ def _add_margin(figure: go.Figure, hypothesis: Mapping[str, Any], unit: str) -> 
         },
         annotation_position="top",
     )
-    if unit != "share":
+    if unit in SIGNED:
         figure.add_vline(x=0, line={"color": theme.GRID, "width": 1.5})
 
 
