@@ -85,8 +85,8 @@ _SCALES = {
     ),
     "fashion_mnist": Scale(
         plain=(24, 48, 96),
-        subset_epochs=20,
-        full_epochs=6,
+        subset_epochs=12,
+        full_epochs=5,
         seeds=3,
         best=Architecture("fast", (32, 96, 192)),
         recipe=_fast(
@@ -95,8 +95,8 @@ _SCALES = {
     ),
     "mnist": Scale(
         plain=(16, 32, 64),
-        subset_epochs=20,
-        full_epochs=6,
+        subset_epochs=12,
+        full_epochs=5,
         seeds=3,
         best=Architecture("fast", (24, 64, 128)),
         recipe=_fast(16, 256, Augmentation(shift=2 / 28, rotation=10.0, zoom=0.1), 0.1),
