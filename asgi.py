@@ -1,25 +1,28 @@
-"""The server: the dashboard, `/healthz`, `/readyz`, and the headers every answer carries.
+"""The server: the dashboard, the HTTP API, `/healthz`, `/readyz`, and every answer's headers.
 
 Started with `streamlit run asgi.py`; any ASGI server can also serve `asgi:app`.
 """
 
 import base64
+import functools
 import hashlib
 import re
 from collections.abc import Iterable
 from pathlib import Path
 
 import streamlit as st
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
-from starlette.routing import Route
+from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from streamlit.path_security import is_unsafe_path_pattern
 from streamlit.runtime import Runtime
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 
-from src import memory, runs
+from src import limits, memory, runs
 
 # Streamlit answers here with figures about the process, to anyone.
 PRIVATE_PATHS = ("/_stcore/metrics",)
@@ -107,6 +110,8 @@ class Guard:
     def _refusal(self, scope: Scope) -> Response | None:
         if scope["path"].rstrip("/").endswith(PRIVATE_PATHS):
             return PlainTextResponse("Not found", status_code=404)
+        if scope["path"].startswith("/api/") and is_unsafe_path_pattern(scope["path"][1:]):
+            return limits.refusal(404, "There is nothing at this address.")  # Streamlit: plain 400
         if UPLOAD_PATH in scope["path"] and scope["method"] == "PUT":
             announced = int(Headers(scope=scope).get("content-length") or 0)
             if announced + waiting_bytes() > WAITING_BYTES:
@@ -135,10 +140,32 @@ def readyz(_request: Request) -> JSONResponse:
     return JSONResponse({"status": "not ready", "reason": reason}, status_code=503)
 
 
+@functools.cache
+def api() -> ASGIApp:
+    """The HTTP API, imported with its first request: FastAPI takes 0.4 s and 13 MB."""
+    from src.api import app
+
+    return app
+
+
+async def serve_api(scope: Scope, receive: Receive, send: Send) -> None:
+    """Pass a request on to the API; importing it must not hold up the dashboard."""
+    serve = await run_in_threadpool(api)
+    await serve(scope, receive, send)
+
+
 memory.give_back()  # before anything is read
 
 app = st.App(
     "app.py",
-    routes=[Route("/healthz", healthz), Route("/readyz", readyz)],
+    routes=[
+        Route("/healthz", healthz),
+        Route("/readyz", readyz),
+        Route("/api", RedirectResponse("/api/docs")),
+        Mount(
+            "/api",
+            limits.RateLimit(serve_api, limits.requests_per_minute(), limits.trusted_proxies()),
+        ),
+    ],
     middleware=[Middleware(Guard, headers=security_headers())],
 )

@@ -9,6 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 SEED = 20_260
 PROFILES = ("full", "quick")
+PREFERRED_STUDY = "cifar10"  # where none is named
 
 
 def inputs() -> Path:
@@ -51,4 +52,4 @@ def parameters() -> Parameters:
     if profile not in PROFILES:
         raise ValueError(f"PROFILE must be one of {', '.join(PROFILES)}, not {profile!r}.")
     version = os.environ.get("VERSION") or None
-    return Parameters(os.environ.get("STUDY", "cifar10"), profile, version)
+    return Parameters(os.environ.get("STUDY", PREFERRED_STUDY), profile, version)

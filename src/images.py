@@ -74,6 +74,14 @@ class ImageError(ValueError):
     """A file that gives no picture; the message tells a person why and what to do."""
 
 
+class UnknownFormat(ImageError):
+    """It is not in one of `FORMATS`."""
+
+
+class TooLarge(ImageError):
+    """It has more bytes or pixels than are accepted."""
+
+
 @dataclass(frozen=True)
 class Picture:
     """A decoded picture, upright, opaque and at most `MAX_SIDE` pixels long.
@@ -99,7 +107,7 @@ def decode(data: bytes, *, alone: bool = True) -> Picture:
     if not data:
         raise ImageError("The file is empty.")
     if len(data) > MAX_BYTES:
-        raise ImageError(
+        raise TooLarge(
             f"The file has {len(data) / 2**20:.1f} MB; at most {MAX_BYTES // 2**20} MB are "
             "accepted."
         )
@@ -188,7 +196,7 @@ def _open(data: bytes) -> Image.Image:
         pixels = re.search(r"\d+", str(error))
         raise _too_large(f"{_mega(int(pixels[0]))} megapixels" if pixels else "", "JPEG") from error
     except Exception as error:  # not only UnidentifiedImageError: broken headers raise anything
-        raise ImageError(
+        raise UnknownFormat(
             f"The file is {_stranger(data)}. Accepted are pictures in one of these formats: "
             f"{', '.join(FORMATS)}."
         ) from error
@@ -211,9 +219,9 @@ def _check_size(size: tuple[int, int], kind: str, data: bytes) -> None:
         raise _too_large(f"{width} × {height} are {_mega(width * height)} megapixels", kind)
 
 
-def _too_large(size: str, kind: str) -> ImageError:
+def _too_large(size: str, kind: str) -> TooLarge:
     limit = f"at most {_mega(pixel_limit(kind))} megapixels are accepted for {kind}"
-    return ImageError(
+    return TooLarge(
         f"The picture is too large: {size}, and {limit}. Make it smaller and try again."
     )
 

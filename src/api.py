@@ -1,0 +1,310 @@
+"""The HTTP API: what is published, and predictions for pictures that a program sends.
+
+The same decoding, models and threshold as the dashboard's classifier; asgi.py mounts it at `/api`.
+Work on pictures runs in two threads of its own, so it never holds up the dashboard.
+"""
+
+import functools
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, ParamSpec, TypeVar
+
+from anyio import CapacityLimiter, to_thread
+from fastapi import FastAPI, Query
+from fastapi.exceptions import RequestValidationError
+from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from src import catalogue, images, limits, predictions, reference, runs
+from src.limits import refusal
+from src.predictions import MAX_FILES, Setup, Unreadable
+from src.schemas import Error, Options, Predictions, Studies, Version
+
+# Longest bodies of the three forms, and all those that are here at the same time. Uploaded files
+# of more than 1 MB wait on disk, other bodies in memory.
+FILES_BYTES = 50 * 2**20
+PICTURE_BYTES = images.MAX_BYTES
+JSON_BYTES = 2**20
+ROOM_BYTES = 100 * 2**20
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+DESCRIPTION = f"""
+Predictions for pictures, from the models published here: the same answers as the dashboard gives.
+
+**Limits.** At most {MAX_FILES} files and {FILES_BYTES // 2**20} MB in one request,
+{PICTURE_BYTES // 2**20} MB for one file, and {images.pixel_limit("PNG") / 1e6:.0f} million pixels
+for a PNG (other formats: the refusal names the limit). A client that asks too often gets 429 and
+the seconds to wait in `Retry-After`. Nothing that is sent is stored.
+
+**Errors** are JSON, `{{"error": {{"status", "message", "details"}}}}`, and the message says what to
+do. Of several files each is answered or refused on its own; the request fails only where no file
+could be answered.
+
+**Health.** `/healthz` answers 200 while the server runs, `/readyz` 200 once a published version
+opens and otherwise 503 with the reason; both stand beside this API, not under it.
+
+**Other sites.** There are no CORS headers, so scripts of other web sites cannot read the answers.
+"""
+
+
+FAILURES: dict[int | str, dict[str, Any]] = {
+    400: {"description": "The body is broken: no valid JSON or multipart."},
+    404: {"description": "There is no such study, version, model or address."},
+    405: {"description": "The address does not answer to this method."},
+    413: {"description": "The body, a file or a picture is too large, or there are too many."},
+    415: {"description": "The body or a file is of a kind that is not accepted."},
+    422: {"description": "A parameter or a picture cannot be used; the message says why."},
+    429: {"description": "Too many requests; `Retry-After` says for how many seconds to wait."},
+    503: {"description": "Too much is being sent at once, or a version cannot be read."},
+}
+
+
+def failures(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """How these errors look, for the description of an address."""
+    return {status: {**FAILURES[status], "model": Error} for status in statuses}
+
+
+app = FastAPI(
+    title="Product photo studies",
+    version="1",
+    description=DESCRIPTION,
+    docs_url=None,  # ours is src/reference.py
+    redoc_url=None,
+    redirect_slashes=False,  # a redirect would name a scheme and host that a proxy may have changed
+)
+app.include_router(reference.router)
+
+
+# --- how a body comes ----------------------------------------------------------------------
+
+
+WORKERS = CapacityLimiter(2)
+ROOM = limits.Room(ROOM_BYTES)
+
+
+async def aside(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    """Run it in one of the threads for work on pictures."""
+    call = functools.partial(function, *args, **kwargs)
+    return await to_thread.run_sync(call, limiter=WORKERS)
+
+
+async def from_files(setup: Setup, request: Request) -> Predictions:
+    """The multipart form."""
+    try:
+        form = await request.form(max_files=MAX_FILES, max_fields=8, max_part_size=4096)
+    except HTTPException as error:
+        if "Too many files" in str(error.detail):  # which it calls a broken body, 400
+            raise HTTPException(413, str(error.detail)) from error
+        raise
+    try:
+        uploads = [_upload(field, value) for field, value in form.multi_items()]
+        if not uploads:
+            raise HTTPException(422, "There is no file in the request; its field is called files.")
+        return await aside(
+            predictions.of_files, setup, [(f.filename, f.file.read) for f in uploads]
+        )
+    finally:
+        await form.close()
+
+
+def _upload(field: str, value: UploadFile | str) -> UploadFile:
+    if field != "files" or isinstance(value, str):
+        raise HTTPException(422, f"Pictures go as files into the field files, not {field!r}.")
+    return value
+
+
+async def from_pixels(setup: Setup, request: Request) -> Predictions:
+    """The JSON form."""
+    return await aside(predictions.of_pixels, setup, await request.body())
+
+
+async def from_picture(setup: Setup, request: Request) -> Predictions:
+    """The body is a file."""
+    body = await request.body()
+    return await aside(predictions.of_files, setup, [(None, lambda: body)])
+
+
+FORMS = {
+    "multipart/form-data": (from_files, FILES_BYTES),
+    "application/json": (from_pixels, JSON_BYTES),
+    "image/*": (from_picture, PICTURE_BYTES),
+}
+
+
+def form_of(request: Request) -> str:
+    """Which of `FORMS` the body has; HTTPException 415 where it is none of them."""
+    if request.headers.get("content-encoding", "identity") != "identity":
+        raise HTTPException(415, "Compressed bodies are not accepted: send it as it is.")
+    stated = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    form = "image/*" if stated.startswith("image/") else stated
+    if form not in FORMS:
+        raise HTTPException(
+            415,
+            f"Content-Type is {stated or 'missing'}; send files as multipart/form-data in the "
+            "field files, pixels as application/json, or one picture as image/….",
+        )
+    return form
+
+
+# --- addresses -----------------------------------------------------------------------------
+
+
+FILE = {"type": "string", "format": "binary"}
+ROWS = {"type": "array", "items": {"type": "array", "items": {"type": "integer"}}}
+THREE = """
+0 0 7 15 13 1 0 0
+0 8 13 6 15 4 0 0
+0 2 1 13 13 0 0 0
+0 0 2 15 11 1 0 0
+0 0 0 1 12 12 1 0
+0 0 0 0 1 10 8 0
+0 0 8 4 5 14 9 0
+0 0 7 13 13 9 0 0
+"""  # of the digits, 0 to 16
+BODY = {
+    "required": True,
+    "content": {
+        "multipart/form-data": {
+            "schema": {
+                "type": "object",
+                "required": ["files"],
+                "properties": {"files": {"type": "array", "maxItems": MAX_FILES, "items": FILE}},
+            }
+        },
+        "application/json": {
+            "schema": {
+                "type": "object",
+                "required": ["pixels"],
+                "additionalProperties": False,
+                "properties": {
+                    "pixels": {
+                        "description": "Rows of a picture, 0 to 255, or a list of pictures; for "
+                        "studies of grey pictures only, in exactly their shape.",
+                        "anyOf": [ROWS, {"type": "array", "maxItems": MAX_FILES, "items": ROWS}],
+                    }
+                },
+            },
+            "example": {
+                "pixels": [
+                    [min(255, 16 * int(value)) for value in row.split()]
+                    for row in THREE.strip().splitlines()
+                ]
+            },
+        },
+        "image/*": {"schema": FILE},
+    },
+}
+
+
+@app.post(
+    "/predict",
+    operation_id="predict",
+    summary="Predict the class of pictures",
+    responses=failures(400, 404, 413, 415, 422, 429, 503),
+    response_model_exclude_unset=True,
+    openapi_extra={"requestBody": BODY},
+)
+async def predict(request: Request, options: Annotated[Options, Query()]) -> Predictions:
+    """Send one or several pictures, in one of three forms.
+
+    - files, in the multipart field `files`;
+    - one picture as the whole body, with its own Content-Type (`image/jpeg`, …);
+    - numbers as JSON, `{"pixels": [[…], …]}`, for studies of small grey pictures (`study=digits`).
+
+    A file that cannot be read has an `error` in its entry; the others are answered. Where no file
+    can be read the request fails with the status of the first.
+    """
+    receive, limit = FORMS[form_of(request)]
+    setup = await aside(predictions.resolve, options)
+    with ROOM.admit(request, limit) as admitted:
+        return await receive(setup, admitted)
+
+
+@app.get(
+    "/studies",
+    operation_id="studies",
+    summary="List what is published",
+    responses=failures(404, 429, 503),
+)
+def studies() -> Studies:
+    """Every study with its versions, newest first.
+
+    For each its classes, the shape of its pictures, the models that answer, and how accurate the
+    default one is, with the 95 % interval.
+    """
+    return catalogue.studies()
+
+
+@app.get(
+    "/studies/{study}/versions/{version}",
+    operation_id="version",
+    summary="Describe a version",
+    responses=failures(404, 429, 503),
+)
+def describe(study: str, version: str) -> Version:
+    """One version with every model, what was measured of it on test pictures, and its times."""
+    return catalogue.details(catalogue.open_run(study, version))
+
+
+# --- refusals ------------------------------------------------------------------------------
+
+
+@app.exception_handler(HTTPException)
+async def refused(request: Request, error: HTTPException) -> Response:
+    """Errors of the framework and our own, in our form."""
+    message, headers = str(error.detail), dict(error.headers or {})
+    if error.status_code == 404:
+        message = f"There is nothing at {request.url.path}; see /api/docs for what there is."
+    if error.status_code == 405:
+        message = f"{request.method} is not answered here, only {headers.get('Allow')}."
+    return refusal(error.status_code, message, headers=headers)
+
+
+@app.exception_handler(RequestValidationError)
+async def invalid(_request: Request, error: RequestValidationError) -> Response:
+    """Parameters that are unknown or out of range."""
+    details = [
+        {"where": str(entry["loc"][-1]), "message": _worded(entry)} for entry in error.errors()
+    ]
+    message = "; ".join(f"{entry['where']}: {entry['message']}" for entry in details)
+    return refusal(422, f"{message}.", details)
+
+
+def _worded(entry: Mapping[str, Any]) -> str:
+    if entry["type"] == "extra_forbidden":
+        return f"there is no such parameter, only {', '.join(Options.model_fields)}"
+    return str(entry["msg"])
+
+
+@app.exception_handler(Unreadable)
+async def unreadable(_request: Request, error: Unreadable) -> Response:
+    """One file: its problem. Several: all of them, with the status of the first."""
+    (_, first), *others = error.problems
+    if not others:
+        return refusal(first.status, first.message)
+    details = [
+        {"where": name or f"file {i}", "message": found.message}
+        for i, (name, found) in enumerate(error.problems)
+    ]
+    return refusal(first.status, f"None of the {len(details)} files can be read.", details)
+
+
+@app.exception_handler(runs.RunError)
+async def unusable(_request: Request, error: runs.RunError) -> Response:
+    """What is not published, or was damaged since."""
+    return refusal(404 if isinstance(error, runs.RunNotFound) else 503, str(error))
+
+
+@app.exception_handler(ClientDisconnect)
+async def gone(_request: Request, _error: ClientDisconnect) -> Response:
+    """For the log alone: nobody is there to read it."""
+    return refusal(400, "The connection ended before the body did.")
+
+
+@app.exception_handler(Exception)
+async def broken(_request: Request, _error: Exception) -> Response:
+    """A mistake of ours, which goes on to the log."""
+    return refusal(500, "The server made a mistake. What happened is in its log.")

@@ -1,0 +1,236 @@
+"""What the HTTP API answers: the shapes that its description publishes and its tests hold."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Precision = Literal["float32", "int8"]
+Fit = Literal["crop", "pad"]
+Share = Field(ge=0, le=1)
+
+
+class Strict(BaseModel):
+    """A shape with these fields and no others."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+# --- errors --------------------------------------------------------------------------------
+
+
+class Detail(Strict):
+    """One of several things that are wrong."""
+
+    where: str = Field(description="The parameter or file it is about.", examples=["top"])
+    message: str = Field(examples=["Input should be greater than or equal to 1"])
+
+
+class Problem(Strict):
+    """What went wrong, for a person and for a program."""
+
+    status: int = Field(description="The HTTP status that fits it.", examples=[415])
+    message: str = Field(
+        description="What is wrong and what to do, in a sentence.",
+        examples=["The file is a PDF document. Accepted are pictures in one of these formats: …"],
+    )
+    details: list[Detail] = Field(
+        default=[], description="Every single problem, where there can be more than one."
+    )
+
+
+class Error(Strict):
+    """The body of every answer that is not a success."""
+
+    error: Problem
+
+
+# --- predictions ---------------------------------------------------------------------------
+
+
+class Options(Strict):
+    """The query parameters of a prediction."""
+
+    study: str | None = Field(
+        None, description="Default: cifar10 where it is published, else the first study."
+    )
+    version: str | None = Field(None, description="Default: the study's newest version.")
+    model: str | None = Field(None, description="Default: the version's default model.")
+    precision: Precision = Field("float32", description="int8 is smaller and mostly faster.")
+    fit: Fit = Field(
+        "crop", description="Pictures of other proportions are cut to the middle or padded."
+    )
+    top: int | None = Field(
+        None, ge=1, description="Answer with so many probabilities only, the largest ones."
+    )
+    activation: Literal["false", "true", "all"] = Field(
+        "false",
+        description="Add the class-activation map of the predicted class (true) or of every class.",
+    )
+
+
+class Received(Strict):
+    """The picture as it came, and what was done to it."""
+
+    format: str = Field(description="Of the file, or `pixels`.", examples=["JPEG"])
+    width: int = Field(description="In pixels, as sent.", examples=[4032])
+    height: int = Field(examples=[3024])
+    input: tuple[int, int, int] = Field(
+        description="Height, width and channels of what the model saw.", examples=[[32, 32, 3]]
+    )
+    notes: list[str] = Field(
+        description="What was done to it, in words, in that order.",
+        examples=[["rotated by its EXIF tag", "cut to the middle", "resized to 32 × 32"]],
+    )
+
+
+class Milliseconds(Strict):
+    """Wall time spent on one picture."""
+
+    decode: float = Field(description="Reading and fitting.", ge=0, examples=[3.1])
+    model: float = Field(
+        description="The model's time for all pictures of the request, divided by their number.",
+        ge=0,
+        examples=[1.4],
+    )
+
+
+class Prediction(Strict):
+    """What a model says about one picture; complete in itself, so it can be stored alone."""
+
+    index: int = Field(description="Place of the picture in the request, from 0.", examples=[0])
+    name: str | None = Field(description="Name of the file as sent.", examples=["cat.jpg"])
+    label: str = Field(description="The most probable class.", examples=["cat"])
+    confidence: float = Field(ge=0, le=1, description="Its probability.", examples=[0.97])
+    automatic: bool = Field(
+        description="Whether the picture may be filed without a person.", examples=[True]
+    )
+    threshold: float | None = Field(
+        description="Confidence from which that is so, chosen on validation pictures; null: never.",
+        examples=[0.6],
+    )
+    probabilities: dict[str, float] = Field(
+        description="By class, the most probable first; they add up to 1 unless `top` cuts them.",
+        examples=[{"cat": 0.97, "dog": 0.03}],
+    )
+    study: str = Field(examples=["cifar10"])
+    version: str = Field(examples=["v1"])
+    model: str = Field(examples=["best"])
+    precision: Precision
+    picture: Received
+    milliseconds: Milliseconds
+    activation: dict[str, list[list[float]]] = Field(
+        default={},
+        description=(
+            "By class, rows of evidence for it at each place (negative: against it); their mean "
+            "differs from the class's logit by a constant. Only where it was asked for."
+        ),
+        examples=[{"cat": [[3.5, -0.25], [8.0, 1.5]]}],
+    )
+
+
+class Failure(Strict):
+    """One picture of several that could not be answered."""
+
+    index: int = Field(description="Place of the picture in the request, from 0.", examples=[1])
+    name: str | None = Field(description="Name of the file as sent.", examples=["notes.pdf"])
+    error: Problem
+
+
+class Predictions(Strict):
+    """One entry for each picture, in the order sent."""
+
+    predictions: list[Prediction | Failure]
+
+
+# --- studies -------------------------------------------------------------------------------
+
+
+class Measure(Strict):
+    """A measured value with its 95 % interval."""
+
+    value: float = Field(examples=[0.95])
+    low: float = Field(examples=[0.94])
+    high: float = Field(examples=[0.96])
+
+
+class Timing(Measure):
+    """A time in milliseconds per picture with its 95 % interval."""
+
+    n: int = Field(description="Pictures timed one by one.", examples=[200])
+
+
+class Headline(Strict):
+    """How good the default model is."""
+
+    model: str = Field(examples=["best"])
+    split: str = Field(description="The pictures it was measured on.", examples=["test"])
+    n: int = Field(description="How many they are.", examples=[10000])
+    accuracy: Measure
+
+
+class VersionSummary(Strict):
+    """A published version in short."""
+
+    version: str = Field(examples=["v1"])
+    created: str = Field(examples=["2026-01-02T03:04:05+00:00"])
+    profile: str = Field(description="`quick` versions only show that all works.")
+    classes: list[str] = Field(description="In the model's order.", examples=[["cat", "dog"]])
+    image_shape: tuple[int, int, int] = Field(
+        description="Height, width and channels of what the models see.", examples=[[32, 32, 3]]
+    )
+    default_model: str = Field(examples=["best"])
+    models: list[str] = Field(
+        description="Those that answer here, the default one first.", examples=[["best", "plain"]]
+    )
+    headline: Headline
+
+
+class Study(Strict):
+    """A study and its versions, newest first."""
+
+    study: str = Field(examples=["cifar10"])
+    title: str = Field(examples=["CIFAR-10"])
+    description: str
+    versions: list[VersionSummary]
+
+
+class Studies(Strict):
+    """Everything published here."""
+
+    default: str = Field(description="The study that answers unless another is asked for.")
+    studies: list[Study]
+
+
+class Model(Strict):
+    """A model of a version and what was measured of it."""
+
+    name: str = Field(examples=["best"])
+    title: str
+    description: str
+    family: str = Field(description="network, transfer, classical, …", examples=["network"])
+    served: bool = Field(description="Whether it answers here.")
+    precisions: list[str] = Field(examples=[["float32", "int8"]])
+    parameters: int | None
+    split: str = Field(examples=["test"])
+    n: int = Field(description="Pictures of the split.", examples=[10000])
+    metrics: dict[str, Measure]
+    latency_ms: dict[str, Timing] = Field(
+        description="By engine, on the machine that published the version."
+    )
+
+
+class Version(Strict):
+    """A published version with all its models."""
+
+    study: str = Field(examples=["cifar10"])
+    title: str
+    description: str
+    licence: str
+    citation: str
+    homepage: str
+    summary: VersionSummary
+    pictures: dict[str, int] = Field(
+        description="By split.", examples=[{"train": 45000, "validation": 5000, "test": 10000}]
+    )
+    code_revision: str
+    models: list[Model] = Field(description="Also those that are only compared.")
