@@ -121,7 +121,7 @@ def collect(spec: StudySpec, *, progress: bool = True) -> Source:
 
         return Source("package", f"{spec.package} {version(spec.package)}", "package")
     if spec.folder is not None:
-        return Source("folder", "the user's own pictures", "folder", folders.files(spec.folder))
+        return Source("folder", "the user's own pictures", "folder", folders.files(spec))
     return _in_inputs(spec) or _from_copy(spec) or _from_host(spec, progress)
 
 
@@ -287,7 +287,7 @@ def _read(spec: StudySpec, source: Source) -> Raw:
     if spec.read_package is not None:
         return spec.read_package()
     if spec.folder is not None:
-        return folders.read(spec.folder, spec)
+        return folders.read(spec)
     layout = next(la for la in spec.layouts if la.name == source.layout)
     try:
         return layout.read(folder_of(spec))
@@ -386,7 +386,7 @@ def card(dataset: Dataset) -> dict[str, Any]:
     spec = dataset.spec
     counts = {split.name: class_counts(split, spec.classes) for split in dataset.splits}
     totals = {name: sum(count.values()) for name, count in counts.items()}
-    pixels = dataset.train.images.reshape(-1, spec.image_shape[-1]).astype(np.float64)
+    mean, deviation = _channel_moments(dataset.train.images)
     return {
         "study": spec.name,
         "title": spec.title,
@@ -407,9 +407,22 @@ def card(dataset: Dataset) -> dict[str, Any]:
         "pixel_bytes": sum(split.images.nbytes for split in dataset.splits),
         "split_seed": config.SEED,
         "test_ids_sha256": ids_sha256(dataset.test.ids),
-        "channel_mean": pixels.mean(0).tolist(),
-        "channel_std": pixels.std(0).tolist(),
+        "channel_mean": mean.tolist(),
+        "channel_std": deviation.tolist(),
     }
+
+
+def _channel_moments(images: Pixels) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean and standard deviation of each channel, from the counts of its 256 values."""
+    values = np.arange(256)
+    counts = np.zeros((images.shape[-1], 256), np.int64)
+    for start in range(0, len(images), 64):  # photos would not fit into memory as float64
+        for channel in range(images.shape[-1]):
+            some = images[start : start + 64, ..., channel]
+            counts[channel] += np.bincount(some.ravel(), minlength=256)
+    shares = counts / counts.sum(1, keepdims=True)
+    mean = shares @ values
+    return mean, np.sqrt((shares * (values - mean[:, None]) ** 2).sum(1))
 
 
 def class_counts(split: Split, classes: tuple[str, ...]) -> dict[str, int]:
