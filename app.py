@@ -1,4 +1,4 @@
-"""Routes to the five pages; the sidebar chooses the study and the version they all read."""
+"""Routes to the pages; the sidebar chooses the study and the version they all read."""
 
 import streamlit as st
 
@@ -8,12 +8,19 @@ st.set_page_config(page_title="Product photo study", page_icon=".streamlit/icon.
 
 PAGES = [
     st.Page(
+        "app_pages/studies.py",
+        title="Studies",
+        icon=":material/stacks:",
+        url_path="studies",
+        help="Every study and version side by side, with the numbers of others.",
+    ),
+    st.Page(
         "app_pages/project_summary.py",
         title="Project summary",
         icon=":material/storefront:",
         url_path="project_summary",
         default=True,
-        help="What the shop asked for, what the study answers, the data and the model card.",
+        help="What was asked for, what the study answers, the data and the model card.",
     ),
     st.Page(
         "app_pages/data_visualizer.py",
@@ -34,14 +41,14 @@ PAGES = [
         title="Image classifier",
         icon=":material/photo_camera:",
         url_path="image_classifier",
-        help="Upload photos and see the category, the confidence and the reason.",
+        help="Upload pictures and see the category, the confidence and the reason.",
     ),
     st.Page(
         "app_pages/hypotheses.py",
         title="Hypotheses and results",
         icon=":material/fact_check:",
         url_path="hypotheses",
-        help="What was expected, how it was tested, and what it means for the shop.",
+        help="What was expected, how it was tested, and what it means.",
     ),
 ]
 

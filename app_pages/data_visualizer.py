@@ -38,10 +38,12 @@ def of_classes(frame: pd.DataFrame, chosen: Iterable[str]) -> pd.DataFrame:
     return frame[frame["label"].isin(list(chosen))]
 
 
-def pictures(run: runs.Run, rows: pd.DataFrame) -> dict[tuple[str, int], bytes]:
+def pictures(run: runs.Run, rows: pd.DataFrame) -> dict[tuple[str, int | str], bytes]:
     """PNG bytes by (split, id): from the run's gallery, else from the data set where it is here."""
     stored = loaders.gallery(run.study, run.version)
-    found = {key: stored[key] for key in keys(rows) if key in stored}
+    found: dict[tuple[str, int | str], bytes] = {
+        key: stored[key] for key in keys(rows) if key in stored
+    }
     for split, part in rows.groupby("split"):
         wanted = [key for name, key in keys(part) if (name, key) not in stored]
         if wanted:
@@ -50,8 +52,8 @@ def pictures(run: runs.Run, rows: pd.DataFrame) -> dict[tuple[str, int], bytes]:
     return found
 
 
-def keys(rows: pd.DataFrame) -> list[tuple[str, int]]:
-    """(split, id) of each row: what names a picture."""
+def keys(rows: pd.DataFrame) -> list[tuple[str, int | str]]:
+    """(split, id) of each row: what names a picture; an id is a position or a path."""
     return list(zip(rows["split"], rows["id"], strict=True))
 
 
@@ -241,9 +243,24 @@ def montage(run: runs.Run, chosen: list[str]) -> None:
         "more frequent than in the data set."
     )
     show_pictures(run, drawn, key="montage", caption=lambda row: str(row["label"]))
-    components.download_png(
-        sheet_png(found.values()), file_name(run, f"montage_{seed}"), key="montage_png"
+    if found:
+        components.download_png(
+            sheet_png(found.values()), file_name(run, f"montage_{seed}"), key="montage_png"
+        )
+
+
+@components.section
+def first_rows(run: runs.Run) -> None:
+    """The first training pictures as a table of numbers, as such data sets are passed around."""
+    rows = eda(run, "first_rows")
+    pixels = len(rows.columns) - 2
+    st.markdown(f"**A picture is {pixels:,} numbers: the first {len(rows)} training pictures**")
+    st.caption(
+        "One row per picture: its place in the file, its category, and the brightness of every "
+        "pixel from 0 to 255, row by row from the top left."
     )
+    st.dataframe(rows, hide_index=True, alt="The first training pictures as numbers")
+    components.download_csv(rows, file_name(run, "first_rows"), key="first_rows_csv")
 
 
 # --- light and colour ----------------------------------------------------------------------
@@ -346,10 +363,10 @@ def _pick_dot() -> None:
     points = st.session_state["map"]["selection"]["points"]
     if points:
         split, key = points[0]["customdata"][:2]
-        st.session_state["dot"] = (str(split), int(key))
+        st.session_state["dot"] = (str(split), key if isinstance(key, str) else int(key))
 
 
-def neighbours(run: runs.Run, points: pd.DataFrame, split: str, key: int) -> None:
+def neighbours(run: runs.Run, points: pd.DataFrame, split: str, key: int | str) -> None:
     """A picture of the map and those nearest to it."""
     picked = points[(points["split"] == split) & (points["id"] == key)]
     if picked.empty:
@@ -568,3 +585,6 @@ with components.readable():
         if tabs[tab].open:
             with tabs[tab]:
                 draw(*arguments)
+    if tabs["pictures"].open and run.has("eda/first_rows.parquet"):
+        with tabs["pictures"]:
+            first_rows(run)

@@ -12,7 +12,18 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from src import business, config, evaluation, hypotheses, images, inference, runs
+from src import (
+    business,
+    config,
+    evaluation,
+    folders,
+    hypotheses,
+    images,
+    inference,
+    overview,
+    runs,
+    specifications,
+)
 
 
 @st.cache_data(ttl=15, show_spinner=False, max_entries=1)
@@ -102,7 +113,7 @@ def served(
 
 
 @st.cache_resource(show_spinner=False, max_entries=4)
-def gallery(study: str, version: str) -> dict[tuple[str, int], bytes]:
+def gallery(study: str, version: str) -> dict[tuple[str, int | str], bytes]:
     """PNG bytes of the pictures a run carries, by (split, id)."""
     frame = table(study, version, "gallery.parquet")
     return dict(zip(zip(frame["split"], frame["id"], strict=True), frame["png"], strict=True))
@@ -149,3 +160,42 @@ def inputs(name: str) -> dict[str, Any]:
     """One TOML file of `inputs/`, such as `business.toml`; empty where it does not exist."""
     path = config.stated() / name
     return tomllib.loads(path.read_text("utf-8")) if path.is_file() else {}
+
+
+# --- all studies ---------------------------------------------------------------------------
+
+
+@st.cache_data(show_spinner=False, max_entries=100)
+def headline(study: str, version: str) -> overview.Headline:
+    """A published run in one row. Raises `runs.RunError` (never cached)."""
+    return overview.headline(open_run(study, version))
+
+
+@st.cache_data(show_spinner=False, max_entries=50)
+def references(study: str) -> list[overview.Reference]:
+    """The numbers of others for a study, highest first."""
+    return overview.references(study)
+
+
+@st.cache_data(show_spinner=False, max_entries=50)
+def samples(study: str, version: str, limit: int = 10) -> list[tuple[str, bytes]]:
+    """(label, PNG) of one validation picture of each of the first categories.
+
+    Test pictures of a run are chosen by how they were answered, validation pictures at random.
+    """
+    run = open_run(study, version)
+    frame = run.table("gallery.parquet")  # not kept: a page needs only these few
+    drawn = frame[frame["split"] == "validation"].drop_duplicates("label").set_index("label")["png"]
+    names = [name for name in run.dataset["classes"] if name in drawn.index]
+    return [(name, drawn[name]) for name in names[:limit]]
+
+
+def known_studies() -> tuple[str, ...]:
+    """Studies that this project can make, published or not."""
+    return tuple(specifications.KNOWN)
+
+
+@st.cache_data(ttl=15, show_spinner=False, max_entries=1)
+def waiting() -> tuple[str, ...]:
+    """Folders and zips of pictures in `inputs/`; looked up afresh every 15 seconds."""
+    return folders.names()

@@ -28,6 +28,7 @@ GRID = 4  # cells per side of the look-alike features
 ORIENTATIONS = 9  # of edges, 20 degrees each, as in Dalal and Triggs
 MAP_SIZE = 2_000
 COMPONENTS = 50  # of the PCA before t-SNE, as its authors do (van der Maaten and Hinton, 2008)
+TABLE_PIXELS = 1_024  # of a grey picture that is still shown as a row of numbers
 SPREAD = 3.0  # standard deviations a picture of standardised values shows
 
 
@@ -343,6 +344,29 @@ def preprocessing(
     steps.append(("Standardised", shown, standardised(final, mean, std)))
     rows = [(k, name, text, images.to_png(pixels)) for k, (name, text, pixels) in enumerate(steps)]
     return pd.DataFrame(rows, columns=["order", "step", "description", "png"])
+
+
+def first_rows(dataset: Dataset, n: int = 5) -> pd.DataFrame:
+    """Columns id, label, pixel1 … pixelN (0–255, row by row): the first `n` training pictures.
+
+    As such a data set is passed around as a table. Raises ValueError for colour pictures and for
+    those of more than `TABLE_PIXELS` pixels, which nobody reads as a row.
+    """
+    height, width, n_channels = dataset.spec.image_shape
+    if not tabular(dataset.spec.image_shape):
+        raise ValueError(f"pictures of {height} × {width} × {n_channels} are no row of a table")
+    rows = np.argsort(dataset.train.ids, kind="stable")[:n]
+    pixels = dataset.train.images[rows].reshape(len(rows), -1)
+    frame = pd.DataFrame(pixels, columns=[f"pixel{k + 1}" for k in range(height * width)])
+    frame.insert(0, "label", np.array(dataset.spec.classes)[dataset.train.labels[rows]])
+    frame.insert(0, "id", dataset.train.ids[rows])
+    return frame
+
+
+def tabular(shape: tuple[int, int, int]) -> bool:
+    """Whether pictures of a shape (H, W, C) can be shown as rows of numbers."""
+    height, width, n_channels = shape
+    return n_channels == 1 and height * width <= TABLE_PIXELS
 
 
 def standardised(pixels: Pixels, mean: Sequence[float], std: Sequence[float]) -> Pixels:

@@ -24,18 +24,20 @@ def available(dataset: Mapping[str, Any]) -> bool:
     return all(_file(dataset, split) is not None for split in FILES)
 
 
-def read(dataset: Mapping[str, Any], split: str, ids: Iterable[int]) -> dict[int, bytes]:
+def read(
+    dataset: Mapping[str, Any], split: str, ids: Iterable[int | str]
+) -> dict[int | str, bytes]:
     """PNG bytes of pictures of one split by id; what cannot be read is left out.
 
     Args:
         dataset: a run's dataset.json, which names the files and their sizes.
-        ids: positions in the file.
+        ids: positions in the file; paths, which other data sets have, are in none.
     """
     path = _file(dataset, split)
     if path is None:
         return {}
-    wanted = np.unique(np.fromiter(ids, np.int64))
-    found: dict[int, bytes] = {}
+    wanted = np.unique(np.array([key for key in ids if not isinstance(key, str)], np.int64))
+    found: dict[int | str, bytes] = {}
     with pq.ParquetFile(path, pre_buffer=False) as file:
         start = 0
         for group in range(file.metadata.num_row_groups):

@@ -17,7 +17,7 @@ NOT_SERVED = TRAINING_LIBRARIES | {"sklearn", "scipy", "matplotlib", "seaborn", 
 # Frames and arrays in, frames and figures out: they know neither files nor runs.
 PURE = {
     *("statistics", "evaluation", "hypotheses", "business", "palette", "images"),
-    *("quality", "exploration", "plots", "charts"),
+    *("quality", "exploration", "plots", "charts", "layers"),
 }
 # These two take a whole data set, so they know its type, and the seed of their samples.
 EXPLORING, DATA = {"quality", "exploration"}, {"studies", "config"}

@@ -137,17 +137,14 @@ def class_pictures(
     """The mean or variability picture of each label, uint8 (H, W, 3).
 
     Args:
-        pictures: label, kind ("mean" or "variability"), values (H*W*C, row-major, 0–255).
+        pictures: label, kind ("mean" or "variability"), values (H*W*C, row-major, 0–255); of
+            photos a run keeps smaller, square ones.
         kind: a mean is shown as it is; variability is brightened so that the largest value of
             the labels shown is white.
-        shape: (H, W, C) of the values.
+        shape: (H, W, C) of the study's pictures.
     """
     rows = pictures[pictures["kind"] == kind].set_index("label")["values"]
-    arrays = {
-        name: np.asarray(rows[name], np.float64).reshape(shape)
-        for name in labels
-        if name in rows.index
-    }
+    arrays = {name: _arranged(rows[name], shape) for name in labels if name in rows.index}
     top = max((values.max() for values in arrays.values()), default=1.0)
     scale = 255.0 / max(top, 1e-9) if kind == "variability" else 1.0
     return {name: _as_pixels(values * scale) for name, values in arrays.items()}
@@ -162,13 +159,20 @@ def difference_picture(
     strongest difference has the full colour. Brightness is ITU-R 601 luma.
     """
     means = pictures[pictures["kind"] == "mean"].set_index("label")["values"]
-    one, two = (
-        _luma(np.asarray(means[name], np.float64).reshape(shape)) for name in (first, second)
-    )
+    one, two = (_luma(_arranged(means[name], shape)) for name in (first, second))
     difference = one - two
     strength = np.abs(difference) / max(np.abs(difference).max(), 1e-9)
     ink = np.where((difference >= 0)[..., np.newaxis], MORE, LESS)
     return _as_pixels(NEUTRAL + strength[..., np.newaxis] * (ink - NEUTRAL))
+
+
+def _arranged(values: Sequence[float], shape: Sequence[int]) -> NDArray[np.float64]:
+    """Values as (H, W, C): of the study's shape, or else square. ValueError where neither fits."""
+    array = np.asarray(values, np.float64)
+    if array.size != math.prod(shape):
+        side = math.isqrt(array.size // shape[2])
+        shape = (side, side, shape[2])
+    return array.reshape(shape)
 
 
 def _luma(values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -185,22 +189,23 @@ def _as_pixels(values: NDArray[np.float64]) -> Pixels:
 
 
 def contact_sheet(pictures: Sequence[Pixels], columns: int, gap: int = 2) -> Pixels:
-    """Pictures of one shape (H, W, 3) side by side on white, row by row, `gap` pixels apart.
+    """Pictures (H, W, 3) side by side on white, row by row, at least `gap` pixels apart.
 
     Raises:
         ValueError: there is no picture.
     """
     if not pictures:
         raise ValueError("a contact sheet needs at least one picture")
-    height, width, _ = pictures[0].shape
+    height, width = (max(pixels.shape[axis] for pixels in pictures) for axis in (0, 1))
     columns = min(columns, len(pictures))
     rows = math.ceil(len(pictures) / columns)
     shape = (rows * (height + gap) + gap, columns * (width + gap) + gap, 3)
     sheet = np.full(shape, 255, np.uint8)
     for place, pixels in enumerate(pictures):
-        top = gap + place // columns * (height + gap)
-        left = gap + place % columns * (width + gap)
-        sheet[top : top + height, left : left + width] = pixels
+        high, wide, _ = pixels.shape
+        top = gap + place // columns * (height + gap) + (height - high) // 2
+        left = gap + place % columns * (width + gap) + (width - wide) // 2
+        sheet[top : top + high, left : left + wide] = pixels
     return sheet
 
 

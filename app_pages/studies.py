@@ -1,0 +1,270 @@
+"""Every study and version: what is in it, how well its model does, and where to read on."""
+
+from dataclasses import asdict
+
+import pandas as pd
+import streamlit as st
+
+from app_pages import components, loaders
+from src import runs
+from src.charts import studies as charts
+from src.charts import theme
+from src.overview import Headline, Reference
+
+SIDE = 64  # pixels of a sample picture
+PAGES = {
+    "project_summary": "Summary",
+    "data_visualizer": "Data",
+    "model_performance": "Performance",
+    "image_classifier": "Classifier",
+    "hypotheses": "Hypotheses",
+}
+COLUMNS = {
+    "title": ("Study", None),
+    "version": ("Version", None),
+    "accuracy": ("Test accuracy", "%.2f %%"),
+    "low": ("from", "%.2f %%"),
+    "high": ("to", "%.2f %%"),
+    "n": ("Test pictures", "localized"),
+    "alone": ("Filed alone", "%.1f %%"),
+    "model": ("Model", None),
+    "parameters": ("Parameters", "localized"),
+    "classes": ("Categories", None),
+    "pictures": ("Pictures", "localized"),
+    "size": ("Size", None),
+    "made": ("Made", "D MMM YYYY"),
+    "profile": ("Profile", None),
+}
+
+
+def published() -> dict[str, list[Headline]]:
+    """The rows of every study, newest version first; says which runs could not be read."""
+    found: dict[str, list[Headline]] = {}
+    for study in loaders.studies():
+        for version in loaders.versions(study):
+            try:
+                found.setdefault(study, []).append(loaders.headline(study, version))
+            except runs.RunError as error:
+                components.failed(error)
+    return found
+
+
+def place(row: Headline) -> tuple[str, str, str]:
+    """Study, version and default model of a row."""
+    return row.study, row.version, loaders.open_run(row.study, row.version).default_model
+
+
+def size_text(shape: tuple[int, int, int]) -> str:
+    """(28, 28, 1) → "28 × 28, grey"."""
+    height, width, channels = shape
+    return f"{height} × {width}, {'grey' if channels == 1 else 'colour'}"
+
+
+# --- all of them ---------------------------------------------------------------------------
+
+
+def newest_of(found: dict[str, list[Headline]]) -> pd.DataFrame:
+    """One row per study: its newest version."""
+    return pd.DataFrame([asdict(rows[0]) for rows in found.values()])
+
+
+def everything(found: dict[str, list[Headline]]) -> None:
+    """The chart of the newest versions, and the table of all."""
+    newest = newest_of(found)
+    others = [
+        {"title": rows[0].title, **asdict(reference)}
+        for study, rows in found.items()
+        for reference in loaders.references(study)
+        if reference.split == "test"
+    ]
+    names = ["title", "name", "low", "high", "source"]
+    components.chart(
+        charts.accuracies(newest, pd.DataFrame(others, columns=names)),
+        key="studies",
+        data=newest,
+        name="studies",
+    )
+    table = pd.DataFrame([_row(row) for rows in found.values() for row in rows])
+    st.dataframe(
+        components.in_percent(table, ["accuracy", "low", "high", "alone"])[list(COLUMNS)],
+        column_config={
+            name: st.column_config.DatetimeColumn(title, format=form)
+            if name == "made"
+            else st.column_config.NumberColumn(title, format=form)
+            if form
+            else title
+            for name, (title, form) in COLUMNS.items()
+        },
+        hide_index=True,
+        alt="All studies and versions",
+    )
+    st.caption(
+        "Test accuracy (with its 95\u00a0% interval) and filed alone: the default model "
+        "on test pictures. A click on a heading sorts."
+    )
+    components.download_csv(table, "studies_and_versions", key="csv_versions")
+
+
+def _row(row: Headline) -> dict[str, object]:
+    filed = loaders.filed(*place(row))
+    return asdict(row) | {
+        "alone": filed.coverage.value,
+        "size": size_text(row.shape),
+        "made": pd.Timestamp(row.created),
+    }
+
+
+# --- one of them ---------------------------------------------------------------------------
+
+
+@components.section
+def card(rows: list[Headline]) -> None:
+    """One study: its data, the newest version's figures, links, other versions, other people."""
+    newest = rows[0]
+    run = loaders.open_run(newest.study, newest.version)
+    with st.container(border=True):
+        st.subheader(newest.title, anchor=newest.study)
+        st.markdown(run.dataset["description"])
+        samples(run)
+        components.metric_row(figures(newest))
+        st.table(facts(newest, run), border="horizontal", alt=f"Facts about {newest.title}")
+        with st.container(horizontal=True):
+            for page, label in PAGES.items():
+                components.page_link(run, page, label)
+        other_versions(rows)
+        other_people(newest)
+
+
+def samples(run: runs.Run) -> None:
+    """One picture of each of the first categories."""
+    with st.container(horizontal=True, gap="small"):
+        for label, png in loaders.samples(run.study, run.version):
+            components.picture(png, caption=label, alt=f"A picture of {label}", side=SIDE)
+
+
+def figures(row: Headline) -> list[components.Figure]:
+    """Test accuracy, what is filed alone, and how large the model is."""
+    filed = loaders.filed(*place(row))
+    accuracy = {"value": row.accuracy, "low": row.low, "high": row.high}
+    return [
+        components.share_figure("Test accuracy", accuracy, f"{theme.sample(row.n)} test pictures"),
+        components.Figure(
+            "Filed alone",
+            theme.percent(filed.coverage.value),
+            theme.interval(filed.coverage.low, filed.coverage.high),
+            f"at {theme.percent(filed.target)} precision",
+        ),
+        components.Figure("Parameters", theme.count(row.parameters), basis=row.model),
+    ]
+
+
+def facts(row: Headline, run: runs.Run) -> dict[str, str]:
+    """What is in the study and when its newest version was made."""
+    card = run.dataset
+    totals = card["totals"]
+    split = ", ".join(f"{theme.count(totals[name])} {name}" for name in ("train", "validation"))
+    return {
+        "Pictures": f"{theme.count(row.pictures)}, {size_text(row.shape)}; {split}, "
+        f"{theme.count(totals['test'])} test",
+        "Categories": f"{row.classes}: {components.plain(theme.listing(card['classes']))}",
+        "Source": components.plain(f"{card['source']['kind']}, {card['source']['detail']}"),
+        "Licence": components.plain(card["licence"]) or "not stated",
+        "Made": f"{row.version} on {pd.Timestamp(row.created):%d %B %Y}, profile {row.profile}",
+    }
+
+
+def other_versions(rows: list[Headline]) -> None:
+    """The older versions, ranked against the newest only on the same test pictures."""
+    newest, *older = rows
+    if not older:
+        return
+    with st.expander(f"Older versions ({len(older)})"):
+        for row in older:
+            st.markdown(f"**{row.version}**: {compared(newest, row)}")
+            components.page_link(
+                loaders.open_run(row.study, row.version),
+                "model_performance",
+                f"Performance of {row.version}",
+            )
+
+
+def compared(newest: Headline, row: Headline) -> str:
+    """How an older version does, and how the newest one does against it, if that can be said."""
+    own = (
+        f"{theme.percent(row.accuracy, 2)} ({theme.interval(row.low, row.high, 2)}, "
+        f"{theme.sample(row.n)} test pictures), {row.model}. "
+    )
+    if row.test_ids_sha256 != newest.test_ids_sha256:
+        return own + f"Other test pictures than {newest.version}, so the two are not ranked."
+    difference = loaders.compared(place(newest), place(row), "test")["difference"]
+    low, high = (theme.points(difference[end]) for end in ("low", "high"))
+    return own + (
+        f"On the same test pictures {newest.version} is {theme.points(difference['value'])} "
+        f"({low} to {high}) against it."
+    )
+
+
+def other_people(row: Headline) -> None:
+    """Numbers of others with their split and source; never mixed with ours."""
+    references = loaders.references(row.study)
+    if not references:
+        return
+    with st.expander("Numbers of others, for scale"):
+        st.table(
+            pd.DataFrame([_reference_row(reference) for reference in references]),
+            hide_index=True,
+            alt=f"Numbers of others for {row.title}",
+        )
+        st.caption(
+            f"Ours: {theme.percent(row.accuracy, 2)} on {theme.count(row.n)} test pictures. "
+            "Validation numbers are no test numbers: choices were made by them."
+        )
+
+
+def _reference_row(reference: Reference) -> dict[str, str]:
+    return {
+        "Others": reference.name,
+        "Accuracy": charts.share_range(reference.low, reference.high),
+        "Split": reference.split,
+        "n": theme.count(reference.n),
+        "Source": reference.source,
+    }
+
+
+# --- what there could be -------------------------------------------------------------------
+
+
+def possible(found: dict[str, list[Headline]]) -> None:
+    """How the studies that are not published here are made, and one's own."""
+    st.header("Make another one")
+    left, right = st.columns(2, gap="large")
+    with left:
+        missing = [name for name in loaders.known_studies() if name not in found]
+        if missing:
+            st.markdown("These are known but not published here:")
+            st.code("\n".join(f"make notebooks STUDY={name}" for name in missing), language="bash")
+        else:
+            st.markdown("Every study that this project knows is published here.")
+    with right:
+        folders = [name for name in loaders.waiting() if name not in found]
+        if folders:
+            st.markdown("These folders of pictures wait in `inputs`:")
+            st.code("\n".join(f"make study FOLDER={name}" for name in folders), language="bash")
+        else:
+            st.markdown(
+                "A folder of your own, with one sub-folder of pictures per category, "
+                "becomes a study with one command:"
+            )
+            st.code("make study FOLDER=path/to/pictures", language="bash")
+
+
+found = published()
+if found:
+    answer = charts.finding(newest_of(found))
+    components.opening("Studies", f"{components.plain(answer)}.")
+    everything(found)
+    for rows in found.values():
+        card(rows)
+    possible(found)
+else:
+    components.current_run()  # says what to do where nothing is published
