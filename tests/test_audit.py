@@ -1,0 +1,219 @@
+"""What is wrong with pictures somebody brings, found in small tables."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from src import audit
+
+SHAPE = (224, 224, 3)
+Row = tuple[str, str, str, str]
+
+
+def _files(*rows: dict[str, object]) -> pd.DataFrame:
+    """Pictures that differ in everything, but for what is said of them."""
+    table = []
+    for place, row in enumerate(rows):
+        grey = np.random.default_rng(place).integers(0, 256, audit.SIGNATURE, np.uint8)
+        usual = {"part": "train", "label": "a", "kind": "", "detail": "", "width": 400}
+        usual |= {"height": 300, "fingerprint": str(place), "signature": grey.tobytes()}
+        table.append(usual | {"path": f"{place}.jpg"} | row)
+    return pd.DataFrame(table)
+
+
+def _class(label: str, count: int, **more: object) -> list[dict[str, object]]:
+    return [{"label": label, **more}] * count
+
+
+def _problems(files: pd.DataFrame) -> list[Row]:
+    found = audit.problems(files, SHAPE)
+    return list(found[["path", "class", "kind", "severity"]].itertuples(index=False, name=None))
+
+
+def _serious(files: pd.DataFrame) -> list[Row]:
+    return [row for row in _problems(files) if row[2] != "few photos"]
+
+
+def test_nothing_wrong() -> None:
+    files = _files(*_class("a", 20), *_class("b", 20))
+    assert audit.problems(files, SHAPE).empty
+    assert len(audit.accepted(files, audit.problems(files, SHAPE))) == 40
+
+
+def test_what_was_found_while_reading_is_passed_on_in_the_order_of_kinds() -> None:
+    odd = {"kind": "other format", "label": "", "detail": "a .pdf file", "path": "manual.pdf"}
+    broken = {"kind": "damaged", "detail": "The file is empty.", "path": "x.jpg", "width": 0}
+    found = audit.problems(_files(odd, *_class("a", 20), broken), SHAPE)
+    assert found.to_dict("records") == [
+        {
+            "path": "x.jpg",
+            "class": "a",
+            "kind": "damaged",
+            "detail": "The file is empty.",
+            "severity": "refused",
+        },
+        {
+            "path": "manual.pdf",
+            "class": "",
+            "kind": "other format",
+            "detail": "a .pdf file",
+            "severity": "refused",
+        },
+    ]
+
+
+def test_tiny_pictures_are_refused_small_and_long_ones_named() -> None:
+    sizes = [(31, 400), (32, 32), (56, 55), (56, 56), (300, 901), (300, 900)]
+    odd = [{"width": width, "height": height} for width, height in sizes]
+    assert _serious(_files(*odd, *_class("a", 14))) == [
+        ("0.jpg", "a", "tiny", "refused"),
+        ("1.jpg", "a", "small", "warning"),
+        ("2.jpg", "a", "small", "warning"),
+        ("4.jpg", "a", "misshapen", "warning"),
+    ]
+
+
+def test_equal_pictures_of_a_class_are_kept_once() -> None:
+    same = {"fingerprint": "same"}
+    assert _serious(_files(same, {}, same, same, *_class("a", 16))) == [
+        ("2.jpg", "a", "copy", "refused"),
+        ("3.jpg", "a", "copy", "refused"),
+    ]
+
+
+def test_equal_pictures_under_two_classes_are_all_left_out() -> None:
+    same = {"fingerprint": "same"}
+    files = _files(same, same | {"label": "b"}, same, *_class("a", 20), *_class("b", 20))
+    found = audit.problems(files, SHAPE)
+    assert found["kind"].tolist() == ["contradiction"] * 3
+    assert found["detail"].tolist() == [
+        "the same as 1.jpg",
+        "the same as 0.jpg, 2.jpg",
+        "the same as 1.jpg",
+    ]
+
+
+def test_a_given_test_set_keeps_what_training_holds_too() -> None:
+    same = {"fingerprint": "same"}
+    rows = [same, same | {"part": "validation"}, same | {"part": "test"}, same | {"part": "test"}]
+    more = [*_class("a", 20), *_class("a", 3, part="validation"), *_class("a", 3, part="test")]
+    assert _serious(_files(*rows, *more)) == [
+        ("3.jpg", "a", "copy", "refused"),
+        ("1.jpg", "a", "leak", "refused"),
+        ("0.jpg", "a", "leak", "refused"),
+    ]
+
+
+def test_classes_that_cannot_be_learned_or_tested_are_left_out() -> None:
+    files = _files(*_class("few", 4), *_class("enough", 5), *_class("many", 20))
+    found = audit.problems(files, SHAPE)
+    assert set(found["detail"]) == {"few: 4 usable, at least 5 are needed", "enough: 5 pictures"}
+    assert audit.accepted(files, found)["label"].value_counts().to_dict() == {
+        "enough": 5,
+        "many": 20,
+    }
+
+
+def test_a_class_missing_in_a_given_split_is_left_out() -> None:
+    rows = [*_class("both", 20), *_class("both", 1, part="test"), *_class("train only", 20)]
+    rows += [*_class("test only", 2, part="test"), *_class("short", 4)]
+    rows += _class("short", 30, part="test")
+    found = audit.problems(_files(*rows), SHAPE)
+    assert found["detail"].drop_duplicates().tolist() == [
+        "short: 4 usable for training, at least 5 are needed",
+        "test only: 0 usable for training, at least 5 are needed",
+        "train only: none in test",
+    ]
+
+
+def test_a_class_that_the_other_checks_empty_is_left_out() -> None:
+    tiny = _class("b", 3, width=9)
+    report = _report(_files(*_class("a", 20), *_class("b", 4), *tiny))
+    assert report["left_out"] == ["b"]
+    assert report["kinds"] == {"tiny": 3, "small class": 4}
+
+
+def _report(files: pd.DataFrame) -> dict[str, object]:
+    return audit.summary(files, audit.problems(files, SHAPE))
+
+
+def _shaded(by: int, **more: object) -> dict[str, object]:
+    values = np.random.default_rng(1).integers(20, 200, audit.SIGNATURE, np.uint8)
+    return {"signature": (values + np.uint8(by)).tobytes(), **more}
+
+
+def test_nearly_equal_pictures_are_named_with_what_makes_them_serious() -> None:
+    files = _files(
+        _shaded(0),
+        _shaded(3, label="b"),
+        _shaded(5),
+        _shaded(7, part="test"),
+        _shaded(40),
+        *_class("a", 20),
+        *_class("b", 20),
+        *_class("a", 5, part="test"),
+        *_class("b", 5, part="test"),
+    )
+    found = audit.problems(files, SHAPE)
+    assert found[["path", "kind", "detail"]].to_numpy().tolist() == [
+        ["3.jpg", "near leak", "much like 1.jpg"],
+        ["1.jpg", "near contradiction", "much like 0.jpg"],
+        ["2.jpg", "near contradiction", "much like 1.jpg"],
+    ]
+
+
+def test_near_pairs_across_blocks() -> None:
+    values = np.random.default_rng(0).integers(0, 256, (2100, *audit.SIGNATURE), np.uint8)
+    values[2050], values[1500] = values[3], values[3]
+    assert list(audit.near_pairs(values)) == [(3, 1500, 0), (3, 2050, 0), (1500, 2050, 0)]
+    assert list(audit.near_pairs(values[:0])) == []
+
+
+def test_names_that_differ_in_case_alone() -> None:
+    files = _files(*_class("Shoes", 20), *_class("shoes", 20), *_class("b", 20))
+    found = audit.problems(files, SHAPE)
+    assert found["detail"].tolist() == [
+        "Shoes: is it the same as Shoes, shoes?",
+        "shoes: is it the same as Shoes, shoes?",
+    ]
+
+
+def test_summary_in_numbers_and_words() -> None:
+    files = _files(
+        *_class("a", 20),
+        *_class("b", 6),
+        *_class("c", 1),
+        {"kind": "damaged", "path": "x.jpg"},
+        {"kind": "hidden", "label": "", "path": ".x"},
+        {"kind": "empty folder", "label": "", "path": "d"},
+    )
+    assert _report(files) == {
+        "files": 29,
+        "used": 26,
+        "classes": {"a": 20, "b": 6},
+        "left_out": ["c"],
+        "kinds": {
+            "damaged": 1,
+            "small class": 1,
+            "hidden": 1,
+            "few photos": 1,
+            "empty folder": 1,
+        },
+        "text": (
+            "26 pictures of 2 classes can be used, out of 29 files.\n"
+            "Classes left out: c.\n"
+            "Not used: 1 damaged or unreadable picture, 1 picture of a class with too few, "
+            "1 hidden or system file.\n"
+            "Used, but worth a look: 1 class with fewer than 20 pictures, "
+            "1 folder without a picture."
+        ),
+    }
+
+
+@pytest.mark.parametrize("kind", audit.KINDS)
+def test_every_kind_has_its_words(kind: str) -> None:
+    severity, one, several = audit.KINDS[kind]
+    assert severity in {"refused", "warning"}
+    assert one != several

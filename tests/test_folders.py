@@ -1,0 +1,304 @@
+"""A folder of one's own as a study: from files to splits."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from src import folders, studies
+from src.formats import DataError
+from src.specifications import StudySpec
+from tests.albums import fill, packed, picture
+
+SHAPE = (8, 8, 3)
+
+
+@pytest.fixture(autouse=True)
+def inputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    monkeypatch.setenv("INPUTS_DIR", str(tmp_path / "inputs"))
+    (tmp_path / "inputs").mkdir()
+    return tmp_path / "inputs"
+
+
+def _spec(name: str = "shop") -> StudySpec:
+    return folders.specification(name, SHAPE)
+
+
+def _counts(spec: StudySpec) -> dict[str, dict[str, int]]:
+    dataset = studies.load(spec)
+    return {s.name: studies.class_counts(s, spec.classes) for s in dataset.splits}
+
+
+# --- which folders are studies -----------------------------------------------------------------
+
+
+def test_folders_and_zips_are_studies(inputs: Path, tmp_path: Path) -> None:
+    assert folders.names() == ()
+    for name in ("shop", "cifar10", ".hidden"):
+        fill(inputs / name, {"a": 1})
+    packed(inputs / "shop", inputs / "packed.zip")
+    (inputs / "inside").mkdir()
+    shutil.copy(inputs / "packed.zip", inputs / "inside" / "Photos.ZIP")
+    (inputs / "none").mkdir()
+    (inputs / "business.toml").write_text("")
+    assert folders.names() == ("inside", "packed", "shop")
+    assert set(folders.names()) <= set(studies.names())
+    assert folders.location("shop") == inputs / "shop"
+    assert folders.location("packed") == inputs / "packed.zip"
+    assert folders.location("inside") == inputs / "inside" / "Photos.ZIP"
+
+
+def test_two_places_of_one_name_are_refused(inputs: Path) -> None:
+    packed(fill(inputs / "shop", {"a": 1}), inputs / "shop.zip")
+    with pytest.raises(DataError, match=r"There are both .*shop and .*shop.zip. Keep one"):
+        folders.location("shop")
+    (inputs / "zips").mkdir()
+    for name in ("1.zip", "2.zip"):
+        shutil.copy(inputs / "shop.zip", inputs / "zips" / name)
+    with pytest.raises(DataError, match="holds 2 zips"):
+        folders.location("zips")
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("Été à Paris", "How about ete-a-paris?"),
+        ("a/b", "How about a-b?"),
+        ("--", "How about my?"),
+        ("CIFAR10", "CIFAR10 is a study of this project. Call yours differently: my-CIFAR10"),
+    ],
+)
+def test_names_that_a_study_cannot_have(inputs: Path, name: str, message: str) -> None:
+    with pytest.raises(DataError, match=message.replace("?", r"\?")):
+        folders.specification(name)
+
+
+def test_a_folder_with_a_long_name_is_offered_a_plain_one(inputs: Path) -> None:
+    fill(inputs / "Meine Möbel 2024", {"a": 1})
+    with pytest.raises(DataError, match=r"How about meine-mobel-2024\?"):
+        studies.get("Meine Möbel 2024")
+
+
+def test_a_folder_elsewhere_is_linked_not_copied(inputs: Path, tmp_path: Path) -> None:
+    album = fill(tmp_path / "My photos", {"a": 5, "b": 5})
+    with pytest.raises(DataError, match=r"How about my-photos\?"):
+        folders.adopt(str(album))
+    assert folders.adopt(str(album), "shop") == "shop"
+    assert (inputs / "shop").is_symlink()
+    assert folders.adopt(str(album), "shop") == folders.adopt("shop") == "shop"
+    assert len(studies.load(_spec()).train) == 6
+    path = packed(album, tmp_path / "zipped.zip")
+    assert folders.adopt(str(path)) == "zipped"
+    assert folders.location("zipped").resolve() == path
+    with pytest.raises(DataError, match="has a shop already"):
+        folders.adopt(str(path), "shop")
+    with pytest.raises(DataError, match="There is neither nowhere nor"):
+        folders.adopt("nowhere")
+    with pytest.raises(DataError, match="digits is a study of this project"):
+        folders.adopt("digits")
+
+
+# --- from folder to splits ---------------------------------------------------------------------
+
+
+def test_twenty_classes_of_very_different_counts(inputs: Path) -> None:
+    expected = {f"shelf {n}": 5 + n * n // 4 for n in range(1, 21)}
+    fill(inputs / "shop", {"shelf 7/front/étage": 1, **expected}, first=1)
+    spec = _spec()
+    assert spec.classes == tuple(expected)  # natural order: shelf 2 before shelf 10
+    assert (spec.title, spec.image_shape, spec.test_share) == ("Shop", SHAPE, 0.2)
+    assert (
+        spec.description == "818 pictures of 20 categories from the folder shop, 5 to 105 of each."
+    )
+    counts = _counts(spec)
+    for name, n in (expected | {"shelf 7": 18}).items():
+        of = {split: counts[split][name] for split in counts}
+        assert sum(of.values()) == n
+        assert of["test"] == max(1, round(0.2 * n))
+        assert of["validation"] >= 1
+        assert of["train"] >= 3
+
+
+def test_every_class_that_is_kept_is_in_every_split(inputs: Path) -> None:
+    fill(inputs / "shop", {str(n): n for n in range(5, 40)})
+    counts = _counts(_spec())
+    assert min(min(count.values()) for count in counts.values()) == 1
+    assert counts["train"]["5"] == 3
+
+
+def test_given_splits_stay_and_missing_ones_are_drawn(inputs: Path) -> None:
+    fill(inputs / "shop", {"train/a": 20, "train/b": 10, "test/a": 2, "test/b": 1})
+    assert _spec().test_share is None
+    assert _counts(_spec()) == {
+        "train": {"a": 17, "b": 8},
+        "validation": {"a": 3, "b": 2},
+        "test": {"a": 2, "b": 1},
+    }
+    shutil.move(inputs / "shop" / "test", inputs / "shop" / "val")
+    assert _counts(_spec()) == {
+        "train": {"a": 16, "b": 8},
+        "validation": {"a": 2, "b": 1},
+        "test": {"a": 4, "b": 2},
+    }
+
+
+def test_ids_are_paths_and_files_are_hashed(inputs: Path) -> None:
+    fill(inputs / "shop", {"été": 5, "b c/deep": 5})
+    dataset = studies.load(_spec())
+    ids = np.concatenate([split.ids for split in dataset.splits])
+    assert sorted(ids) == sorted(
+        [f"b c/deep/{n}.png" for n in range(5)] + [f"été/{n}.png" for n in range(5)]
+    )
+    assert dataset.source.kind == "folder"
+    assert dataset.source.files["été/0.png"] == {
+        "sha256": hashlib.sha256(picture(0)).hexdigest(),
+        "bytes": len(picture(0)),
+    }
+    assert studies.card(dataset)["totals"] == {"train": 6, "validation": 2, "test": 2, "all": 10}
+
+
+def test_a_zip_gives_the_same_study_as_its_folder(inputs: Path) -> None:
+    packed(fill(inputs / "shop", {"a": 9, "b": 6}), inputs / "packed.zip", "wrapped/")
+    first, second = studies.load(_spec("shop")), studies.load(_spec("packed"))
+    for one, other in zip(first.splits, second.splits, strict=True):
+        assert one.ids.tolist() == other.ids.tolist()
+        assert np.array_equal(one.images, other.images)
+
+
+def test_what_the_audit_refuses_is_not_in_the_study(inputs: Path) -> None:
+    shop = fill(inputs / "shop", {"a": 8, "b": 8, "few": 4, "none": 0})
+    for path, content in {
+        "a/broken.png": picture(0)[:60],
+        "a/copy.png": picture(1),
+        "a/disputed.png": picture(8),  # the same as b/0.png
+        "b/photo.heic": b"x",
+        "b/tiny.png": picture(99, (1, 1)),
+    }.items():
+        (shop / path).write_bytes(content)
+    spec = _spec()
+    assert spec.classes == ("a", "b")
+    found, summary = folders.audited(spec)
+    refused = found[found["severity"] == "refused"].set_index("path")["kind"].to_dict()
+    assert refused == {
+        "a/broken.png": "damaged",
+        "a/copy.png": "copy",
+        "a/disputed.png": "contradiction",
+        "b/0.png": "contradiction",
+        "b/photo.heic": "other format",
+        "b/tiny.png": "tiny",
+        **{f"few/{n}.png": "small class" for n in range(4)},
+    }
+    assert summary["classes"] == {"a": 8, "b": 7}
+    assert sum(map(len, studies.load(spec).splits)) == summary["used"] == 15
+
+
+# --- clear errors ------------------------------------------------------------------------------
+
+
+def test_one_class_is_refused_before_anything_is_read(inputs: Path) -> None:
+    shop = fill(inputs / "shop", {"only/deep": 9, "empty": 0})
+    with pytest.raises(DataError, match=r"shop has only one class \(only\). Put each class's"):
+        _spec()
+    assert not (inputs / ".prepared").exists()
+    shutil.rmtree(shop / "only")
+    with pytest.raises(DataError, match="shop has no class folder with pictures"):
+        _spec()
+
+
+def test_classes_too_small_to_be_one_are_listed(inputs: Path) -> None:
+    fill(inputs / "shop", {"a": 30, "b": 4})
+    with pytest.raises(
+        DataError,
+        match="shop cannot be a study. 30 pictures of 1 class can be used.*\n.*left out: b",
+    ):
+        _spec()
+
+
+def test_too_many_pictures_for_the_memory(inputs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(inputs / "shop", {"a": 5, "b": 5})
+    monkeypatch.setattr(folders, "_free_memory", lambda: 1000)
+    with pytest.raises(DataError, match=r"10 pictures need about 0\.0 GB.*Use about 1 of them"):
+        _spec()
+    monkeypatch.setattr(folders, "_free_memory", lambda: None)
+    assert len(_spec().classes) == 2
+
+
+# --- study.toml --------------------------------------------------------------------------------
+
+
+def test_study_toml_says_what_the_folder_cannot(inputs: Path) -> None:
+    shop = fill(inputs / "shop", {"a": 5, "b": 6, "c": 7})
+    (shop / "study.toml").write_text(
+        'title = "Our shop"\nlicence = "CC0"\n[classes]\nc = "Chairs"\na = "Armchairs"\n'
+    )
+    spec = _spec()
+    assert (spec.title, spec.licence) == ("Our shop", "CC0")
+    assert spec.classes == ("Chairs", "Armchairs", "b")
+    assert sum(_counts(spec)["train"].values()) == 5 + 3 + 4
+    assert folders.audited(spec)[1]["classes"] == {"a": 5, "b": 6, "c": 7}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("title = ", "study.toml is not valid TOML"),
+        ('titel = "x"', "has titel; possible are title, description"),
+        ("title = 3", "every value must be text"),
+        ('classes = "a"', r"\[classes\] a table"),
+        ('[classes]\nz = "Z"', "names classes that shop has not: z"),
+        ('[classes]\na = "b"', "gives two classes of shop the same title"),
+    ],
+)
+def test_study_toml_that_cannot_be_meant(inputs: Path, text: str, message: str) -> None:
+    shop = fill(inputs / "shop", {"a": 5, "b": 5})
+    (shop / "study.toml").write_text(text)
+    with pytest.raises(DataError, match=message):
+        _spec()
+
+
+# --- reading once ------------------------------------------------------------------------------
+
+
+def test_files_are_read_again_only_when_one_changed(
+    inputs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop = fill(inputs / "shop", {"a": 5, "b": 5})
+    read: list[int] = []
+    decode_all = folders.pictures.decode_all
+
+    def counted(entries, shape):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+        read.append(len(entries))
+        return decode_all(entries, shape)
+
+    monkeypatch.setattr(folders.pictures, "decode_all", counted)
+    studies.load(_spec())
+    assert read == [10]
+    (shop / "b" / "0.png").write_bytes(picture(77))
+    os.utime(shop / "b" / "0.png", ns=(1, 1))
+    studies.load(_spec())
+    assert read == [10, 10]
+    (shop / "b" / "new.png").write_bytes(picture(78))
+    studies.load(_spec())
+    assert read == [10, 10, 11]
+    assert len(list((inputs / ".prepared" / "shop").iterdir())) == 1
+
+
+def test_interrupted_reading_leaves_nothing_that_counts(
+    inputs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(inputs / "shop", {"a": 5, "b": 5})
+
+    def stopped(pixels: object) -> bytes:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(folders, "_signature", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            _spec()
+    assert len(studies.load(_spec()).train) == 6

@@ -1,0 +1,236 @@
+"""Folders and zips of pictures: what is found in them, and what they cannot do to us."""
+
+from __future__ import annotations
+
+import os
+import stat
+import unicodedata
+import warnings
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from src import images, pictures
+from src.formats import DataError
+from tests.albums import fill, packed, picture
+
+SHAPE = (8, 8, 3)
+
+
+def _found(path: Path) -> pictures.Collection:
+    with pictures.opened(path) as tree:
+        return pictures.arrange(tree)
+
+
+def _placed(path: Path) -> dict[str, tuple[str, str]]:
+    return {e.file.path: (e.part, e.label) for e in _found(path).entries}
+
+
+def _left(path: Path) -> dict[str, str]:
+    return {left.path: left.kind for left in _found(path).left}
+
+
+def _zip(path: Path, members: dict[str, bytes]) -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return path
+
+
+def test_classes_are_the_uppermost_folders_and_nested_ones_belong_to_them(tmp_path: Path) -> None:
+    fill(tmp_path, {"hats": 1, "hats/summer/straw": 1, "shoes": 1})
+    assert _placed(tmp_path) == {
+        "hats/0.png": ("train", "hats"),
+        "hats/summer/straw/0.png": ("train", "hats"),
+        "shoes/0.png": ("train", "shoes"),
+    }
+
+
+def test_given_splits_under_any_of_their_names(tmp_path: Path) -> None:
+    fill(tmp_path, {"Train/a": 1, "train/b/deep": 1, "val/a": 1, "valid/b": 1, "TEST/a": 1})
+    assert _placed(tmp_path) == {
+        "TEST/a/0.png": ("test", "a"),
+        "Train/a/0.png": ("train", "a"),
+        "train/b/deep/0.png": ("train", "b"),
+        "val/a/0.png": ("validation", "a"),
+        "valid/b/0.png": ("validation", "b"),
+    }
+
+
+def test_a_class_may_be_called_train(tmp_path: Path) -> None:
+    fill(tmp_path, {"bus": 1, "train": 2, "train/steam": 1})
+    assert [label for _, label in _placed(tmp_path).values()] == ["bus", "train", "train", "train"]
+
+
+@pytest.mark.parametrize(
+    ("folders", "message"),
+    [
+        (("train", "test"), "test, train must hold one sub-folder per class"),
+        (("train/a", "test/a", "misc"), r"Beside the splits \(test, train\).*misc"),
+        (("test/a", "val/a"), "There is test, val, but no folder train"),
+    ],
+)
+def test_unclear_folders_are_refused(
+    tmp_path: Path, folders: tuple[str, ...], message: str
+) -> None:
+    fill(tmp_path, dict.fromkeys(folders, 1))
+    with pytest.raises(DataError, match=message):
+        _found(tmp_path)
+
+
+def test_what_is_no_picture_is_named(tmp_path: Path) -> None:
+    fill(tmp_path, {"a": 1, "b": 1, "b/.thumbs": 1, "empty/deeper": 0})
+    for name in ("a/manual.PDF", "a/.DS_Store", "b/film.mp4", "README", "Thumbs.db", "study.toml"):
+        (tmp_path / name).write_bytes(b"x")
+    (tmp_path / "front.jpg").write_bytes(picture(9))
+    assert _left(tmp_path) == {
+        "README": "other format",
+        "Thumbs.db": "hidden",
+        "a/.DS_Store": "hidden",
+        "a/manual.PDF": "other format",
+        "b/.thumbs": "hidden",
+        "b/film.mp4": "other format",
+        "front.jpg": "no class",
+    }
+    assert _found(tmp_path).empty == ["empty"]
+
+
+def test_links_and_special_files_are_not_followed(tmp_path: Path) -> None:
+    outside = fill(tmp_path / "outside", {"secret": 1})
+    album = fill(tmp_path / "album", {"a": 1})
+    (album / "a" / "link.png").symlink_to(outside / "secret" / "0.png")
+    (album / "b").symlink_to(outside / "secret", target_is_directory=True)
+    os.mkfifo(album / "a" / "pipe.png")
+    assert _left(album) == {"a/link.png": "link", "a/pipe.png": "special", "b": "link"}
+    assert list(_placed(album)) == ["a/0.png"]
+
+
+def test_names_are_normalised_and_clashes_told(tmp_path: Path) -> None:
+    composed, apart = "été 1", unicodedata.normalize("NFD", "été 1")
+    fill(tmp_path, {composed: 1}, first=1)
+    fill(tmp_path, {apart: 2}, first=5)
+    assert list(_placed(tmp_path)) == ["été 1/0.png", "été 1/1.png"]
+    assert _left(tmp_path) == {"été 1/0.png": "same name"}
+
+
+def test_names_that_cannot_be_written_are_refused(tmp_path: Path) -> None:
+    fill(tmp_path, {"a": 1})
+    (tmp_path / "a" / "two\nlines.png").write_bytes(picture(1))
+    assert _left(tmp_path) == {"a/two\N{REPLACEMENT CHARACTER}lines.png": "unsafe name"}
+
+
+def test_natural_order() -> None:
+    names = ["shelf 10", "Shelf 9", "ärmel", "Zebra", "shelf 9", "10", "9"]
+    assert pictures.class_names(names) == (
+        *("9", "10", "Shelf 9", "shelf 9", "shelf 10", "Zebra", "ärmel"),
+    )
+
+
+@pytest.mark.parametrize("inside", ["", "my shop/"])
+@pytest.mark.parametrize("above", ["", "train/"])
+def test_a_zip_holds_what_its_folder_holds(tmp_path: Path, inside: str, above: str) -> None:
+    counts = {f"{above}été": 2, f"{above}b c/deep": 1}
+    album = fill(tmp_path / "album", counts | ({"test/b c": 1} if above else {}))
+    (album / "notes.txt").write_text("x")
+    path = packed(album, tmp_path / "album.zip", inside)
+    assert _placed(path) == _placed(album)
+    assert _left(path) == _left(album) == {"notes.txt": "other format"}
+    read, same = (pictures.read_pictures(place, SHAPE) for place in (path, album))
+    for part, (pixels, labels, ids) in read.items():
+        assert np.array_equal(pixels, same[part].images)
+        assert labels.tolist() == same[part].labels.tolist()
+        assert list(ids) == list(same[part].ids)
+
+
+def test_system_files_in_a_zip_do_not_hide_its_one_folder(tmp_path: Path) -> None:
+    members = {"shop/a/1.png": picture(1), "__MACOSX/shop/a/._1.png": b"x", "shop/.DS_Store": b"x"}
+    path = _zip(tmp_path / "mac.zip", members)
+    assert _placed(path) == {"a/1.png": ("train", "a")}
+    assert _left(path) == {"__MACOSX/shop/a/._1.png": "hidden", ".DS_Store": "hidden"}
+
+
+def test_zip_names_in_old_and_in_other_encodings(tmp_path: Path) -> None:
+    path = _zip(tmp_path / "names.zip", {"A/1.png": picture(1), "b\\2.png": picture(2)})
+    raw = path.read_bytes().replace(b"A/1.png", b"\xc3\xa9/.png")  # UTF-8 that does not say so
+    path.write_bytes(raw)
+    assert sorted(_left(path)) == ["é/.png"]
+    assert _placed(path) == {"b/2.png": ("train", "b")}
+
+
+def test_a_zip_cannot_reach_out_of_itself(tmp_path: Path) -> None:
+    names = ("../a/1.png", "a/../../1.png", "/etc/1.png", "C:/a/1.png", "a//1.png")
+    members = {name: picture(place) for place, name in enumerate(names)}
+    path = _zip(tmp_path / "evil.zip", members | {"a/1.png": picture(9), "b/1.png": picture(8)})
+    link = zipfile.ZipInfo("a/link.png")
+    link.external_attr = (stat.S_IFLNK | 0o777) << 16
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr(link, "/etc/passwd")
+    assert _left(path) == dict.fromkeys(names, "unsafe name") | {"a/link.png": "link"}
+    pictures.read_pictures(path, SHAPE)
+    assert sorted(p.name for p in tmp_path.rglob("*")) == ["evil.zip"]
+
+
+def test_zip_bombs_are_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bomb = {"a/1.png": bytes(3 * 2**20), "a/2.png": picture(1), "b/1.png": picture(2)}
+    path = _zip(tmp_path / "bomb.zip", bomb)
+    assert _left(path) == {"a/1.png": "oversized"}
+    monkeypatch.setattr(pictures, "MAX_TOTAL", 2**20)
+    with pytest.raises(DataError, match=r"bomb.zip announces 3 files of 0\.0 GB; at most"):
+        _found(path)
+    monkeypatch.setattr(pictures, "MAX_TOTAL", 2**40)
+    monkeypatch.setattr(pictures, "MAX_MEMBERS", 2)
+    with pytest.raises(DataError, match="at most 2 files"):
+        _found(path)
+
+
+def test_a_zip_that_lies_about_its_sizes_gives_an_unreadable_picture(tmp_path: Path) -> None:
+    path = _zip(tmp_path / "lie.zip", {"a/1.bmp": picture(1, (90, 90), "BMP")})
+    size = len(picture(1, (90, 90), "BMP"))
+    path.write_bytes(path.read_bytes().replace(size.to_bytes(4, "little"), b"\x10\x00\x00\x00"))
+    with pytest.raises(DataError, match=r"a/1.bmp cannot be used. The file"):
+        pictures.read_pictures(path, SHAPE)
+
+
+def test_encrypted_and_damaged_zips(tmp_path: Path) -> None:
+    path = _zip(tmp_path / "locked.zip", {"a/1.png": picture(1)})
+    content = bytearray(path.read_bytes())
+    content[content.index(b"PK\x01\x02") + 8] |= 1
+    path.write_bytes(content)
+    assert _left(path) == {"a/1.png": "encrypted"}
+    path.write_bytes(b"PK\x03\x04 and no more")
+    with pytest.raises(DataError, match="locked.zip is neither a folder nor a readable zip"):
+        _found(path)
+
+
+def test_all_formats_are_read_and_a_damaged_one_is_named(tmp_path: Path) -> None:
+    kinds = {"jpg": "JPEG", "jfif": "JPEG", "png": "PNG", "webp": "WEBP", "avif": "AVIF"}
+    kinds |= {"gif": "GIF", "bmp": "BMP", "tif": "TIFF", "JPEG": "JPEG"}
+    (tmp_path / "a").mkdir()
+    for ending, kind in kinds.items():
+        (tmp_path / "a" / f"1.{ending}").write_bytes(picture(1, kind=kind))
+    assert pictures.read_pictures(tmp_path, SHAPE)["train"].images.shape == (9, *SHAPE)
+    (tmp_path / "a" / "1.gif").write_bytes(b"%PDF-1.7")
+    with pytest.raises(DataError, match=r"a/1.gif cannot be used. The file is a PDF document"):
+        pictures.read_pictures(tmp_path, SHAPE)
+
+
+def test_pixels_are_those_of_the_one_way_in(tmp_path: Path) -> None:
+    fill(tmp_path, {"a": 2, "b": 1})
+    part = pictures.read_pictures(tmp_path, SHAPE)["train"]
+    for pixels, number in zip(part.images, range(3), strict=True):
+        expected = images.model_input(images.decode(picture(number)).rgb, SHAPE, "crop")
+        assert np.array_equal(pixels, expected)
+    assert part.labels.tolist() == [0, 0, 1]
+    assert list(part.ids) == ["a/0.png", "a/1.png", "b/0.png"]
+
+
+def test_huge_files_are_refused_unread_and_filters_stay_as_they_were(tmp_path: Path) -> None:
+    fill(tmp_path, {"a": 1})
+    with (tmp_path / "a" / "0.png").open("r+b") as stream:
+        stream.truncate(images.MAX_BYTES + 1)
+    filters = list(warnings.filters)
+    with pytest.raises(DataError, match="at most 25 MB are accepted"):
+        pictures.read_pictures(tmp_path, SHAPE)
+    assert list(warnings.filters) == filters
