@@ -32,6 +32,7 @@ from src.specifications import KNOWN, Augmentation, StudySpec
 
 SHAPE: Shape = (224, 224, 3)  # what the networks trained on ImageNet take
 TEST_SHARE, VALIDATION_SHARE = 0.2, 0.15  # of each class, where the folder is not split already
+SUBSET_SHARE = 0.4  # two pictures of the smallest class that is kept
 PREPARATION = 1  # count up when what is kept of a picture changes
 SETTINGS = ("title", "description", "licence", "citation", "homepage")
 COPIES = 3  # of all pictures that are in memory at once, at the worst moment
@@ -179,7 +180,7 @@ def specification(name: str, shape: Shape = SHAPE) -> StudySpec:
         augmentation=Augmentation(flip=True, shift=0.1, rotation=10.0, zoom=0.1),
         content_sha256=None,
         validation_share=VALIDATION_SHARE,
-        subset_share=0.0,
+        subset_share=SUBSET_SHARE,
         folder=location(name),
         test_share=None if (used["part"] == "test").any() else TEST_SHARE,
     )

@@ -438,6 +438,21 @@ def pictures_for_interval(estimate: Estimate, margin: float, n: int) -> int | No
     return max(math.ceil(n * (half / gap) ** 2) - n, 0)
 
 
+def pictures_within(share: float, half: float, n: int, level: float = LEVEL) -> int:
+    """Further pictures until Wilson's interval is at most 2 · `half` wide, if the share stays."""
+
+    def narrow(total: int) -> bool:
+        low, high = wilson_bounds(share * total, total, level)
+        return bool(high - low <= 2 * half)
+
+    return (_smallest(narrow, n) or 10**9) - n
+
+
+def unmistaken_needed(share: float, level: float = LEVEL) -> int:
+    """Pictures without a single mistake until Wilson's lower bound reaches `share`, 0 to 1."""
+    return math.ceil(_z(level) ** 2 * share / (1 - share))  # the bound is n / (n + z²)
+
+
 def seeds_needed(values: ArrayLike, margin: float, level: float = LEVEL) -> int | None:
     """Further seeds until Student's interval leaves `margin` out, if mean and spread stay.
 

@@ -113,8 +113,9 @@ def test_twenty_classes_of_very_different_counts(inputs: Path) -> None:
     spec = _spec()
     assert spec.classes == tuple(expected)  # natural order: shelf 2 before shelf 10
     assert (spec.title, spec.image_shape, spec.test_share) == ("Shop", SHAPE, 0.2)
-    assert (
-        spec.description == "818 pictures of 20 categories from the folder shop, 5 to 105 of each."
+    assert sum(expected.values()) + 1 == 816
+    assert spec.description == (
+        "816 pictures of 20 categories from the folder shop, 5 to 105 of each."
     )
     counts = _counts(spec)
     for name, n in (expected | {"shelf 7": 18}).items():
@@ -130,6 +131,8 @@ def test_every_class_that_is_kept_is_in_every_split(inputs: Path) -> None:
     counts = _counts(_spec())
     assert min(min(count.values()) for count in counts.values()) == 1
     assert counts["train"]["5"] == 3
+    subset = studies.class_counts(studies.load(_spec()).subset, _spec().classes)
+    assert min(subset.values()) == subset["5"] == 2
 
 
 def test_given_splits_stay_and_missing_ones_are_drawn(inputs: Path) -> None:

@@ -343,3 +343,19 @@ def test_pictures_for_an_interval() -> None:
     assert statistics.pictures_for_interval(estimate, 1.0, 100) == 300  # half of 2 to half of 1
     assert statistics.pictures_for_interval(estimate, 8.0, 100) == 0
     assert statistics.pictures_for_interval(estimate, 2.0, 100) is None
+
+
+def test_pictures_until_an_interval_is_narrow() -> None:
+    more = statistics.pictures_within(0.87, 0.02, 300)
+    for total, narrow in ((300 + more, True), (299 + more, False)):
+        found = statistics.wilson(0.87 * total, total)
+        assert (found.high - found.low <= 0.04) is narrow
+    assert more == 787
+    assert statistics.pictures_within(0.87, 0.02, 5000) == 0
+
+
+@pytest.mark.parametrize(("share", "expected"), [(0.95, 73), (0.99, 381)])
+def test_pictures_without_a_mistake(share: float, expected: int) -> None:
+    assert statistics.unmistaken_needed(share) == expected
+    low = [statistics.wilson(n, n).low >= share for n in (expected - 1, expected)]
+    assert low == [False, True]
