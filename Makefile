@@ -15,7 +15,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport PYTHONPATH PYTHONHOME
 
 .DEFAULT_GOAL := help
-.PHONY: help app test lint notebooks bench slug readme browser clean
+.PHONY: help app test lint notebooks bench slug readme browser curl clean
 .DELETE_ON_ERROR:
 
 help: ## list the commands
@@ -26,7 +26,7 @@ app: $(VENV)/app.stamp ## the dashboard on the published runs: http://localhost:
 	@PYTHON=$(BIN) sh setup.sh
 	@$(BIN) -m streamlit run asgi.py --server.port $(PORT)
 
-test: lint browser ## lint, types and all tests, in a real browser too (PYTEST_ARGS=)
+test: lint browser curl ## lint, types and all tests, in a real browser too (PYTEST_ARGS=)
 	@$(BIN) -m pytest $(PYTEST_ARGS)
 
 lint: $(VENV)/dev.stamp ## lint, format and types alone
@@ -76,6 +76,9 @@ $(VENV)/pyvenv.cfg:
 
 browser:
 	@{ command -v chromium && command -v chromedriver; } >/dev/null || { $(call as_root,chromium chromium-driver); }
+
+curl:
+	@command -v curl >/dev/null || { $(call as_root,curl); }
 
 # Install Debian packages as root or through sudo, or say what to do.
 as_root = echo "Installing Debian packages: $(1)"; \

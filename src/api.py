@@ -43,8 +43,8 @@ the seconds to wait in `Retry-After`. Nothing that is sent is stored.
 do. Of several files each is answered or refused on its own; the request fails only where no file
 could be answered.
 
-**Health.** `/healthz` answers 200 while the server runs, `/readyz` 200 once a published version
-opens and otherwise 503 with the reason; both stand beside this API, not under it.
+**Health.** [`/healthz`](/healthz) answers 200 while the server runs, [`/readyz`](/readyz) 200 once
+a published version opens and otherwise 503 with the reason; both stand beside this API.
 
 **Other sites.** There are no CORS headers, so scripts of other web sites cannot read the answers.
 """
@@ -53,18 +53,19 @@ opens and otherwise 503 with the reason; both stand beside this API, not under i
 FAILURES: dict[int | str, dict[str, Any]] = {
     400: {"description": "The body is broken: no valid JSON or multipart."},
     404: {"description": "There is no such study, version, model or address."},
-    405: {"description": "The address does not answer to this method."},
     413: {"description": "The body, a file or a picture is too large, or there are too many."},
     415: {"description": "The body or a file is of a kind that is not accepted."},
     422: {"description": "A parameter or a picture cannot be used; the message says why."},
     429: {"description": "Too many requests; `Retry-After` says for how many seconds to wait."},
     503: {"description": "Too much is being sent at once, or a version cannot be read."},
+    "default": {"description": "Any other failure, in the same form."},
 }
 
 
 def failures(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """How these errors look, for the description of an address."""
-    return {status: {**FAILURES[status], "model": Error} for status in statuses}
+    wanted: tuple[int | str, ...] = (*statuses, "default")
+    return {status: {**FAILURES[status], "model": Error} for status in wanted}
 
 
 app = FastAPI(
@@ -111,8 +112,12 @@ async def from_files(setup: Setup, request: Request) -> Predictions:
 
 
 def _upload(field: str, value: UploadFile | str) -> UploadFile:
-    if field != "files" or isinstance(value, str):
-        raise HTTPException(422, f"Pictures go as files into the field files, not {field!r}.")
+    if isinstance(value, str):
+        raise HTTPException(
+            422, f"{field} holds text; pictures go as files into files, options into the address."
+        )
+    if field != "files":
+        raise HTTPException(422, f"Pictures go into the field files, not {field}.")
     return value
 
 
@@ -189,7 +194,7 @@ BODY = {
             },
             "example": {
                 "pixels": [
-                    [min(255, 16 * int(value)) for value in row.split()]
+                    [round(int(value) * 255 / 16) for value in row.split()]
                     for row in THREE.strip().splitlines()
                 ]
             },
@@ -202,6 +207,7 @@ BODY = {
 @app.post(
     "/predict",
     operation_id="predict",
+    tags=["Predictions"],
     summary="Predict the class of pictures",
     responses=failures(400, 404, 413, 415, 422, 429, 503),
     response_model_exclude_unset=True,
@@ -226,6 +232,7 @@ async def predict(request: Request, options: Annotated[Options, Query()]) -> Pre
 @app.get(
     "/studies",
     operation_id="studies",
+    tags=["What is published"],
     summary="List what is published",
     responses=failures(404, 429, 503),
 )
@@ -241,6 +248,7 @@ def studies() -> Studies:
 @app.get(
     "/studies/{study}/versions/{version}",
     operation_id="version",
+    tags=["What is published"],
     summary="Describe a version",
     responses=failures(404, 429, 503),
 )

@@ -120,13 +120,14 @@ def pixels(body: bytes, shape: photos.Shape) -> images.Pixels:
     if not isinstance(given, dict) or set(given) != {"pixels"}:
         raise HTTPException(422, 'The body must be an object with "pixels" and nothing else.')
     values = _numbers(given["pixels"])
-    values = values[np.newaxis] if values.ndim == 2 else values
-    if values.ndim != 3 or values.shape[1:] != (height, width) or not len(values):
+    if values.shape[-2:] != (height, width) or values.ndim > 3 or not values.size:
+        found = " × ".join(map(str, values.shape)) or "one number"
         raise HTTPException(
             422,
             f"pixels must be {height} rows of {width} numbers, or a list of such pictures; these "
-            f"are {' × '.join(map(str, values.shape[1:] if len(values) == 1 else values.shape))}.",
+            f"are {found}.",
         )
+    values = values.reshape(-1, height, width)
     _check_count(len(values))
     _check_values(values)
     return values.astype(np.uint8)[..., np.newaxis]
@@ -258,7 +259,9 @@ def prediction(
         model=setup.model.name,
         precision=setup.options.precision,
         picture=given.received,
-        milliseconds=Milliseconds(decode=given.milliseconds, model=said.milliseconds),
+        milliseconds=Milliseconds(
+            decode=round(given.milliseconds, 3), model=round(said.milliseconds, 3)
+        ),
         **({"activation": maps} if maps else {}),
     )
 

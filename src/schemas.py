@@ -1,12 +1,14 @@
 """What the HTTP API answers: the shapes that its description publishes and its tests hold."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 Precision = Literal["float32", "int8"]
 Fit = Literal["crop", "pad"]
-Share = Field(ge=0, le=1)
+# Parameters that may be left out; nobody can send null in an address, so it is not described.
+Name = Annotated[str | None, WithJsonSchema({"type": "string"})]
+Count = Annotated[int | None, WithJsonSchema({"type": "integer", "minimum": 1})]
 
 
 class Strict(BaseModel):
@@ -50,16 +52,16 @@ class Error(Strict):
 class Options(Strict):
     """The query parameters of a prediction."""
 
-    study: str | None = Field(
+    study: Name = Field(
         None, description="Default: cifar10 where it is published, else the first study."
     )
-    version: str | None = Field(None, description="Default: the study's newest version.")
-    model: str | None = Field(None, description="Default: the version's default model.")
+    version: Name = Field(None, description="Default: the study's newest version.")
+    model: Name = Field(None, description="Default: the version's default model.")
     precision: Precision = Field("float32", description="int8 is smaller and mostly faster.")
     fit: Fit = Field(
         "crop", description="Pictures of other proportions are cut to the middle or padded."
     )
-    top: int | None = Field(
+    top: Count = Field(
         None, ge=1, description="Answer with so many probabilities only, the largest ones."
     )
     activation: Literal["false", "true", "all"] = Field(
