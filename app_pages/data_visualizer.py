@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from app_pages import components, loaders
+from app_pages import audit, components, loaders
 from src import images, originals, runs
 from src.charts import exploration, theme
 
@@ -588,3 +588,6 @@ with components.readable():
     if tabs["pictures"].open and run.has("eda/first_rows.parquet"):
         with tabs["pictures"]:
             first_rows(run)
+    if tabs["copies"].open and run.has("audit.json"):
+        with tabs["copies"]:
+            audit.files(run)

@@ -62,7 +62,7 @@ def _share_of_all(more: int, n: int, photos: int) -> int:
     Rounded up to two digits, for it is a guess that the share of right answers stays as it is.
     """
     total = math.ceil(more * photos / n)
-    unit = 10 ** max(0, len(str(total)) - 2)
+    unit = int(10 ** max(0, len(str(total)) - 2))
     return math.ceil(total / unit) * unit
 
 

@@ -25,6 +25,7 @@ from src import (
     evaluation,
     exploration,
     export,
+    folders,
     hypotheses,
     models,
     statistics,
@@ -45,10 +46,17 @@ MISTAKES = 40  # most confident mistakes kept per model
 
 
 def record_dataset(draft: Draft, dataset: Dataset) -> dict[str, Any]:
-    """Write the dataset card and the ids of every split; returns the card."""
+    """Write the dataset card, the ids of every split, and the audit of somebody's own files.
+
+    Returns the card.
+    """
     card = studies.card(dataset)
     draft.write_json("dataset.json", card)
     draft.write_table("splits.parquet", _split_table(dataset))
+    if dataset.spec.folder is not None:
+        found, report = folders.audited(dataset.spec)
+        draft.write_table("audit.parquet", found)
+        draft.write_json("audit.json", report)
     return card
 
 

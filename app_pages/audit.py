@@ -1,0 +1,50 @@
+"""What was wrong with the files of somebody's own folder, found before anything was trained."""
+
+import pandas as pd
+import streamlit as st
+
+from app_pages import components, loaders
+from src import audit, runs
+from src.charts import theme
+
+EVERYTHING = "everything"
+
+
+@components.section
+def files(run: runs.Run) -> None:
+    """The audit of a study's files: in numbers, then file by file."""
+    report = run.json("audit.json")
+    found = loaders.table(run.study, run.version, "audit.parquet")
+    st.markdown(
+        f"**{theme.count(report['used'])} of {theme.count(report['files'])} files "
+        f"are pictures of this study**"
+    )
+    st.caption(
+        "All files of the folder were looked at before anything was trained. What was refused is "
+        "in no split; a warning is worth a look."
+    )
+    if report["left_out"]:
+        st.markdown(components.plain(f"Classes left out: {', '.join(report['left_out'])}."))
+    if found.empty:
+        st.markdown("Nothing is wrong with any of them.")
+        return
+    st.table(overview(report["kinds"]), hide_index=True, alt="What was found, by kind")
+    listed(run, found)
+
+
+def overview(kinds: dict[str, int]) -> pd.DataFrame:
+    """What was found, how often, and what became of it; in the order of `audit.KINDS`."""
+    rows = [
+        (theme.sentence(audit.KINDS[kind][2]), theme.count(n), audit.KINDS[kind][0])
+        for kind, n in kinds.items()
+    ]
+    return pd.DataFrame(rows, columns=["Found", "Number", "Was"])
+
+
+def listed(run: runs.Run, found: pd.DataFrame) -> None:
+    """Every file something was found about, or those of one kind."""
+    kinds = [EVERYTHING, *found["kind"].unique()]
+    kind = st.selectbox("Show", kinds, key="audit_kind", format_func=theme.sentence)
+    shown = found if kind == EVERYTHING else found[found["kind"] == kind]
+    st.dataframe(shown, hide_index=True, alt="Files and what was found about them")
+    components.download_csv(shown, f"{run.study}_{run.version}_audit", key="audit_csv")

@@ -1,0 +1,87 @@
+"""The audit of somebody's own files on the page about the pictures."""
+
+import hashlib
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from src import audit, config
+from tests import factories
+
+FOUND = pd.DataFrame(
+    [
+        ("a/1.jpg", "a", "damaged", "The file is empty.", "refused"),
+        ("=b/2.jpg", "b", "copy", "the same as b/1.jpg", "refused"),
+        ("b/3.jpg", "b", "copy", "the same as b/1.jpg", "refused"),
+    ],
+    columns=audit.COLUMNS,
+)
+REPORT = {"files": 43, "used": 40, "classes": {"a": 20, "b": 20}, "left_out": ["c_1"], "text": ""}
+
+
+def _publish(outputs: Path, found: pd.DataFrame) -> None:
+    folder = factories.write_run(
+        outputs, study="shop", classes=("a", "b"), models=("best",), profile="quick"
+    )
+    stream = io.BytesIO()
+    found.to_parquet(stream, index=False)
+    kinds = found["kind"].value_counts(sort=False).to_dict()
+    manifest = factories.read(folder / "manifest.json")
+    for name, content in {
+        "audit.json": json.dumps(REPORT | {"kinds": kinds}).encode(),
+        "audit.parquet": stream.getvalue(),
+    }.items():
+        (folder / name).write_bytes(content)
+        known = {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
+        manifest["files"][name] = known
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+
+
+@pytest.fixture
+def page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[AppTest]:
+    monkeypatch.setenv("OUTPUTS_DIR", str(tmp_path))
+    st.cache_data.clear()
+    st.cache_resource.clear()
+    app = AppTest.from_file(str(config.ROOT / "app.py"), default_timeout=60)
+    app.query_params["study"] = "shop"
+    app.query_params["look"] = "Exact copies"
+    yield app
+    st.cache_data.clear()
+    st.cache_resource.clear()
+
+
+def _opened(app: AppTest) -> str:
+    app.run()
+    app.switch_page("app_pages/data_visualizer.py").run()
+    assert not app.exception
+    assert not app.error
+    return "\n".join(str(element.value).replace("\\", "") for element in app.markdown)
+
+
+def test_what_was_found_is_counted_and_listed(tmp_path: Path, page: AppTest) -> None:
+    _publish(tmp_path, FOUND)
+    text = _opened(page)
+    assert "**40 of 43 files are pictures of this study**" in text
+    assert "Classes left out: c_1." in text
+    assert page.table[0].value.to_numpy().tolist() == [
+        ["Damaged or unreadable pictures", "1", "refused"],
+        ["Copies of other pictures", "2", "refused"],
+    ]
+    page.selectbox(key="audit_kind").select("copy").run()
+    assert page.dataframe[-1].value["path"].tolist() == ["=b/2.jpg", "b/3.jpg"]
+
+
+def test_a_folder_without_fault(tmp_path: Path, page: AppTest) -> None:
+    _publish(tmp_path, FOUND[:0])
+    assert "Nothing is wrong with any of them." in _opened(page)
+
+
+def test_a_published_data_set_has_no_audit(tmp_path: Path, page: AppTest) -> None:
+    factories.write_run(tmp_path, study="shop", models=("best",))
+    assert "files are pictures of this study" not in _opened(page)
