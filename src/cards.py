@@ -13,7 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from src import config, runs
+from src import config, overview, runs
+from src.overview import Headline, Reference
 
 
 def model_card(draft: runs.Draft, manifest: dict[str, Any]) -> str:
@@ -31,25 +32,56 @@ def model_card(draft: runs.Draft, manifest: dict[str, Any]) -> str:
         _training_data(made, data),
         _results(metrics),
         _weakest(report),
-        _parity(metrics["parity"]),
+        _parity(metrics["parity"]) if "parity" in metrics else "",
         _limits(),
     ]
-    return "\n\n".join(sections) + "\n"
+    return "\n\n".join(section for section in sections if section) + "\n"
 
 
 def _details(made: dict[str, Any], manifest: dict[str, Any]) -> str:
-    training, machine = made["training"], manifest["environment"]
     return _list(
         "Model details",
-        f"{made['parameters']:,} parameters; architecture `{made['architecture']['kind']}`, "
-        f"widths {', '.join(map(str, made['architecture']['widths']))}.",
-        f"Trained {made['best_epoch']} of at most {training['epochs']} epochs with "
-        f"{training['optimizer']}, batches of {training['batch_size']}, {made['precision']}, "
-        f"seed {made['seed']}, in {_minutes(made['seconds'][str(made['seed'])])} "
-        f"on {machine['cores']} cores ({machine['cpu']}).",
+        _built(made),
+        _trained(made, manifest["environment"]),
         f"Made on {manifest['created'][:10]} by code revision `{manifest['code_revision'][:12]}`.",
-        f"Probabilities are at temperature {made['temperature']:.2f}, fitted on validation.",
+        f"Probabilities are at temperature {made.get('temperature', 1.0):.2f}, fitted on "
+        "validation.",
     )
+
+
+def _built(made: dict[str, Any]) -> str:
+    """What the model is: its size, architecture and what it goes on from, as far as it has them."""
+    architecture = made.get("architecture") or {}
+    parts = [
+        f"{made['parameters']:,} parameters" if made.get("parameters") else "",
+        f"architecture `{architecture['kind']}`" if "kind" in architecture else "",
+        "widths " + ", ".join(map(str, architecture["widths"])) if "widths" in architecture else "",
+        f"backbone `{made['backbone']}`" if made.get("backbone") else "",
+    ]
+    return f"A {made.get('family', 'network')} model: " + ", ".join(filter(None, parts)) + "."
+
+
+def _trained(made: dict[str, Any], machine: dict[str, Any]) -> str:
+    """How it was trained, as far as that was a matter of epochs and steps."""
+    training = made.get("training") or {}
+    parts = [
+        f"{made.get('best_epoch', '?')} of at most {training['epochs']} epochs"
+        if "epochs" in training
+        else "",
+        str(training.get("optimizer", "")),
+        f"batches of {training['batch_size']}" if "batch_size" in training else "",
+        str(made.get("precision", "")),
+        f"seed {made['seed']}" if "seed" in made else "",
+        _minutes(_seconds(made)),
+    ]
+    how = ", ".join(filter(None, parts))
+    return f"Training: {how} on {machine['cores']} cores ({machine['cpu']})."
+
+
+def _seconds(made: dict[str, Any]) -> float:
+    """Wall time of the published model: of its first seed, or of the only fit."""
+    seconds = made["seconds"]
+    return float(seconds[str(made["seed"])] if isinstance(seconds, dict) else seconds)
 
 
 def _intended_use(data: dict[str, Any]) -> str:
@@ -67,8 +99,8 @@ def _training_data(made: dict[str, Any], data: dict[str, Any]) -> str:
     return _list(
         "Data",
         f"{data['title']}: {made['n_train']:,} training, {totals['validation']:,} validation and "
-        f"{totals['test']:,} test pictures. {data['citation']}",
-        f"Licence: {data['licence']}",
+        f"{totals['test']:,} test pictures. {data['citation']}".rstrip(),
+        f"Licence: {data['licence'] or 'not stated'}",
         "Every choice (epoch, temperature, threshold, default model) was made on validation; the "
         "test pictures were read once, for the figures below.",
     )
@@ -133,31 +165,89 @@ def _minutes(seconds: float) -> str:
 
 
 def results_table() -> str:
-    """One row per model of the newest version of every study, in Markdown."""
+    """One row per study (the default model of its newest version), then every model, folded."""
+    newest = [runs.open_run(study, runs.versions(study)[0]) for study in runs.studies()]
+    known = {run.study: overview.references(run.study) for run in newest}
+    rows = [
+        "| study | default model | test accuracy (95 % interval) | n | parameters | others |",
+        "|---|---|---|---|---|---|",
+        *(_study_row(overview.headline(run), known[run.study]) for run in newest),
+    ]
+    parts = [
+        "\n".join(rows),
+        _folded("Every model", _model_table(newest)),
+        _folded("Where the numbers of others come from", _reference_table(known)),
+    ]
+    return "\n\n".join(parts)
+
+
+def _study_row(row: Headline, references: list[Reference]) -> str:
+    others = [f"{_reference(r)} {r.name} ({_counted(r)})" for r in references]
+    quick = " (quick profile)" * (row.profile == "quick")
+    parameters = f"{row.parameters:,}" if row.parameters else ""
+    return (
+        f"| **{row.title}** ({row.study} {row.version}{quick}) | {row.model} "
+        f"| **{row.accuracy:.2%}** ({row.low:.2%} to {row.high:.2%}) | {row.n:,} test "
+        f"| {parameters} | {'<br>'.join(others)} |"
+    )
+
+
+def _reference(reference: Reference) -> str:
+    low, high = f"{reference.low:.2%}", f"{reference.high:.2%}"
+    return low if low == high else f"{low} to {high}"
+
+
+def _counted(reference: Reference) -> str:
+    return reference.split + (f", n = {reference.n:,}" if reference.n else "")
+
+
+def _folded(title: str, text: str) -> str:
+    """A part of a Markdown page that opens on a click."""
+    return f"<details>\n<summary>{title}</summary>\n\n{text}\n\n</details>"
+
+
+def _reference_table(known: dict[str, list[Reference]]) -> str:
+    rows = ["| study | others | accuracy | split | source |", "|---|---|---|---|---|"]
+    for study, references in known.items():
+        rows += [
+            f"| {study} | {r.name} | {_reference(r)} | {_counted(r)} | {r.source} |"
+            for r in references
+        ]
+    return "\n".join(rows)
+
+
+def _model_table(newest: list[runs.Run]) -> str:
     rows = [
         (
             "| study | model | trained on | test accuracy (95 % interval) | n | parameters "
-            "| processor time of training | one picture, int8 |"
+            "| processor time of training | one picture |"
         ),
         "|---|---|---|---|---|---|---|---|",
     ]
-    for study in runs.studies():
-        run = runs.open_run(study, runs.versions(study)[0])
-        rows += [_row(run, name) for name in run.models]
-    return "\n".join(rows)
+    return "\n".join([*rows, *(_row(run, name) for run in newest for name in run.models)])
 
 
 def _row(run: runs.Run, name: str) -> str:
     record = run.model(name)
     test, cost = record.metrics["splits"]["test"], record.metrics["cost"]
     accuracy = test["metrics"]["accuracy"]
-    shown = record.config["title"] + (" (served)" if name == run.default_model else "")
+    shown = record.config["title"] + (" (default)" if name == run.default_model else "")
+    parameters = f"{cost['parameters']:,}" if cost.get("parameters") else ""
+    trained = f"{record.config['n_train']:,} pictures" if "n_train" in record.config else ""
     return (
-        f"| {run.study} {run.version} | {shown} | {record.config['n_train']:,} pictures "
+        f"| {run.study} {run.version} | {shown} | {trained} "
         f"| {accuracy['value']:.2%} ({accuracy['low']:.2%} to {accuracy['high']:.2%}) "
-        f"| {test['n']:,} | {cost['parameters']:,} | {_minutes(cost['training_cpu_seconds'])} "
-        f"| {cost['latency_ms']['int8']['value']:.2f} ms |"
+        f"| {test['n']:,} | {parameters} | {_minutes(cost['training_cpu_seconds'])} "
+        f"| {_fastest(cost['latency_ms'])} |"
     )
+
+
+def _fastest(latency: dict[str, dict[str, float]]) -> str:
+    """Milliseconds of the fastest engine of a model, with its name."""
+    if not latency:
+        return ""
+    engine = min(latency, key=lambda name: latency[name]["value"])
+    return f"{latency[engine]['value']:.2f} ms ({engine})"
 
 
 def verdicts() -> str:

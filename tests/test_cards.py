@@ -1,0 +1,113 @@
+"""The model card and the tables of the README, from small runs."""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from src import cards, overview, runs
+from src.overview import Reference
+from tests import factories
+
+MACHINE = {"cores": 2, "cpu": "a processor"}
+MANIFEST = {
+    "default_model": "frozen",
+    "created": "2026-01-02T03:04:05+00:00",
+    "code_revision": "0123abc",
+    "environment": MACHINE,
+}
+METRIC = {"value": 0.9, "low": 0.8, "high": 0.95}
+
+
+def drafted(folder: Path, made: dict[str, Any], metrics: dict[str, Any]) -> runs.Draft:
+    """A draft with what a model card is made from."""
+    draft = runs.Draft("photos", "full")
+    draft.write_json("models/frozen/config.json", made)
+    draft.write_json("models/frozen/metrics.json", metrics)
+    report = {"split": "test", "label": ["hat", "shoe"], "recall": [0.9, 0.8], "support": 10}
+    shares = dict.fromkeys(["recall_low", "recall_high", "precision"], 0.5)
+    draft.write_table("models/frozen/report.csv", pd.DataFrame(report | shares))
+    draft.write_json(
+        "dataset.json",
+        {
+            "title": "Photos",
+            "image_shape": [224, 224, 3],
+            "classes": ["hat", "shoe"],
+            "totals": {"train": 100, "validation": 20, "test": 20},
+            "citation": "",
+            "licence": "",
+        },
+    )
+    return draft
+
+
+def test_the_card_of_a_model_without_an_architecture_or_served_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OUTPUTS_DIR", str(tmp_path))
+    made = {
+        "title": "Frozen features",
+        "description": "A linear head.",
+        "family": "transfer",
+        "backbone": "efficientnet_lite0",
+        "parameters": 3_400_000,
+        "training": None,
+        "n_train": 100,
+        "seed": 1,
+        "seconds": {"1": 150.0},
+        "temperature": 1.25,
+    }
+    metrics = {"splits": {"test": {"n": 20, "metrics": {"accuracy": METRIC}}}}
+    card = cards.model_card(drafted(tmp_path, made, metrics), MANIFEST)
+    assert (
+        "- A transfer model: 3,400,000 parameters, backbone `efficientnet_lite0`.\n"
+        "- Training: seed 1, 2 minutes on 2 cores (a processor).\n"
+    ) in card
+    assert "brought to 224 × 224 pixels first" in card
+    assert "- Licence: not stated\n" in card
+    assert "| accuracy | test | 20 | 0.9000 | 0.8000 to 0.9500 |" in card
+    assert "Served files" not in card
+
+
+def test_the_readme_has_one_row_per_study_and_folds_the_rest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = {"train": 40, "validation": 60, "test": 60}
+    for version in ("v1", "v2"):
+        factories.write_run(tmp_path, version=version, counts=small, models=("plain", "best"))
+    monkeypatch.setenv("OUTPUTS_DIR", str(tmp_path))
+    stated = [
+        Reference("People", 0.95, 0.99, "test", "a paper", 10_000),
+        Reference("A course", 0.8, 0.8, "validation", "its page"),
+    ]
+    monkeypatch.setattr(overview, "references", {"cifar10": stated}.get)
+    table = cards.results_table()
+    row = overview.headline(runs.open_run("cifar10", "v2"))
+    assert (
+        f"(cifar10 v2) | Best model | **{row.accuracy:.2%}** ({row.low:.2%} to {row.high:.2%}) "
+        "| 60 test | 540,000 | 95.00% to 99.00% People (test, n = 10,000)<br>"
+        "80.00% A course (validation) |"
+    ) in table
+    assert table.count("cifar10 v2 |") == 2  # every model, below
+    assert "cifar10 v1" not in table
+    assert "| cifar10 | A course | 80.00% | validation | its page |" in table
+
+
+def test_a_reference_must_be_an_accuracy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("src.config.stated", lambda: tmp_path)
+    entry = '[[cats]]\nname = "x"\nlow = {}\nhigh = 0.5\nsplit = "test"\nsource = "y"\n'
+    (tmp_path / "references.toml").write_text(entry.format(0.4))
+    assert overview.references("cats") == [Reference("x", 0.4, 0.5, "test", "y")]
+    assert overview.references("dogs") == []
+    (tmp_path / "references.toml").write_text(entry.format(40))
+    with pytest.raises(overview.ReferenceError, match="x: low and high are accuracies"):
+        overview.references("cats")
+    (tmp_path / "references.toml").write_text('[[cats]]\nname = "x"\n')
+    with pytest.raises(overview.ReferenceError, match="A reference of cats cannot be read"):
+        overview.references("cats")
+
+
+def test_the_written_down_references_can_be_read() -> None:
+    for study in ("cifar10", "fashion_mnist", "mnist", "clothing"):
+        assert overview.references(study)
