@@ -3,6 +3,7 @@
     outputs/<study>/v<N>/                a published run: complete, hashed, never changed
     outputs/<study>/.partial/<profile>/  a run being made: `run/`, `checkpoints/` and `logs/`
     outputs/<study>/.logs/v<N>/          TensorBoard events of a published run, on this machine only
+    outputs/<study>/.estimators/v<N>/    its fitted classical models, on this machine only
 
 A run is published by one rename after its manifest was written as its last file, so whatever
 happens, a version is either complete or not there.
@@ -84,6 +85,11 @@ def versions(study: str) -> list[str]:
         if (match := re.fullmatch(r"v([1-9]\d*)", path.name)) and (path / MANIFEST).is_file()
     ]
     return [f"v{number}" for number in sorted(numbers, reverse=True)]
+
+
+def estimators(study: str, version: str) -> Path:
+    """Where the fitted classical models of a run are kept, on the machine that made it."""
+    return config.outputs() / study / ".estimators" / version
 
 
 def open_run(study: str, version: str) -> Run:
@@ -370,6 +376,7 @@ class Draft:
         _flush(self.folder / path for path in (*files, MANIFEST))
         os.rename(self.folder, target)
         self._keep_logs(version)
+        self._keep_estimators(version)
         shutil.rmtree(self._home)
         return version
 
@@ -397,6 +404,13 @@ class Draft:
             kept.parent.mkdir(exist_ok=True)
             shutil.rmtree(kept, ignore_errors=True)
             os.rename(self.logs, kept)
+
+    def _keep_estimators(self, version: str) -> None:
+        """Fitted classical models: of use to notebooks, too large for a run."""
+        for path in sorted(self.checkpoints.glob("*/*.joblib")):
+            kept = estimators(self.study, version)
+            kept.mkdir(parents=True, exist_ok=True)
+            os.replace(path, kept / path.name)
 
 
 def _hashes(folder: Path) -> dict[str, dict[str, Any]]:
