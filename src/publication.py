@@ -16,10 +16,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from src import (
     cards,
+    classifiers,
     config,
     environment,
     evaluation,
@@ -28,9 +29,11 @@ from src import (
     folders,
     hypotheses,
     models,
+    runs,
     statistics,
     studies,
 )
+from src.classifiers import Classifier
 from src.experiments import Experiment
 from src.inference import BATCH, ServedModel
 from src.runs import Draft
@@ -169,23 +172,34 @@ def _model_config(
 
 
 def record_evaluation(draft: Draft, dataset: Dataset, name: str) -> dict[str, Any]:
-    """Ask one model's served files for every validation and test picture; returns its metrics."""
+    """Ask one model for every validation and test picture; returns its metrics.
+
+    Networks answer through the files that are served. What a classical model said to validation is
+    kept from its fitting: a blend's answers must be cross-fitted there.
+    """
     folder = f"models/{name}"
     made = draft.read_json(f"{folder}/config.json")
-    served = {p: _drafted(draft, dataset, name, p, made) for p in ("float32", "int8")}
-    predictions = pd.concat(
-        [_answers(served["float32"], split, dataset) for split in dataset.splits[1:]],
-        ignore_index=True,
+    served = made["family"] in runs.SERVED_FAMILIES
+    engines = _engines(draft, dataset, name, made)
+    model = next(iter(engines.values()))
+    validation = (
+        _answers(model, dataset.validation, dataset)
+        if served
+        else _frame(
+            classifiers.kept_validation(draft.checkpoints, name), dataset.validation, dataset
+        )
     )
+    predictions = pd.concat([validation, _answers(model, dataset.test, dataset)], ignore_index=True)
     draft.write_table(f"{folder}/predictions.parquet", predictions)
     scored = {s: evaluation.from_frame(predictions, s) for s in ("validation", "test")}
     report = [evaluation.report(scored[s]).assign(split=s) for s in scored]
     draft.write_table(f"{folder}/report.csv", _first_column(pd.concat(report), "split"))
     metrics = {
         "splits": {split: evaluation.summary(part) for split, part in scored.items()},
-        "cost": _cost(draft, folder, made, served, dataset.validation.images),
-        "parity": draft.read_json(f"{folder}/parity.json"),
+        "cost": _cost(draft, folder, made, engines, dataset.validation.images),
     }
+    if served:
+        metrics["parity"] = draft.read_json(f"{folder}/parity.json")
     draft.write_json(f"{folder}/metrics.json", metrics)
     if len(made["seeds"]) > 1:
         _record_seeds(draft, dataset, name, made)
@@ -213,6 +227,15 @@ def _first_column(frame: pd.DataFrame, name: str) -> pd.DataFrame:
     return frame[[name, *frame.columns.drop(name)]]
 
 
+def _engines(
+    draft: Draft, dataset: Dataset, name: str, made: dict[str, Any]
+) -> dict[str, ServedModel | Classifier]:
+    """The forms in which a model answers; the first one's answers are published."""
+    if made["family"] not in runs.SERVED_FAMILIES:
+        return {"scikit-learn": classifiers.kept(draft.checkpoints, name)}
+    return {p: _drafted(draft, dataset, name, p, made) for p in ("float32", "int8")}
+
+
 def _drafted(
     draft: Draft, dataset: Dataset, name: str, precision: str, made: dict[str, Any]
 ) -> ServedModel:
@@ -220,20 +243,15 @@ def _drafted(
     return export.served_model(content, dataset.spec.image_shape, precision, made["temperature"])
 
 
-def _answers(model: ServedModel, split: Split, dataset: Dataset) -> pd.DataFrame:
+def _answers(model: ServedModel | Classifier, split: Split, dataset: Dataset) -> pd.DataFrame:
     """Columns split, id, label, prediction, p_<class>… of one model on one split."""
-    names = np.array(dataset.spec.classes)
-    probabilities = model.predict(split.images).probabilities
-    frame = pd.DataFrame(
-        {
-            "split": split.name,
-            "id": split.ids,
-            "label": names[split.labels],
-            "prediction": names[probabilities.argmax(1)],
-        }
-    )
-    columns = [f"p_{name}" for name in names]
-    return pd.concat([frame, pd.DataFrame(probabilities, columns=columns)], axis=1)
+    return _frame(model.predict(split.images).probabilities, split, dataset)
+
+
+def _frame(probabilities: ArrayLike, split: Split, dataset: Dataset) -> pd.DataFrame:
+    classes = dataset.spec.classes
+    scored = evaluation.score(split.labels, probabilities, classes, split.ids, split.name)
+    return evaluation.to_frame(scored)
 
 
 def _record_seeds(draft: Draft, dataset: Dataset, name: str, made: dict[str, Any]) -> None:
@@ -273,36 +291,43 @@ def _cost(
     draft: Draft,
     folder: str,
     made: dict[str, Any],
-    served: Mapping[str, ServedModel],
+    engines: Mapping[str, ServedModel | Classifier],
     images: NDArray[np.uint8],
 ) -> dict[str, Any]:
-    sizes = {p: (draft.folder / folder / file).stat().st_size for p, file in _FILES.items()}
     first = str(made["seed"])
+    return _sizes(draft, folder, made) | {
+        "training_seconds": made["seconds"][first],
+        "training_cpu_seconds": made["cpu_seconds"][first],
+        "latency_ms": {p: _latency(model, images) for p, model in engines.items()},
+        "throughput": {p: _throughput(model, images) for p, model in engines.items()},
+    }
+
+
+def _sizes(draft: Draft, folder: str, made: dict[str, Any]) -> dict[str, int]:
+    if made["family"] not in runs.SERVED_FAMILIES:
+        return {"estimator_bytes": made["bytes"]}
+    sizes = {p: (draft.folder / folder / file).stat().st_size for p, file in _FILES.items()}
     return {
         "parameters": made["parameters"],
         "keras_bytes": sizes["keras"],
         "tflite_bytes": sizes["float32"],
         "int8_bytes": sizes["int8"],
-        "training_seconds": made["seconds"][first],
-        "training_cpu_seconds": made["cpu_seconds"][first],
-        "latency_ms": {p: _latency(model, images) for p, model in served.items()},
-        "throughput": {p: _throughput(model, images) for p, model in served.items()},
     }
 
 
-def _latency(model: ServedModel, images: NDArray[np.uint8], runs: int = 200) -> dict[str, Any]:
+def _latency(model: ServedModel | Classifier, images: NDArray[np.uint8]) -> dict[str, Any]:
     """Median milliseconds of one picture and its 95 % interval."""
     model.predict(images[:1])  # the first call allocates
-    times = [model.predict(images[i % len(images)][None]).milliseconds for i in range(runs)]
+    times = [model.predict(images[i % len(images)][None]).milliseconds for i in range(200)]
     return _median(times)
 
 
-def _throughput(model: ServedModel, images: NDArray[np.uint8], runs: int = 20) -> dict[str, Any]:
+def _throughput(model: ServedModel | Classifier, images: NDArray[np.uint8]) -> dict[str, Any]:
     """Median pictures per second in batches and its 95 % interval."""
     batch = np.resize(images, (BATCH, *images.shape[1:]))
     model.predict(batch)
     rates = []
-    for _ in range(runs):
+    for _ in range(20):
         started = time.perf_counter()
         model.predict(batch)
         rates.append(BATCH / (time.perf_counter() - started))
