@@ -4,6 +4,8 @@ PORT    ?= 8501
 STUDY   ?= cifar10
 PROFILE ?= full
 PYTEST_ARGS ?=
+# Only as typed: some systems have a NAME in their environment.
+OWN_NAME := $(if $(filter command line,$(origin NAME)),$(NAME))
 
 VENV := .venv
 BIN  := $(VENV)/bin/python
@@ -15,7 +17,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport PYTHONPATH PYTHONHOME
 
 .DEFAULT_GOAL := help
-.PHONY: help app test lint notebooks bench slug readme browser curl clean
+.PHONY: help app test lint notebooks study bench slug readme browser curl clean
 .DELETE_ON_ERROR:
 
 help: ## list the commands
@@ -36,6 +38,9 @@ lint: $(VENV)/dev.stamp ## lint, format and types alone
 
 notebooks: $(VENV)/notebooks.stamp ## make a new version of a study (STUDY=cifar10 PROFILE=full|quick)
 	@$(BIN) jupyter_notebooks/run.py --study $(STUDY) --profile $(PROFILE)
+
+study: $(VENV)/notebooks.stamp ## a study of your own photos (FOLDER=name in inputs/, or FOLDER=path NAME=study)
+	@$(BIN) jupyter_notebooks/run.py --folder "$(FOLDER)" --study "$(OWN_NAME)" --profile $(PROFILE)
 
 bench: $(VENV)/dev.stamp browser ## measure speed, memory and start of the served app
 	@$(BIN) benchmarks/serving.py

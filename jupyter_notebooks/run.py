@@ -1,6 +1,7 @@
 """Run the numbered notebooks in order, for one study and profile, up to the published version.
 
     python jupyter_notebooks/run.py --study cifar10 --profile full
+    python jupyter_notebooks/run.py --folder ~/photos --study shop
 
 Interrupted runs go on where they stopped when the same command is given again. A notebook for which
 the study has nothing planned is left out. The executed notebooks replace the committed ones for the
@@ -25,7 +26,8 @@ from nbclient.exceptions import CellExecutionError, DeadKernelError
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
-from src import config, runs, studies  # noqa: E402
+from src import config, folders, runs, studies  # noqa: E402
+from src.formats import DataError  # noqa: E402
 
 # Notebook number → the module whose `plan` says what a study trains there.
 PLANNED_BY = {3: "experiments", 4: "experiments", 5: "experiments", 6: "classical", 7: "transfer"}
@@ -104,7 +106,12 @@ def _planned(number: int, study: str, profile: str) -> bool:
 
 def _arguments(values: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--study", choices=studies.names(), default="cifar10")
+    parser.add_argument("--study", help="by default cifar10; for a wrong one all are listed")
+    parser.add_argument(
+        "--folder",
+        help="pictures of your own, one sub-folder per class: a name in inputs/, or the path of a "
+        "folder or zip, which becomes the study named by --study",
+    )
     parser.add_argument("--profile", choices=config.PROFILES, default="full")
     parser.add_argument("--version", help="the version to publish; by default the next one")
     parser.add_argument(
@@ -127,6 +134,28 @@ def _destination(given: argparse.Namespace, number: int) -> Path:
 def main(values: list[str]) -> int:
     """Run all notebooks; 0 when published, 1 when a cell failed, 130 when interrupted."""
     given = _arguments(values)
+    try:
+        return _run(given)
+    except DataError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nInterrupted. The same command goes on from here.", file=sys.stderr)
+        return 130
+
+
+def _choose_study(given: argparse.Namespace) -> None:
+    """Settle which study is meant; one of somebody's own pictures is audited at once."""
+    if given.folder is not None:
+        given.study = folders.adopt(given.folder, given.study or "")
+    given.study = given.study or "cifar10"
+    spec = studies.get(given.study)
+    if spec.folder is not None:
+        print(folders.audited(spec)[1]["text"], file=sys.stderr, flush=True)
+
+
+def _run(given: argparse.Namespace) -> int:
+    _choose_study(given)
     os.environ |= {"STUDY": given.study, "PROFILE": given.profile, "VERSION": given.version or ""}
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     paths = wanted(given)
@@ -136,14 +165,11 @@ def main(values: list[str]) -> int:
         try:
             execute(path, _destination(given, _number(path)))
         except CellExecutionError as error:
-            print(error, file=sys.stderr)
+            print(error.evalue if error.ename == "DataError" else error, file=sys.stderr)
             return 1
         except DeadKernelError:
             print("The notebook's process was ended, perhaps for want of memory.", file=sys.stderr)
             return 1
-        except KeyboardInterrupt:
-            print("\nInterrupted. The same command goes on from here.", file=sys.stderr)
-            return 130
         print(f"    done in {time.perf_counter() - started:.0f} s", file=sys.stderr, flush=True)
     newest = next(iter(runs.versions(given.study)), "nothing")
     print(f"Published: {given.study} {newest}.", file=sys.stderr)

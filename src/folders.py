@@ -94,6 +94,8 @@ def adopt(where: str, name: str = "") -> str:
     Raises:
         DataError: there is nothing, or the name is taken or no plain one.
     """
+    if not where:
+        raise DataError(f"Which folder? make study FOLDER=… names or points to it. {LAYOUT}")
     if not name and where in names():
         return _checked(where)
     path = Path(where).expanduser()
@@ -281,7 +283,9 @@ def _check_labels(name: str, found: Collection) -> None:
     labels = pictures.class_names(entry.label for entry in found.entries)
     if len(labels) < 2:
         there = f"only one class ({labels[0]})" if labels else "no class folder with pictures"
-        raise DataError(f"{name} has {there}. {LAYOUT}")
+        deep = labels and any(e.file.path.split("/")[-2] != e.label for e in found.entries)
+        hint = f" If the folders in {labels[0]} are the classes, move them up." if deep else ""
+        raise DataError(f"{name} has {there}. {LAYOUT}{hint}")
 
 
 def _key(found: Collection, shape: Shape) -> str:
