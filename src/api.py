@@ -13,6 +13,7 @@ from fastapi import FastAPI, Query
 from fastapi.exceptions import RequestValidationError
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
+from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
@@ -92,23 +93,38 @@ async def aside(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> 
     return await to_thread.run_sync(call, limiter=WORKERS)
 
 
+class FilesParser(MultiPartParser):
+    """Starlette's parser, which also notices a body that was cut off, and closes its files."""
+
+    complete = False
+
+    def on_end(self) -> None:
+        self.complete = True
+
+    def close(self) -> None:
+        for file in self._files_to_close_on_error:
+            file.close()
+
+
 async def from_files(setup: Setup, request: Request) -> Predictions:
     """The multipart form."""
+    parser = FilesParser(
+        request.headers, request.stream(), max_files=MAX_FILES, max_fields=8, max_part_size=4096
+    )
     try:
-        form = await request.form(max_files=MAX_FILES, max_fields=8, max_part_size=4096)
-    except HTTPException as error:
-        if "Too many files" in str(error.detail):  # which it calls a broken body, 400
-            raise HTTPException(413, str(error.detail)) from error
-        raise
-    try:
+        form = await parser.parse()
+        if not parser.complete:
+            raise MultiPartException("The multipart body has no end.")
         uploads = [_upload(field, value) for field, value in form.multi_items()]
         if not uploads:
             raise HTTPException(422, "There is no file in the request; its field is called files.")
-        return await aside(
-            predictions.of_files, setup, [(f.filename, f.file.read) for f in uploads]
-        )
+        files = [(upload.filename, upload.file.read) for upload in uploads]
+        return await aside(predictions.of_files, setup, files)
+    except MultiPartException as error:
+        status = 413 if "Too many files" in error.message else 400
+        raise HTTPException(status, error.message) from error
     finally:
-        await form.close()
+        parser.close()
 
 
 def _upload(field: str, value: UploadFile | str) -> UploadFile:

@@ -77,12 +77,35 @@ def ask(
     method: str = "POST",
     headers: Mapping[str, str] | None = None,
 ) -> Reply:
-    """One request to the API in this process, without a server around it."""
-    path, _, query = target.partition("?")
+    """One request to the API in this process, without a server around it.
+
+    A ConnectionError of `body` is a client that goes away.
+    """
     chunks = iter([body] if isinstance(body, bytes) else body)
     sent, taken = [], 0  # type: tuple[list[Message], int]
+
+    async def receive() -> Message:
+        nonlocal taken
+        try:
+            chunk = next(chunks, None)
+        except ConnectionError:
+            return {"type": "http.disconnect"}
+        taken += len(chunk or b"")
+        return {"type": "http.request", "body": chunk or b"", "more_body": chunk is not None}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
     fields = {**({"content-type": kind} if kind else {}), **(headers or {})}
-    scope: Scope = {
+    asyncio.run(api.app(request(method, target, fields), receive, send))
+    found = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
+    text = b"".join(message.get("body", b"") for message in sent[1:])
+    return Reply(sent[0]["status"], found, json.loads(text) if text else None, taken)
+
+
+def request(method: str, target: str, fields: Mapping[str, str]) -> Scope:
+    path, _, query = target.partition("?")
+    return {
         "type": "http",
         "method": method,
         "path": urllib.parse.unquote(path),
@@ -91,20 +114,6 @@ def ask(
         "headers": [(name.encode(), value.encode()) for name, value in fields.items()],
         "client": ("127.0.0.1", 1),
     }
-
-    async def receive() -> Message:
-        nonlocal taken
-        chunk = next(chunks, None)
-        taken += len(chunk or b"")
-        return {"type": "http.request", "body": chunk or b"", "more_body": chunk is not None}
-
-    async def send(message: Message) -> None:
-        sent.append(message)
-
-    asyncio.run(api.app(scope, receive, send))
-    found = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
-    text = b"".join(message.get("body", b"") for message in sent[1:])
-    return Reply(sent[0]["status"], found, json.loads(text) if text else None, taken)
 
 
 def form(*files: tuple[str, bytes], field: str = "files") -> tuple[bytes, str]:
@@ -292,8 +301,9 @@ REFUSED: list[tuple[str, bytes, str | None, int, str]] = [
     ("/predict", b"<svg/>", "text/xml", 415, "Content-Type is text/xml; send"),
     ("/predict", b"--y", "multipart/form-data", 400, "Missing boundary in multipart"),
     ("/predict", b"nonsense", "multipart/form-data; boundary=x", 400, "Invalid multipart data"),
-    ("/predict", b"--x--", "multipart/form-data; boundary=x", 422, "There is no file in"),
+    ("/predict", b"--x--\r\n", "multipart/form-data; boundary=x", 422, "There is no file in"),
     ("/predict", *form(("a.png", SMALL), field="file"), 422, "into the field files, not file."),
+    ("/predict", form(("a.png", SMALL))[0][:-9], form()[1], 400, "The multipart body has no end."),
     ("/predict", *text_form("study"), 422, "study holds text; pictures go as files into files"),
     ("/predict", *form(*[("a.png", SMALL)] * 33), 413, "Maximum number of files is 32."),
     # one picture
@@ -415,6 +425,33 @@ def test_a_body_without_end_is_refused_at_its_limit(kind: str, start: bytes, lim
     assert api.ROOM.taken == 0
 
 
+@pytest.mark.parametrize("kind", ["application/json", "image/png", form()[1]])
+def test_a_client_that_goes_away_leaves_nothing_behind(kind: str) -> None:
+    def leaving() -> Iterator[bytes]:
+        yield PART.encode() + bytes(2**21)
+        raise ConnectionError
+
+    reply = ask("/predict", leaving(), kind)
+    assert reply.status == (413 if kind == "application/json" else 400)
+    assert api.ROOM.taken == 0
+
+
+@pytest.mark.parametrize("kind", ["image/jpeg", "multipart/form-data; boundary=x", JSON])
+def test_damaged_bodies_never_break_the_server(kind: str) -> None:
+    jpeg = picture((40, 30), "JPEG")
+    whole = {"image/jpeg": jpeg, JSON: json.dumps(THREE).encode()}.get(kind, form(("a", jpeg))[0])
+    rng = np.random.default_rng(0)
+    statuses = set()
+    for attempt in range(60):
+        body = bytearray(whole)
+        body[rng.integers(0, len(body))] = rng.integers(32, 127)
+        end = rng.integers(1, len(body)) if attempt % 3 == 0 else len(body)
+        reply = ask(DIGITS, bytes(body[:end]), kind)
+        statuses.add(reply.status)
+    assert statuses <= {200, 400, 415, 422}
+    assert len(statuses) > 1
+
+
 def test_a_full_room_asks_to_try_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(api.ROOM, "total", 10)
     reply = ask("/predict", SMALL, "image/png")
@@ -461,9 +498,8 @@ def test_a_mistake_of_ours_is_told_without_its_inside(monkeypatch: pytest.Monkey
     async def receive() -> Message:
         return {"type": "http.request", "body": b""}
 
-    scope = {"type": "http", "method": "GET", "path": "/studies", "root_path": "", "headers": []}
     with pytest.raises(KeyError):  # for the server's log
-        asyncio.run(api.app({**scope, "query_string": b""}, receive, send))
+        asyncio.run(api.app(request("GET", "/studies", {}), receive, send))
     assert sent[0]["status"] == 500
     assert json.loads(sent[1]["body"])["error"]["message"].startswith("The server made a mistake.")
 
