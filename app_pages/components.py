@@ -11,12 +11,11 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from app_pages import loaders
-from src import business, hypotheses, runs
+from src import business, config, hypotheses, runs
 from src.charts import theme
 
 P = ParamSpec("P")
 
-PREFERRED_STUDY = "cifar10"
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 CHART_CONFIG = {"displaylogo": False, "scrollZoom": False}
 # What a chart that cannot be dragged has no use for; the camera (PNG) stays.
@@ -43,7 +42,8 @@ def choose_run() -> None:
     if not studies:
         return
     with st.sidebar:
-        first = PREFERRED_STUDY if PREFERRED_STUDY in studies else studies[0]
+        preferred = config.PREFERRED_STUDY
+        first = preferred if preferred in studies else studies[0]
         _note_gone("study", studies)
         study = choose("Study", "study", studies, first, on_change=_forget_gone)
         versions = loaders.versions(study)

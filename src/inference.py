@@ -21,6 +21,7 @@ from src import evaluation, runs
 Floats = NDArray[np.float32]
 PRECISIONS = ("float32", "int8")
 BATCH = 32  # one interpreter for single pictures, one for this many
+LARGE = 96 * 96  # pixels; larger pictures go one by one: a batch would take 100s of megabytes
 THREADS = min(2, os.cpu_count() or 1)
 
 
@@ -97,7 +98,8 @@ class ServedModel:
 
 def _parts(pixels: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
     """Whole batches, and the rest one by one: each size has its interpreter, none is filled up."""
-    whole = len(pixels) // BATCH * BATCH
+    small = pixels.shape[1] * pixels.shape[2] <= LARGE
+    whole = len(pixels) // BATCH * BATCH if small else 0
     batches = [pixels[start : start + BATCH] for start in range(0, whole, BATCH)]
     return batches + [pixels[i : i + 1] for i in range(whole, len(pixels))]
 
