@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from app_pages import components, loaders
-from src import business, runs
+from src import business, outlook, runs
 from src.charts import hypotheses as charts
 from src.charts import performance, theme
 
@@ -46,6 +46,34 @@ def opening(run: runs.Run, case: business.Case, filed: business.Filed) -> None:
     components.opening(
         case.title, performance.filing_sentence(record.config["title"], filed, counts), figures
     )
+
+
+def how_sure(run: runs.Run, filed: business.Filed) -> None:
+    """Where pictures are few: what cross-validation says, and how many more would settle it."""
+    totals, lines = run.dataset["totals"], []
+    if run.has(FOLDS):
+        folds = loaders.table(run.study, run.version, FOLDS)
+        for name in folds["model"].unique():
+            hits, n = cross_validated(folds[folds["model"] == name])
+            title = loaders.model(run.study, run.version, name).config["title"]
+            said = outlook.accuracy(hits, n, totals["all"])
+            lines.append(f"**{components.plain(title)}, cross-validated.** {said}")
+    if lines or filed.threshold is None:
+        lines.append(
+            outlook.filing(filed.target, filed.threshold, totals["validation"], totals["all"])
+        )
+    for line in lines:
+        st.markdown(line)
+
+
+FOLDS = "cross_validation.csv"
+
+
+def cross_validated(folds: pd.DataFrame) -> tuple[float, int]:
+    """(mean of right answers over the repeats, pictures) of one model (repeat, n, accuracy)."""
+    repeats = folds["repeat"].nunique()
+    hits = (folds["n"] * folds["accuracy"]).sum() / repeats
+    return float(hits), round(folds["n"].sum() / repeats)
 
 
 def business_case(run: runs.Run, case: business.Case) -> None:
@@ -177,7 +205,9 @@ def provenance(manifest: dict[str, Any]) -> dict[str, str]:
 
 run = components.current_run()
 case = loaders.case(run.study)
-opening(run, case, loaders.filed(run.study, run.version, run.default_model))
+filed = loaders.filed(run.study, run.version, run.default_model)
+opening(run, case, filed)
+how_sure(run, filed)
 business_case(run, case)
 dataset_card(run)
 model_card(run)

@@ -43,7 +43,8 @@ def published() -> dict[str, list[Headline]]:
     for study in loaders.studies():
         for version in loaders.versions(study):
             try:
-                found.setdefault(study, []).append(loaders.headline(study, version))
+                row = loaders.headline(study, version)
+                found.setdefault(study, []).append(row)
             except runs.RunError as error:
                 components.failed(error)
     return found

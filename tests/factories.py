@@ -40,6 +40,7 @@ TITLES = {
 SEEDS = (1, 2, 3, 4, 5)
 COUNTS = {"train": 2000, "validation": 800, "test": 1000}
 INPUTS = config.ROOT / "inputs"
+THUMBNAIL, AVERAGE = 96, 64  # longest side of the pictures a run keeps, and of averages
 RESAMPLES = 40  # of the factory's bootstraps: quick, and wide enough to look real
 Rng = np.random.Generator
 
@@ -55,6 +56,9 @@ def write_run(
     test_seed: int = 7,
     profile: str = "full",
     bonus: float = 0.0,
+    shape: tuple[int, int, int] = (32, 32, 3),
+    paths: bool = False,
+    more: dict[str, pd.DataFrame] | None = None,
 ) -> Path:
     """Write a published run and return its folder.
 
@@ -62,17 +66,22 @@ def write_run(
         models: names out of `SKILL`; the last one is the default model.
         test_seed: runs with equal `test_seed` share their test ids, so they may be ranked.
         bonus: added to every model's skill, so that versions differ.
+        shape: (H, W, C) of the pictures.
+        paths: whether pictures are named by their path instead of a position.
+        more: further tables of the run, by path.
     """
     folder = outputs / study / version
     rng = np.random.default_rng(sum(map(ord, study + version)))
     splits = _splits(np.random.default_rng(test_seed), classes, counts or COUNTS)
-    tables = _exploration(rng, classes, splits)
-    for path, frame in {"splits.parquet": splits, **tables}.items():
+    if paths:
+        splits["id"] = splits["split"] + "/" + splits["label"] + "/" + splits["id"].astype(str)
+    tables = _exploration(rng, classes, splits, shape)
+    for path, frame in {"splits.parquet": splits, **tables, **(more or {})}.items():
         _write(folder / path, frame)
     default = models[-1]
     for name in models:
         _write_model(folder / "models" / name, rng, name, classes, splits, bonus)
-    dataset = _dataset(study, classes, splits)
+    dataset = _dataset(study, classes, splits, shape)
     headline = _headline(folder, default)
     _write(folder / "dataset.json", dataset)
     judged = _hypotheses(folder, models, tables["eda/class_similarity.parquet"])
@@ -120,29 +129,33 @@ def _splits(rng: Rng, classes: Sequence[str], counts: dict[str, int]) -> pd.Data
     return pd.concat(frames, ignore_index=True)
 
 
-def small_picture(rng: Rng, index: int, side: int = 32) -> bytes:
+def small_picture(rng: Rng, index: int, side: int = 32, grey: bool = False) -> bytes:
     """A PNG of a coloured disc on a gradient; the colour depends on the class."""
     y, x = np.mgrid[0:side, 0:side] / side
     hue = np.array([np.cos(index * 0.7 + k * 2.1) for k in range(3)]) * 90 + 128
     disc = ((x - rng.uniform(0.3, 0.7)) ** 2 + (y - rng.uniform(0.3, 0.7)) ** 2 < 0.08)[..., None]
     ground = (y * 160 + 40)[..., None] + rng.normal(0, 12, (side, side, 3))
     buffer = io.BytesIO()
-    Image.fromarray(np.clip(np.where(disc, hue, ground), 0, 255).astype(np.uint8)).save(
-        buffer, "PNG"
-    )
+    picture = Image.fromarray(np.clip(np.where(disc, hue, ground), 0, 255).astype(np.uint8))
+    (picture.convert("L") if grey else picture).save(buffer, "PNG")
     return buffer.getvalue()
 
 
-def _gallery(rng: Rng, classes: Sequence[str], splits: pd.DataFrame) -> pd.DataFrame:
+def _gallery(
+    rng: Rng, classes: Sequence[str], splits: pd.DataFrame, shape: tuple[int, int, int]
+) -> pd.DataFrame:
     rows = splits.groupby(["split", "label"], sort=False).head(30)
-    pngs = [small_picture(rng, list(classes).index(label)) for label in rows["label"]]
+    side, grey = min(shape[0], THUMBNAIL), shape[2] == 1
+    pngs = [small_picture(rng, list(classes).index(label), side, grey) for label in rows["label"]]
     return rows[["split", "id", "label"]].assign(png=pngs).reset_index(drop=True)
 
 
-def _exploration(rng: Rng, classes: Sequence[str], splits: pd.DataFrame) -> dict[str, pd.DataFrame]:
+def _exploration(
+    rng: Rng, classes: Sequence[str], splits: pd.DataFrame, shape: tuple[int, int, int]
+) -> dict[str, pd.DataFrame]:
     """All tables of a run that come before the models, by path."""
-    k = len(classes)
-    gallery = _gallery(rng, classes, splits)
+    k, side = len(classes), min(shape[0], AVERAGE)
+    gallery = _gallery(rng, classes, splits, shape)
     similarity = _similarity(rng, k)
     pair = [(classes[i], classes[j]) for i in range(k) for j in range(k)]
     counted = splits.groupby(["split", "label"]).size().reset_index(name="count")
@@ -151,6 +164,9 @@ def _exploration(rng: Rng, classes: Sequence[str], splits: pd.DataFrame) -> dict
     statistics = splits[["split", "id", "label"]].assign(
         **{name: rng.gamma(9, mean / 9, len(splits)) for name, mean in measures.items()}
     )
+    if shape[2] == 1:
+        statistics["colourfulness"] = 0.0
+        del measures["colourfulness"]
     shown = gallery[gallery["split"] == "validation"]
     place = shown["label"].map({c: i for i, c in enumerate(classes)}).to_numpy()
     angle = place * 2 * np.pi / k
@@ -162,7 +178,9 @@ def _exploration(rng: Rng, classes: Sequence[str], splits: pd.DataFrame) -> dict
                 {
                     "label": name,
                     "kind": kind,
-                    "values": rng.uniform(60, 180, 32 * 32 * 3).astype(np.float32).tolist(),
+                    "values": rng.uniform(60, 180, side * side * shape[2])
+                    .astype(np.float32)
+                    .tolist(),
                 }
                 for name in classes
                 for kind in ("mean", "variability")
@@ -174,7 +192,9 @@ def _exploration(rng: Rng, classes: Sequence[str], splits: pd.DataFrame) -> dict
         "eda/class_similarity.parquet": pd.DataFrame(pair, columns=["label_a", "label_b"]).assign(
             similarity=similarity.ravel()
         ),
-        "eda/intensity_histogram.parquet": _histograms(rng, classes),
+        "eda/intensity_histogram.parquet": _histograms(
+            rng, classes, ("grey",) if shape[2] == 1 else ("red", "green", "blue")
+        ),
         "eda/image_statistics.parquet": statistics,
         "eda/extremes.parquet": _extremes(statistics.merge(gallery[["split", "id"]]), measures),
         "eda/embedding_map.parquet": shown[["split", "id", "label"]].assign(
@@ -212,11 +232,11 @@ def _similarity(rng: Rng, k: int) -> NDArray[np.float64]:
     return matrix
 
 
-def _histograms(rng: Rng, classes: Sequence[str]) -> pd.DataFrame:
+def _histograms(rng: Rng, classes: Sequence[str], channels: Sequence[str]) -> pd.DataFrame:
     edges = np.linspace(0, 256, 33)
     frames = []
     for label in ("all", *classes):
-        for channel in ("red", "green", "blue"):
+        for channel in channels:
             values = rng.normal(rng.uniform(90, 150), 45, 4000)
             counts, _ = np.histogram(values, edges)
             frames.append(
@@ -247,9 +267,11 @@ def _extremes(statistics: pd.DataFrame, measures: dict[str, float]) -> pd.DataFr
     return pd.concat(frames, ignore_index=True)[columns]
 
 
-def _dataset(study: str, classes: Sequence[str], splits: pd.DataFrame) -> dict[str, Any]:
+def _dataset(
+    study: str, classes: Sequence[str], splits: pd.DataFrame, shape: tuple[int, int, int]
+) -> dict[str, Any]:
     sizes = splits.groupby("split").size()
-    test_ids = splits.loc[splits["split"] == "test", "id"].to_numpy(np.int64)
+    test_ids = "\n".join(splits.loc[splits["split"] == "test", "id"].astype(str))
     return {
         "study": study,
         "title": "CIFAR-10: small photos of ten kinds of things",
@@ -263,7 +285,7 @@ def _dataset(study: str, classes: Sequence[str], splits: pd.DataFrame) -> dict[s
             "files": {"cifar.tar.gz": {"sha256": "0" * 64, "bytes": 170498071}},
         },
         "classes": list(classes),
-        "image_shape": [32, 32, 3],
+        "image_shape": list(shape),
         "counts": {
             split: rows["label"].value_counts().reindex(classes).to_dict()
             for split, rows in splits.groupby("split")
@@ -272,7 +294,7 @@ def _dataset(study: str, classes: Sequence[str], splits: pd.DataFrame) -> dict[s
         "subset": {"n": int(splits["subset"].sum()), "per_class": 25},
         "disk_bytes": 170498071,
         "split_seed": 20260,
-        "test_ids_sha256": hashlib.sha256(test_ids.tobytes()).hexdigest(),
+        "test_ids_sha256": hashlib.sha256(test_ids.encode()).hexdigest(),
         "channel_mean": [125.3, 123.0, 113.9],
         "channel_std": [63.0, 62.1, 66.7],
     }
