@@ -17,10 +17,10 @@ NOT_SERVED = TRAINING_LIBRARIES | {"sklearn", "scipy", "matplotlib", "seaborn", 
 # Frames and arrays in, frames and figures out: they know neither files nor runs.
 PURE = {
     *("statistics", "evaluation", "hypotheses", "business", "palette", "images"),
-    *("quality", "exploration", "plots", "charts", "layers"),
+    *("quality", "exploration", "plots", "charts", "layers", "audit", "outlook"),
 }
 # These two take a whole data set, so they know its type, and the seed of their samples.
-EXPLORING, DATA = {"quality", "exploration"}, {"studies", "config"}
+EXPLORING, DATA = {"quality", "exploration"}, {"studies", "config", "formats"}
 ALLOWED_TOP = {
     *(
         ".ci",
@@ -133,7 +133,8 @@ def test_pure_rooms_know_only_pure_rooms(room: str) -> None:
 
 def test_arrows_go_one_way() -> None:
     assert rooms_of("config") == set()
-    assert rooms_of("studies") <= {"config"}
+    assert rooms_of("studies") <= {"config", "folders", "formats", "specifications"}
+    assert "studies" not in reachable({"folders", "specifications"})
     assert "training" not in reachable({"models"})
     assert "export" not in reachable({"training"})
     assert rooms_of("runs") <= {"config"}

