@@ -26,11 +26,14 @@ class Recipe:
     optimizer: str = "adam"  # or "muon": orthogonalised momentum for the filters
     learning_rate: float = 2e-3  # at its peak
     warmup: float = 0.1  # share of all steps over which the rate rises; then it falls to zero
-    schedule: str = "cosine"  # or "linear"
+    schedule: str = "cosine"  # or "linear", or "constant"
     label_smoothing: float = 0.0
     weight_decay: float = 0.0
     patience: int = 10  # epochs without a lower validation loss before stopping
     augmentation: Augmentation | None = None
+    plateau: int = 0  # epochs without a lower validation loss before the rate falls; 0: never
+    reduction: float = 0.3  # to this share of itself
+    class_weights: float = 0.0  # power of a class's inverse frequency; 1: every class counts alike
 
 
 @dataclass(frozen=True)

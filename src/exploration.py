@@ -8,6 +8,7 @@ are 0–255. C is 3 (red, green, blue) or 1 (grey). Everything random takes a se
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from itertools import pairwise, product
 
 import numpy as np
@@ -29,6 +30,7 @@ ORIENTATIONS = 9  # of edges, 20 degrees each, as in Dalal and Triggs
 MAP_SIZE = 2_000
 COMPONENTS = 50  # of the PCA before t-SNE, as its authors do (van der Maaten and Hinton, 2008)
 TABLE_PIXELS = 1_024  # of a grey picture that is still shown as a row of numbers
+SIDE = 64  # pixels: larger pictures are reduced before what is measured over many of them
 SPREAD = 3.0  # standard deviations a picture of standardised values shows
 
 
@@ -285,8 +287,21 @@ def stratified(labels: Integers, n: int, seed: int = config.SEED) -> Integers:
 # --- pictures ----------------------------------------------------------------------------------
 
 
+def reduced(dataset: Dataset, side: int = SIDE) -> Dataset:
+    """The data set with pictures at most `side` pixels long: for what does not need every pixel."""
+    shape = images.reduced_shape(dataset.spec.image_shape, side)
+    if shape == dataset.spec.image_shape:
+        return dataset
+    train, validation, test = (
+        replace(split, images=np.stack([images.model_input(p, shape) for p in split.images]))
+        for split in dataset.splits
+    )
+    spec = replace(dataset.spec, image_shape=shape)
+    return replace(dataset, spec=spec, train=train, validation=validation, test=test)
+
+
 def gallery(dataset: Dataset, wanted: pd.DataFrame) -> pd.DataFrame:
-    """Columns split, id, label, png (bytes, original size) of the `wanted` (split, id) rows.
+    """Columns split, id, label, png (bytes, `images.thumbnail`) of the `wanted` (split, id) rows.
 
     In the order of `wanted`. Raises KeyError for an id that is not in its split.
     """
@@ -294,7 +309,7 @@ def gallery(dataset: Dataset, wanted: pd.DataFrame) -> pd.DataFrame:
     splits = {split.name: split for split in dataset.splits}
     classes = dataset.spec.classes
     pictures = [
-        (name, key, classes[splits[name].labels[row]], images.to_png(splits[name].images[row]))
+        (name, key, classes[splits[name].labels[row]], images.thumbnail(splits[name].images[row]))
         for name, key in zip(wanted["split"], wanted["id"], strict=True)
         for row in [_row(rows[name], name, key)]
     ]
@@ -342,7 +357,9 @@ def preprocessing(
         steps.append(("Grey" if n_channels == 1 else "Colour", f"{n_channels} channel", final))
     shown = f"(value − training mean) / standard deviation, shown from −{SPREAD:g} to {SPREAD:g}"
     steps.append(("Standardised", shown, standardised(final, mean, std)))
-    rows = [(k, name, text, images.to_png(pixels)) for k, (name, text, pixels) in enumerate(steps)]
+    rows = [
+        (k, name, text, images.thumbnail(pixels)) for k, (name, text, pixels) in enumerate(steps)
+    ]
     return pd.DataFrame(rows, columns=["order", "step", "description", "png"])
 
 
@@ -391,7 +408,7 @@ def augmentation_preview(
     pictures = [original, *variants]
     texts = ["original", *descriptions]
     rows = [
-        (k, text, images.to_png(pixels))
+        (k, text, images.thumbnail(pixels))
         for k, (text, pixels) in enumerate(zip(texts, pictures, strict=True))
     ]
     return pd.DataFrame(rows, columns=["variant", "description", "png"])

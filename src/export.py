@@ -6,8 +6,10 @@ The int8 file computes in integers inside and takes and gives floats, like the f
 
 from __future__ import annotations
 
+import io
 import tempfile
 import warnings
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,9 @@ from src import evaluation, models
 from src.inference import ServedModel
 
 Pixels = NDArray[np.uint8]
+# Models with more bytes of weights keep them in half precision; float32 is computed all the same.
+LARGE_BYTES = 8_000_000
+BATCH_VALUES = 2**22  # of pictures that Keras answers at a time: 16 MB
 
 
 @dataclass(frozen=True)
@@ -36,27 +41,65 @@ class Exported:
 def export(model: keras.Model, calibration: Pixels) -> Exported:
     """Save a fitted classifier in all three forms.
 
-    `calibration` (n, H, W, C) are *training* pictures, from which int8 takes its value ranges.
+    `calibration` (n, H, W, C) are *training* pictures, from which int8 takes its value ranges. Of
+    large models the weights are rounded to half precision first, for all three forms alike.
     """
-    served = models.serving(_in_float32(model))
+    copy = _in_float32(model)
+    large = 4 * copy.count_params() > LARGE_BYTES
+    if large:
+        copy.set_weights([_rounded(array) for array in copy.get_weights()])
+    served = models.serving(copy)
+    whole = _saved(served)
+    return Exported(
+        keras=_packed(whole) if large else whole,
+        float32=convert(served, half=large),
+        int8=convert(served, calibration),
+    )
+
+
+def _rounded(weights: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Filters in half precision, which keeps 11 bits; vectors, and what is too large, as it was."""
+    with np.errstate(over="ignore"):
+        half = weights.astype(np.float16).astype(np.float32)
+    return half if weights.ndim > 1 and np.isfinite(half).all() else weights
+
+
+def _saved(served: keras.Model) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.keras"
         served.save(path)
-        whole = path.read_bytes()
-    return Exported(whole, _convert(served, None), _convert(served, calibration))
+        return path.read_bytes()
+
+
+def _packed(whole: bytes) -> bytes:
+    """A `.keras` file, which is a zip, compressed: rounded weights take half the space."""
+    stream = io.BytesIO()
+    with (
+        zipfile.ZipFile(io.BytesIO(whole)) as stored,
+        zipfile.ZipFile(stream, "w", zipfile.ZIP_LZMA) as packed,
+    ):
+        for name in stored.namelist():
+            packed.writestr(name, stored.read(name))
+    return stream.getvalue()
 
 
 def _in_float32(model: keras.Model) -> keras.Model:
     """The same network with the same weights, computing in float32 as it is served."""
     config = model.get_config()
     for layer in config["layers"]:
-        layer["config"]["dtype"] = "float32"
+        if "dtype" in layer["config"]:  # an operation like `x + 3` has none
+            layer["config"]["dtype"] = "float32"
     copy = keras.Model.from_config(config)
     copy.set_weights(model.get_weights())
     return copy
 
 
-def _convert(served: keras.Model, calibration: Pixels | None) -> bytes:
+def convert(served: keras.Model, calibration: Pixels | None = None, *, half: bool = False) -> bytes:
+    """A model with one input, `image`, and named outputs as `.tflite`.
+
+    Computing in int8 where there are pictures for `calibration`, else in float32, with weights in
+    half precision if `half`.
+    """
     module = tf.Module()
     module.serve = _frozen(served)
     with tempfile.TemporaryDirectory() as folder:
@@ -69,6 +112,9 @@ def _convert(served: keras.Model, calibration: Pixels | None) -> bytes:
             converter.representative_dataset = lambda: (
                 {"image": picture[None].astype(np.float32)} for picture in calibration
             )
+        elif half:
+            converter.optimizations = [tf.lite.Optimize.DEFAULT]
+            converter.target_spec.supported_types = [tf.float16]
         with warnings.catch_warnings():  # the converter calibrates with an interpreter of its own
             warnings.filterwarnings("ignore", r"[\s\S]*tf\.lite\.Interpreter is deprecated")
             converted: bytes = converter.convert()
@@ -140,7 +186,8 @@ def served_model(
     )
 
 
-def _keras_logits(model: keras.Model, images: Pixels, batch: int = 500) -> NDArray[np.float32]:
+def _keras_logits(model: keras.Model, images: Pixels) -> NDArray[np.float32]:
+    batch = max(1, min(500, BATCH_VALUES // images[0].size))
     parts = [
         model(images[start : start + batch].astype(np.float32), training=False)["logits"].numpy()
         for start in range(0, len(images), batch)

@@ -27,6 +27,7 @@ Step = tuple[Image.Image, str | None]  # a picture and, where it was changed, a 
 FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "BMP", "TIFF")
 EXTENSIONS = ("jpg", "jpeg", "png", "webp", "avif", "gif", "bmp", "tif", "tiff")
 MAX_BYTES = 25 * 2**20
+THUMBNAIL = 96  # pixels of the longer side of a photo kept for looking at
 MAX_SIDE = 1024  # pixels of a decoded picture's longer side; far above any model's input
 
 # Peak memory of decoding one picture, and what one pixel of it costs in the worst kind of file of
@@ -160,9 +161,29 @@ def to_png(pixels: Pixels) -> bytes:
     return buffer.getvalue()
 
 
+def thumbnail(pixels: Pixels) -> bytes:
+    """Return uint8 (h, w, 1 or 3) as a small file: PNG, or reduced and WebP where it is a photo.
+
+    Up to THUMBNAIL pixels long nothing is lost; a photo would take five times as much as PNG.
+    """
+    shape = reduced_shape(pixels.shape, THUMBNAIL)
+    if shape == pixels.shape:
+        return to_png(pixels)
+    buffer = io.BytesIO()
+    _as_image(model_input(pixels, shape)).convert("RGB").save(buffer, format="WEBP", quality=85)
+    return buffer.getvalue()
+
+
+def reduced_shape(shape: tuple[int, ...], side: int) -> tuple[int, int, int]:
+    """Return (h, w, C) with the longer of h and w brought down to at most `side` pixels."""
+    height, width, channels = shape
+    scale = min(1.0, side / max(height, width))
+    return _near(height * scale), _near(width * scale), channels
+
+
 def from_png(data: bytes) -> Pixels:
-    """Return a PNG of our own (`to_png`) as uint8 (H, W, 3); grey ones get three equal channels."""
-    with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
+    """Return a stored picture (`to_png`, `thumbnail`) as uint8 (H, W, 3), grey in all three."""
+    with Image.open(io.BytesIO(data), formats=["PNG", "WEBP"]) as image:
         return np.asarray(image.convert("RGB"), dtype=np.uint8)
 
 

@@ -45,6 +45,7 @@ class FusedBatchNorm(layers.Layer):
         )
 
     def call(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
+        training = training and self.trainable  # frozen: the stored statistics, as Keras has it
         y, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
             x=x,
             scale=tf.convert_to_tensor(self.gamma, tf.float32),

@@ -13,7 +13,7 @@ import json
 import math
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
@@ -33,6 +33,7 @@ from src.studies import Dataset, Split
 
 Pixels = NDArray[np.uint8]
 Floats = NDArray[np.float64]
+Inputs = NDArray[Any]  # what a network takes: pictures, or activations of its frozen layers
 HISTORY = [
     "epoch",
     "seconds",
@@ -42,6 +43,9 @@ HISTORY = [
     "validation_loss",
     "validation_accuracy",
 ]
+
+
+CHUNK = 2**24  # values in float32 at a time: 64 MB
 
 
 class TrainingError(Exception):
@@ -58,6 +62,16 @@ class Trained:
     seconds: float  # wall time of all epochs, over all sittings
     cpu_seconds: float
     precision: str
+    notes: dict[str, Any] = field(default_factory=dict)  # what else was chosen on the way
+
+
+@dataclass(frozen=True)
+class Record:
+    """Where a training writes down what it does."""
+
+    folder: Path  # of the checkpoint
+    settings: str  # a checkpoint is only resumed where these are equal
+    logs: Path | None = None  # of the TensorBoard events
 
 
 @dataclass
@@ -86,14 +100,19 @@ def augment(images: Pixels, augmentation: Augmentation, seed: int, epoch: int) -
     """Each picture (n, H, W, C) changed at random, as one pass over the whole array.
 
     Mirror, shift, rotation and zoom are one affine map, so a picture is resampled once; beyond its
-    border it is continued by reflection. Shifts alone are whole pixels and lose nothing.
+    border it is continued by reflection. Shifts alone are whole pixels and lose nothing. Zooming in
+    and shifting are what is also called a random crop.
     """
     random = np.random.default_rng([seed, epoch])
-    maps = _maps(_draw(images.shape, augmentation, random, epoch), images.shape)
+    changes = _draw(images.shape, augmentation, random, epoch)
+    maps = _maps(changes, images.shape)
     warped = np.empty_like(images)
-    for start in range(0, len(images), 5_000):  # bounds the float32 copies
-        part = slice(start, start + 5_000)
+    step = max(1, CHUNK // images[0].size)
+    for start in range(0, len(images), step):
+        part = slice(start, start + step)
         warped[part] = _warp(images[part], maps[part])
+        if augmentation.colour:
+            warped[part] = _recoloured(warped[part], changes.colour[part])
     if augmentation.cutout:
         _cut_out(warped, round(augmentation.cutout * images.shape[1]), random)
     return warped
@@ -117,6 +136,7 @@ class _Changes:
     scale: Floats  # (n,)
     mirrored: NDArray[np.bool_]  # (n,)
     shift: Floats  # (n, 2) pixels to the left and up
+    colour: Floats  # (n, 3) factors of brightness, contrast and saturation
 
     def describe(self, i: int) -> str:
         x, y = -self.shift[i]
@@ -124,6 +144,9 @@ class _Changes:
         parts += [f"shifted by {x:+.1f}, {y:+.1f} pixels"] if np.any(self.shift) else []
         parts += [f"turned by {self.degrees[i]:+.0f}°"] if np.any(self.degrees) else []
         parts += [f"zoomed to {self.scale[i]:.0%}"] if np.any(self.scale != 1) else []
+        if np.any(self.colour != 1):
+            named = zip(("brightness", "contrast", "saturation"), self.colour[i], strict=True)
+            parts += [f"{name} {factor - 1:+.0%}" for name, factor in named]
         return ", ".join(parts)
 
 
@@ -137,7 +160,10 @@ def _draw(
     shift = augmentation.shift * np.array([width, height]) * random.uniform(-1, 1, (n, 2))
     if not augmentation.rotation and not augmentation.zoom:
         shift = np.rint(shift)
-    return _Changes(degrees, scale, mirrored, shift)
+    colour = np.ones((n, 3))
+    if augmentation.colour:  # drawn last, so that all else is as it is without
+        colour += augmentation.colour * random.uniform(-1, 1, (n, 3))
+    return _Changes(degrees, scale, mirrored, shift, colour)
 
 
 def _maps(changes: _Changes, shape: tuple[int, ...]) -> NDArray[np.float32]:
@@ -178,6 +204,17 @@ def _warp(images: Pixels, maps: NDArray[np.float32]) -> Pixels:
     )
     rounded: Pixels = np.rint(warped.numpy()).astype(np.uint8)
     return rounded
+
+
+def _recoloured(images: Pixels, factors: Floats) -> Pixels:
+    brightness, contrast, saturation = factors.astype(np.float32).T[..., None, None, None]
+    values = images.astype(np.float32)
+    grey = values.mean(-1, keepdims=True)
+    mean = grey.mean((1, 2), keepdims=True)
+    values = grey + saturation * (values - grey)
+    values = brightness * mean + contrast * (values - mean)
+    recoloured: Pixels = np.clip(np.rint(values), 0, 255).astype(np.uint8)
+    return recoloured
 
 
 def _cut_out(images: Pixels, side: int, random: np.random.Generator) -> None:
@@ -240,10 +277,11 @@ def _orthogonal(gradient: tf.Tensor, steps: int = 3) -> tf.Tensor:
 
 
 class _Schedule(keras.optimizers.schedules.LearningRateSchedule):
-    """A linear rise to the peak, then a fall to zero."""
+    """A linear rise to the peak, then a fall to zero, or none; reduced on plateaus (`_reduced`)."""
 
     def __init__(self, recipe: Recipe, steps: int) -> None:
         self.recipe, self.steps = recipe, steps
+        self.left = tf.Variable(1.0, trainable=False)
 
     def __call__(self, step: Any) -> tf.Tensor:
         progress = (tf.cast(step, tf.float32) + 0.5) / self.steps
@@ -251,14 +289,27 @@ class _Schedule(keras.optimizers.schedules.LearningRateSchedule):
         fall = (1.0 - progress) / (1.0 - self.recipe.warmup)
         if self.recipe.schedule == "cosine":
             fall = 0.5 * (1.0 - tf.cos(math.pi * fall))
-        return self.recipe.learning_rate * tf.clip_by_value(tf.minimum(rise, fall), 0.0, 1.0)
+        if self.recipe.schedule == "constant":
+            fall = tf.ones_like(rise)
+        share = tf.clip_by_value(tf.minimum(rise, fall), 0.0, 1.0)
+        return self.recipe.learning_rate * share * self.left
 
     def get_config(self) -> dict[str, Any]:
         return {"recipe": asdict(self.recipe), "steps": self.steps}
 
 
-def _optimizer(recipe: Recipe, steps: int) -> keras.optimizers.Optimizer:
-    schedule = _Schedule(recipe, steps)
+def _reduced(history: list[dict[str, float]], recipe: Recipe) -> float:
+    """What is left of the learning rate: less after every `plateau` epochs without a lower loss."""
+    best, waited, left = math.inf, 0, 1.0
+    for row in history:
+        waited = 0 if row["validation_loss"] < best else waited + 1
+        best = min(best, row["validation_loss"])
+        if recipe.plateau and waited == recipe.plateau:
+            left, waited = left * recipe.reduction, 0
+    return left
+
+
+def _optimizer(recipe: Recipe, schedule: _Schedule) -> keras.optimizers.Optimizer:
     if recipe.optimizer == "muon":
         return Muon(schedule)
     return keras.optimizers.AdamW(schedule, weight_decay=recipe.weight_decay)
@@ -299,26 +350,64 @@ def fit(
     compute = compute or precision()
     n_classes = int(train.labels.max()) + 1  # every class has training pictures, see `studies`
     model = models.build(architecture, train.images, n_classes, seed, compute)
-    steps = math.ceil(len(train) / recipe.batch_size)
-    optimizer = _optimizer(recipe, steps * recipe.epochs)
-    optimizer.build(model.trainable_variables)
-    path = folder / "checkpoint.npz"
     settings = _fingerprint(architecture, recipe, train, validation, seed, compute)
-    state = _load(path, settings, model, optimizer) or _State()
-    step, evaluate = _steps(model, optimizer, recipe)
-    with (
-        _Epochs(train, recipe, seed, state.epoch) as epochs,
-        _bar(recipe, state) as bar,
-    ):
+    return learn(
+        model,
+        recipe,
+        train.labels,
+        _pictures(train, recipe, seed),
+        (validation.images, validation.labels),
+        seed=seed,
+        record=Record(folder, settings, logs),
+        compute=compute,
+    )
+
+
+def _pictures(train: Split, recipe: Recipe, seed: int) -> Callable[[int], Pixels]:
+    augmentation = recipe.augmentation
+    if augmentation is None:
+        return lambda _: train.images
+    return lambda epoch: augment(train.images, augmentation, seed, epoch)
+
+
+def learn(
+    model: keras.Model,
+    recipe: Recipe,
+    labels: NDArray[np.int64],
+    inputs: Callable[[int], Inputs],
+    validation: tuple[Inputs, NDArray[np.int64]],
+    *,
+    seed: int,
+    record: Record,
+    compute: str,
+) -> Trained:
+    """Train what is trainable of a model; `fit` with a model and inputs of the caller's own.
+
+    `inputs` gives for an epoch (from 0) what the model takes, (n, …) in the order of `labels`, and
+    is called in a thread while the epoch before trains; `validation` is inputs with labels.
+    `compute` is only noted down.
+
+    Raises:
+        TrainingError: see `fit`.
+    """
+    steps = math.ceil(len(labels) / recipe.batch_size)
+    schedule = _Schedule(recipe, steps * recipe.epochs)
+    optimizer = _optimizer(recipe, schedule)
+    optimizer.build(model.trainable_variables)
+    path = record.folder / "checkpoint.npz"
+    state = _load(path, record.settings, model, optimizer) or _State()
+    step, evaluate = _steps(model, optimizer, recipe, labels)
+    with _Epochs(inputs, recipe.epochs, state.epoch) as epochs, _bar(recipe, state) as bar:
         while not _finished(state, recipe):
-            row = _run_epoch(state, epochs.next(), train.labels, step, optimizer, recipe, seed)
-            row |= _measure(evaluate, validation)
+            schedule.left.assign(_reduced(state.history, recipe))
+            row = _run_epoch(state, epochs.next(), labels, step, optimizer, recipe, seed)
+            row |= _measure(evaluate, *validation)
             row["seconds"] = state.seconds + row["seconds"] + row.pop("evaluation_seconds")
             if not math.isfinite(row["train_loss"] + row["validation_loss"]):
                 raise TrainingError(_nan_message(state, path))
             _keep(state, row, model)
-            _save(path, settings, state, model, optimizer)
-            _log(logs, row)
+            _save(path, record.settings, state, model, optimizer)
+            log(record.logs, row)
             _show(bar, state)
     for variable, value in zip(model.variables, state.best, strict=True):
         variable.assign(value)
@@ -367,48 +456,40 @@ def _nan_message(state: _State, path: Path) -> str:
 
 
 class _Epochs:
-    """The pictures of each epoch in turn, the next one prepared in a thread."""
+    """The inputs of each epoch in turn, the next ones prepared in a thread."""
 
-    def __init__(self, train: Split, recipe: Recipe, seed: int, epoch: int) -> None:
-        self.train, self.augmentation, self.seed, self.epoch = (
-            train,
-            recipe.augmentation,
-            seed,
-            epoch,
-        )
-        self.last = recipe.epochs
+    def __init__(self, inputs: Callable[[int], Inputs], last: int, epoch: int) -> None:
+        self.inputs, self.last, self.epoch = inputs, last, epoch
         self.pool = ThreadPoolExecutor(1)
 
     def __enter__(self) -> Self:
-        self.ready: Future[Pixels] = self._prepare()
+        self._prepare()
         return self
 
     def __exit__(self, *error: object) -> None:
         self.pool.shutdown(wait=True, cancel_futures=True)
 
-    def _prepare(self) -> Future[Pixels]:
-        if self.augmentation is None or self.epoch >= self.last:
-            future: Future[Pixels] = Future()
-            future.set_result(self.train.images)
-            return future
-        return self.pool.submit(
-            augment, self.train.images, self.augmentation, self.seed, self.epoch
-        )
+    def _prepare(self) -> None:
+        if self.epoch < self.last:
+            self.ready: Future[Inputs] = self.pool.submit(self.inputs, self.epoch)
 
-    def next(self) -> Pixels:
-        images = self.ready.result()
+    def next(self) -> Inputs:
+        inputs = self.ready.result()
         self.epoch += 1
-        self.ready = self._prepare()
-        return images
+        self._prepare()
+        return inputs
 
 
-def _steps(model: keras.Model, optimizer: Any, recipe: Recipe) -> tuple[Any, Any]:
+def _steps(
+    model: keras.Model, optimizer: Any, recipe: Recipe, labels: NDArray[np.int64]
+) -> tuple[Any, Any]:
     """The compiled training step and evaluation step.
 
     `jit_compile=False`: on a CPU, XLA's convolutions are several times slower than oneDNN's.
     """
     n_classes = model.output.shape[-1]
     variables = model.trainable_variables
+    weights = tf.constant(class_weights(labels, n_classes, recipe.class_weights), tf.float32)
 
     def loss_of(labels: tf.Tensor, logits: tf.Tensor, smoothing: float) -> tf.Tensor:
         one_hot = tf.one_hot(labels, n_classes) * (1 - smoothing) + smoothing / n_classes
@@ -418,7 +499,8 @@ def _steps(model: keras.Model, optimizer: Any, recipe: Recipe) -> tuple[Any, Any
     def step(images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         with tf.GradientTape() as tape:
             logits = model(tf.cast(images, tf.float32), training=True)
-            loss = tf.reduce_mean(loss_of(labels, logits, recipe.label_smoothing))
+            losses = loss_of(labels, logits, recipe.label_smoothing)
+            loss = tf.reduce_mean(tf.gather(weights, labels) * losses)
         optimizer.apply(tape.gradient(loss, variables), variables)
         return loss, tf.reduce_mean(tf.cast(_correct(labels, logits), tf.float32))
 
@@ -431,13 +513,23 @@ def _steps(model: keras.Model, optimizer: Any, recipe: Recipe) -> tuple[Any, Any
     return step, evaluate
 
 
+def class_weights(labels: NDArray[np.int64], n_classes: int, exponent: float) -> Floats:
+    """How much a picture of each class counts, (K,): its inverse frequency to the `exponent`.
+
+    0 counts every picture once, 1 every class alike; the mean over the pictures is 1.
+    """
+    counts = np.bincount(labels, minlength=n_classes)
+    weights = np.maximum(counts, 1.0) ** -exponent
+    return np.asarray(weights * len(labels) / (weights * counts).sum())
+
+
 def _correct(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
     return tf.equal(tf.argmax(logits, -1), labels)
 
 
 def _run_epoch(
     state: _State,
-    images: Pixels,
+    inputs: Inputs,
     labels: NDArray[np.int64],
     step: Any,
     optimizer: Any,
@@ -450,7 +542,7 @@ def _run_epoch(
     results = []
     for start in range(0, len(order), recipe.batch_size):
         rows = order[start : start + recipe.batch_size]
-        results.append((len(rows), *step(images[rows], labels[rows])))
+        results.append((len(rows), *step(inputs[rows], labels[rows])))
     sizes, losses, accuracies = (np.array(column, float) for column in zip(*results, strict=True))
     state.cpu_seconds += time.process_time() - cpu
     return {
@@ -462,13 +554,14 @@ def _run_epoch(
     }
 
 
-def _measure(evaluate: Any, split: Split, batch: int = 500) -> dict[str, float]:
+def _measure(evaluate: Any, inputs: Inputs, labels: NDArray[np.int64]) -> dict[str, float]:
     wall = time.perf_counter()
+    batch = max(1, min(500, CHUNK // 4 // inputs[0].size))
     results = [
-        evaluate(split.images[start : start + batch], split.labels[start : start + batch])
-        for start in range(0, len(split), batch)
+        evaluate(inputs[start : start + batch], labels[start : start + batch])
+        for start in range(0, len(labels), batch)
     ]
-    loss, correct = np.array(results, float).sum(0) / len(split)
+    loss, correct = np.array(results, float).sum(0) / len(labels)
     return {
         "validation_loss": float(loss),
         "validation_accuracy": float(correct),
@@ -496,12 +589,13 @@ def _show(bar: Any, state: _State) -> None:
     bar.update()
 
 
-def _log(logs: Path | None, row: dict[str, float]) -> None:
+def log(logs: Path | None, row: dict[str, float]) -> None:
+    """Add an epoch, what there is of a row of `HISTORY`, to the TensorBoard events in a folder."""
     if logs is None:
         return
     writer = tf.summary.create_file_writer(str(logs))
     with writer.as_default(step=int(row["epoch"])):
-        for name in HISTORY[2:]:
+        for name in [name for name in HISTORY[2:] if name in row]:
             tf.summary.scalar(name, row[name])
     writer.close()
 
