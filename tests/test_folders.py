@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from src import folders, studies
+from src import config, folders, specifications, studies
 from src.formats import DataError
 from src.specifications import StudySpec
 from tests.albums import fill, packed, picture
@@ -233,6 +235,31 @@ def test_too_many_pictures_for_the_memory(inputs: Path, monkeypatch: pytest.Monk
         _spec()
     monkeypatch.setattr(folders, "_free_memory", lambda: None)
     assert len(_spec().classes) == 2
+
+
+def _run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "jupyter_notebooks/run.py", *arguments]
+    return subprocess.run(command, cwd=config.ROOT, capture_output=True, text=True, check=False)
+
+
+def test_the_command_says_it_in_one_line(inputs: Path) -> None:
+    fill(inputs / "shop", {"only": 9})
+    done = _run("--folder", "shop")
+    assert done.returncode == 1
+    assert done.stderr.startswith("shop has only one class (only).")
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.slow
+def test_so_does_a_notebook(inputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OUTPUTS_DIR", str(tmp_path / "outputs"))
+    (inputs / "mnist").mkdir()
+    for file in specifications.MNIST.layouts[0].files:
+        (inputs / "mnist" / file.name).write_bytes(b"short")
+    done = _run("--study", "mnist", "--last", "1", "--into", str(tmp_path / "executed"))
+    assert done.returncode == 1
+    assert "is truncated: 5 bytes instead of" in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
 
 
 # --- study.toml --------------------------------------------------------------------------------
