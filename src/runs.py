@@ -257,8 +257,9 @@ def _read_table(path: str, content: bytes) -> pd.DataFrame:
     stream = io.BytesIO(content)
     if path.endswith(".parquet"):
         return pd.read_parquet(stream)
-    # Class names are text even where they look like numbers ("0" … "9").
-    return pd.read_csv(stream, dtype={"label": str, "prediction": str})
+    # Class names are text even where they look like numbers ("0" … "9") or nothing ("None", "NA").
+    text = {"label": str, "prediction": str}
+    return pd.read_csv(stream, dtype=text, keep_default_na=False, na_values=[""])
 
 
 # --- checking ----------------------------------------------------------------------------------

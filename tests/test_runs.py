@@ -196,3 +196,12 @@ def test_command_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert runs.main(["list"]) == runs.main(["verify"]) == 0
     assert capsys.readouterr().out == "toy v1\n1 published runs, 0 problems.\n"
     assert runs.main(["what"]) == 2
+
+
+def test_any_text_may_be_a_class_name() -> None:
+    draft = _draft()
+    table = pd.DataFrame({"label": ["None", "NA", "007"], "f1": [0.5, float("nan"), 1.0]})
+    draft.write_table("report.csv", table)
+    read = draft.read_table("report.csv")
+    assert read["label"].tolist() == ["None", "NA", "007"]
+    assert read["f1"].isna().tolist() == [False, True, False]
