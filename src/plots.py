@@ -435,6 +435,64 @@ def _finite(value: float | None) -> float | None:
     return value if value is not None and np.isfinite(value) else None
 
 
+# --- classical models --------------------------------------------------------------------------
+
+
+def explained_variance(frame: pd.DataFrame, share: float = 0.95) -> Figure:
+    """Cumulative share of the variance by number of components (component, cumulative)."""
+    needed = int(frame.loc[frame["cumulative"] >= share, "component"].iloc[0])
+    figure, axes = _axes(1, 1, (6.5, 3.4))
+    axes.plot(frame["component"], frame["cumulative"], color=PALETTE[0])
+    axes.axhline(share, color=GREY, linestyle="--", linewidth=1)
+    axes.plot([needed], [share], "o", color=PALETTE[0])
+    axes.set(xlabel="principal components", ylabel="share of the variance", ylim=(0, 1.02))
+    axes.yaxis.set_major_formatter(ticker.PercentFormatter(1, decimals=0))
+    title = f"{needed} of {len(frame)} components hold {_percent(share, 0)} of the variance"
+    return _titled(figure, title)
+
+
+def member_importance(frame: pd.DataFrame) -> Figure:
+    """What a blend loses without each member (`ensembles.importance`; title, log_loss_rise)."""
+    rows = frame.sort_values("log_loss_rise")
+    value = rows["log_loss_rise"]
+    bars = [value - rows["log_loss_rise_low"], rows["log_loss_rise_high"] - value]
+    figure, axes = _axes(1, 1, (7, 0.36 * len(rows) + 1.4))
+    axes.barh(rows["title"], value, xerr=bars, color=PALETTE[0], alpha=0.75, capsize=3)
+    axes.grid(visible=False, axis="y")
+    axes.set(xlabel="rise of the log-loss when shuffled (nats; whisker: all shuffles)")
+    return _titled(figure, f"The blend relies most on {rows['title'].iloc[-1].lower()}")
+
+
+def member_correlation(frame: pd.DataFrame) -> Figure:
+    """How alike the members err (`ensembles.correlation`; first, second, errors)."""
+    names = list(dict.fromkeys(frame["first"]))
+    back = frame.rename(columns={"first": "second", "second": "first"})
+    matrix = pd.concat([frame, back]).pivot_table(values="errors", index="first", columns="second")
+    pairs = frame[frame["first"] != frame["second"]].dropna(subset="errors")
+    least = pairs.iloc[int(pairs["errors"].argmin())]
+    title = f"Most different mistakes: {least['first'].lower()} and {least['second'].lower()} "
+    title += f"({_signed(least['errors'])})"
+    label = "correlation of being wrong"
+    square = matrix.reindex(index=names, columns=names)
+    return _square(square, title, ".2f", label, cmap="cividis", vmin=0, vmax=1)
+
+
+def accuracy_against_time(frame: pd.DataFrame, split: str) -> Figure:
+    """Accuracy with interval against the time of one picture (title, milliseconds, value, …)."""
+    figure, axes = _axes(1, 1, (8, 4.6))
+    for k, row in enumerate(frame.itertuples()):
+        bars = [[row.value - row.low], [row.high - row.value]]
+        colour = class_colour(k)
+        axes.errorbar(row.milliseconds, row.value, yerr=bars, fmt="o", color=colour, capsize=3)
+        note = {"textcoords": "offset points", "xytext": (6, 4), "fontsize": 7.5, "color": colour}
+        axes.annotate(row.title, (row.milliseconds, row.value), **note)
+    axes.set(xscale="log", xlabel="milliseconds a picture", ylabel=f"{split} accuracy")
+    axes.margins(x=0.25)
+    axes.yaxis.set_major_formatter(ticker.PercentFormatter(1))
+    best = frame.iloc[int(frame["value"].argmax())]
+    return _titled(figure, f"Highest {split} accuracy: {best['title']}, {_percent(best['value'])}")
+
+
 # --- shared ------------------------------------------------------------------------------------
 
 

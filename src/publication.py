@@ -296,8 +296,8 @@ def _cost(
 ) -> dict[str, Any]:
     first = str(made["seed"])
     return _sizes(draft, folder, made) | {
-        "training_seconds": made["seconds"][first],
-        "training_cpu_seconds": made["cpu_seconds"][first],
+        "training_seconds": made.get("training_seconds") or made["seconds"][first],
+        "training_cpu_seconds": made.get("training_cpu_seconds") or made["cpu_seconds"][first],
         "latency_ms": {p: _latency(model, images) for p, model in engines.items()},
         "throughput": {p: _throughput(model, images) for p, model in engines.items()},
     }
