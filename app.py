@@ -53,6 +53,6 @@ PAGES = [
 ]
 
 page = st.navigation(PAGES)
-components.choose_run()
+components.choose_run(page.url_path)
 with components.readable():
     page.run()

@@ -36,19 +36,32 @@ class Figure(NamedTuple):
 # --- which run -----------------------------------------------------------------------------
 
 
-def choose_run() -> None:
-    """Draw the study and version selectors in the sidebar; both live in the URL."""
+def choose_run(page: str) -> None:
+    """Draw the study and version selectors in the sidebar; both live in the URL.
+
+    `page` is the page that is shown: a link from another one may name another study.
+    """
     studies = loaders.studies()
     if not studies:
         return
+    arrived = st.session_state.get("page") not in (None, page)
+    st.session_state["page"] = page
     with st.sidebar:
-        preferred = config.PREFERRED_STUDY
-        first = preferred if preferred in studies else studies[0]
+        first = config.PREFERRED_STUDY if config.PREFERRED_STUDY in studies else studies[0]
         _note_gone("study", studies)
+        _follow_link("study", studies, arrived)
         study = choose("Study", "study", studies, first, on_change=_forget_gone)
         versions = loaders.versions(study)
         _note_gone("version", versions)
+        _follow_link("version", versions, arrived)
         choose("Version", "version", versions, versions[0], on_change=_forget_gone)
+
+
+def _follow_link(key: str, options: Sequence[str], arrived: bool) -> None:
+    """Take the value of the link by which somebody came; else the selector keeps its own."""
+    asked = st.query_params.get(key)
+    if arrived and asked in options:
+        st.session_state[key] = asked
 
 
 def _note_gone(key: str, options: Sequence[str]) -> None:

@@ -133,6 +133,17 @@ def test_every_card_leads_to_the_pages_of_its_study() -> None:
     ]
 
 
+def test_a_link_to_another_study_is_followed_and_then_left_alone() -> None:
+    app = visit("studies", study="cifar10", version="v2")
+    app.query_params["study"], app.query_params["version"] = "wardrobe", "v1"
+    app.switch_page("app_pages/data_visualizer.py").run()
+    chosen = app.selectbox(key="study").value, app.selectbox(key="version").value
+    assert chosen == ("wardrobe", "v1")
+    app.selectbox(key="study").select("mnist").run()
+    assert app.selectbox(key="study").value == "mnist"
+    assert [element.message for element in app.exception] == []
+
+
 def test_numbers_of_others_have_split_and_source() -> None:
     tables = [table.value for table in visit("studies").table]
     others = [table for table in tables if "Others" in table.columns]
