@@ -1,4 +1,4 @@
-"""Photos in, categories out: what the model answers, how sure it is, and why."""
+"""Photos or a drawing in, categories out: what the model answers, how sure it is, and why."""
 
 import base64
 from collections.abc import Iterable, Iterator
@@ -6,11 +6,13 @@ from typing import NamedTuple
 
 import pandas as pd
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.typing import UploadedFile
 
-from app_pages import components, loaders
-from src import business, images, inference, photos, runs
+from app_pages import answers, canvas, components, loaders
+from app_pages.answers import SIDE, confident
+from src import business, drawing, images, inference, photos, runs
 from src.charts import classifier, theme
 
 MAX_PHOTOS = 40  # kept for one visitor, about 5 MB
@@ -18,7 +20,7 @@ MAX_ANSWERS = 400  # kept for one visitor, a few kB each
 UPLOAD_MB = 10  # of one file
 PER_PAGE = 5
 EXAMPLES = 12
-SIDE = 160  # pixels of the pictures in a card: 5 × 32, 20 × 8
+WAYS = {"draw": "Draw", "photos": "Photos"}
 FIT_NAMES = {"crop": "Cut to the middle", "pad": "Pad with white"}
 
 
@@ -125,21 +127,38 @@ def answered(setup: Setup) -> list[tuple[photos.Photo, photos.Answer]]:
 # --- choices -------------------------------------------------------------------------------
 
 
-def choose(run: runs.Run) -> Setup:
+def choose_way(run: runs.Run) -> str:
+    """Whether to draw or to add photos, in the URL; only photos where drawing makes no sense."""
+    if not drawing.suits(run.dataset):
+        return "photos"
+    way = st.segmented_control(
+        "Way in",
+        list(WAYS),
+        default="draw",
+        format_func=lambda name: WAYS[name],
+        key="way",
+        bind="query-params",
+        required=True,
+        label_visibility="collapsed",
+    )
+    return way if way in WAYS else "draw"
+
+
+def choose(run: runs.Run, way: str) -> Setup:
     """The model, its precision and the fit; all in the URL."""
-    titles = {
-        name: loaders.model(run.study, run.version, name).config["title"] for name in run.models
-    }
+    names = run.served
+    titles = {name: loaders.model(run.study, run.version, name).config["title"] for name in names}
+    fit: str | None = "crop"
     with st.container(horizontal=True, vertical_alignment="bottom"):
         model = st.selectbox(
             "Model",
-            run.models,
+            names,
             format_func=lambda name: titles.get(name, name),
             key="model",
             bind="query-params",
             width=380,
         )
-        model = model if model in run.models else run.default_model
+        model = model if model in names else run.default_model
         precision = st.segmented_control(
             "Precision",
             inference.PRECISIONS,
@@ -149,16 +168,17 @@ def choose(run: runs.Run) -> Setup:
             required=True,
             help=_precision_help(run, model),
         )
-        fit = st.segmented_control(
-            "Photos of another shape",
-            photos.FITS,
-            default="crop",
-            format_func=lambda name: FIT_NAMES[name],
-            key="fit",
-            bind="query-params",
-            required=True,
-            help="The model sees a picture of fixed proportions.",
-        )
+        if way == "photos":
+            fit = st.segmented_control(
+                "Photos of another shape",
+                photos.FITS,
+                default="crop",
+                format_func=lambda name: FIT_NAMES[name],
+                key="fit",
+                bind="query-params",
+                required=True,
+                help="The model sees a picture of fixed proportions.",
+            )
     precision = precision if precision in inference.PRECISIONS else "float32"
     return Setup(run, model, precision, "pad" if fit == "pad" else "crop", policy(run, model))
 
@@ -177,33 +197,23 @@ def _precision_help(run: runs.Run, model: str) -> str:
 def policy(run: runs.Run, model: str) -> business.Filed | None:
     """How automatic filing does on test, by the shop's target; None where none is written down."""
     try:
-        case = business.parse(loaders.inputs("business.toml"), run.study)
+        return loaders.filed(run.study, run.version, model)
     except business.BusinessError:
         return None
-    parts = (loaders.scored(run.study, run.version, model, s) for s in ("validation", "test"))
-    return business.filed(case.filing, *parts)
-
-
-def confident(share: float | None) -> str:
-    """A confidence in percent, with as many digits as keep it apart from certainty."""
-    digits = 1 if share is None or share < 0.9995 else 3
-    if share is not None and digits == 3 and share >= 0.999995:
-        return f"more than {theme.percent(0.99999, 3)}"
-    return theme.percent(share, digits)
 
 
 # --- opening -------------------------------------------------------------------------------
 
 
-def opening(setup: Setup, shown: list[tuple[photos.Photo, photos.Answer]]) -> None:
-    """The finding of the page: about the visitor's photos, else about the policy."""
+def opening(setup: Setup, answer: str, extra: list[components.Figure]) -> None:
+    """The finding of the page, and how well, how fast and how far the model answers."""
     record = loaders.model(setup.run.study, setup.run.version, setup.model)
     test = record.metrics["splits"]["test"]
-    basis = f"n = {theme.count(test['n'])} test"
     latency = record.metrics["cost"]["latency_ms"][setup.precision]
+    basis = f"n = {theme.count(test['n'])} test"
     figures = [
         components.share_figure("Accuracy", test["metrics"]["accuracy"], basis),
-        *_policy_figures(setup.filed),
+        *extra,
         components.Figure(
             "Time per photo",
             f"{latency['value']:.2g} ms",
@@ -212,11 +222,11 @@ def opening(setup: Setup, shown: list[tuple[photos.Photo, photos.Answer]]) -> No
             "One photo at a time, on the machine that published this version.",
         ),
     ]
-    answer = photos_sentence(shown, setup.threshold) if shown else policy_sentence(setup.filed)
     components.opening("Image classifier", answer, figures)
 
 
-def _policy_figures(filed: business.Filed | None) -> list[components.Figure]:
+def policy_figures(filed: business.Filed | None) -> list[components.Figure]:
+    """How much is filed without a person on test, and how much of that is right."""
     if filed is None or filed.threshold is None:
         return []
     coverage, precision = filed.coverage, filed.precision
@@ -437,26 +447,18 @@ def cards(setup: Setup, shown: list[tuple[photos.Photo, photos.Answer]]) -> None
 @components.section
 def card(setup: Setup, photo: photos.Photo, said: photos.Answer) -> None:
     """One photo: the photo, what the model saw, the evidence, the answer."""
-    classes = setup.run.dataset["classes"]
+    classes, key = setup.run.dataset["classes"], photo.sha256[:16]
     heading(setup, photo, said)
-    pixels = classifier.enlarge(_seen(setup, photo), SIDE)
     left, right = st.columns([3, 2], gap="medium")
     with left, st.container(horizontal=True, gap="small"):
         with st.container(width=SIDE):
             uploaded(photo)
         with st.container(width=SIDE):
-            height, width = _seen(setup, photo).shape[:2]
-            st.image(
-                pixels,
-                caption=f"What the model saw: {width} × {height}",
-                alt="What the model saw",
-                output_format="PNG",  # exact pixels: the default for arrays is JPEG
-            )
+            answers.seen(_seen(setup, photo))
         with st.container(width=SIDE):
-            evidence(said, pixels, classes, photo.sha256[:16])
+            answers.evidence(said, _seen(setup, photo), classes, key)
     with right:
-        figure = classifier.probabilities(said.probabilities, classes, setup.threshold)
-        components.chart(figure, key=f"bars_{photo.sha256[:16]}")
+        answers.bars(said, classes, setup.threshold, key)
 
 
 def uploaded(photo: photos.Photo) -> None:
@@ -474,14 +476,7 @@ def heading(setup: Setup, photo: photos.Photo, said: photos.Answer) -> None:
     """The answer in words, what to do with the photo, what was done to it, how long it took."""
     label = setup.run.dataset["classes"][said.best]
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.markdown(
-            f"#### {components.plain(theme.sentence(label))}, {confident(said.confidence)}",
-            width="content",
-        )
-        if said.alone(setup.threshold):
-            st.badge("File automatically", icon=":material/check_circle:", color="green")
-        else:
-            st.badge("A person should look", icon=":material/visibility:", color="orange")
+        answers.verdict(said, setup.run.dataset["classes"], setup.threshold)
         if photo.truth is not None:
             right = photo.truth == label
             st.badge(
@@ -512,64 +507,60 @@ def _remove_and_rerun(digest: str) -> None:
     st.rerun()  # the whole page: the table and the sentence change too
 
 
-def evidence(said: photos.Answer, pixels: photos.Pixels, classes: list[str], key: str) -> None:
-    """Where the picture speaks for a category, as a veil that can be faded."""
-    slot = st.container()
-    index = st.selectbox(
-        "Evidence for",
-        range(len(classes)),
-        said.best,
-        format_func=lambda i: classes[i],
-        key=f"why_{key}",
-        persist_state="session",
-    )
-    strength = st.slider(
-        "Veil", 0, 100, 60, 5, format="%d %%", key=f"veil_{key}", persist_state="session"
-    )
-    heat = classifier.evidence(said.activation, index, pixels.shape[:2])
-    place = classifier.strongest_place(heat)
-    where = f"mostly at the {place}" if place else "none in this picture"
-    slot.image(
-        classifier.overlay(pixels, heat, strength / 100),
-        caption=f"Speaks for {classes[index]}: {where}",
-        alt=f"What the model saw, with its evidence for {classes[index]}: {where}",
-        output_format="PNG",
-    )
-
-
 # --- page ----------------------------------------------------------------------------------
 
 
-def limits(setup: Setup) -> None:
+def limits(setup: Setup, way: str) -> None:
     """What the answers are and are not."""
     with st.expander("How to read the answers", icon=":material/help:"):
         names = theme.listing(setup.run.dataset["classes"])
         limit = "there is none" if setup.threshold is None else confident(setup.threshold)
         st.markdown(
-            f"The model knows only these categories: {components.plain(names)}. A photo of "
+            f"The model knows only these categories: {components.plain(names)}. A picture of "
             "anything else gets one of them too, often with high confidence, so only show it what "
-            "the shop sells. The confidence is calibrated on validation pictures. The threshold "
+            "it was made for. The confidence is calibrated on validation pictures. The threshold "
             f"({limit}) is chosen on them too, with the float32 model; the share filed and its "
             "precision are measured on test pictures. The evidence "
             "is the class-activation map of Zhou et al. (2016): what raised the score, not a "
             "proof of what the model understood."
         )
-        st.caption(
-            f"Accepted: {', '.join(images.FORMATS)}, up to {UPLOAD_MB} MB each, {MAX_PHOTOS} "
-            "photos in the list. Nothing you add is stored: closing the page forgets it."
-        )
+        if way == "photos":
+            st.caption(
+                f"Accepted: {', '.join(images.FORMATS)}, up to {UPLOAD_MB} MB each, {MAX_PHOTOS} "
+                "photos in the list. Nothing you add is stored: closing the page forgets it."
+            )
+        else:
+            st.caption("What you draw is not stored: closing the page forgets it.")
 
 
-with components.readable():
-    run = components.current_run()
-    header = st.container()
-    setup = choose(run)
-    inbox(run)
+def photos_page(setup: Setup, header: DeltaGenerator) -> None:
+    """Photos in, a table and a card for each out."""
+    inbox(setup.run)
     tell_refused()
     shown: list[tuple[photos.Photo, photos.Answer]] = []
     with components.readable():  # an altered model: the rest of the page stands
         shown = answered(setup)
+    answer = photos_sentence(shown, setup.threshold) if shown else policy_sentence(setup.filed)
     with header:
-        opening(setup, shown)
+        opening(setup, answer, policy_figures(setup.filed))
     results(setup, shown)
-    limits(setup)
+
+
+def drawing_page(setup: Setup, header: DeltaGenerator) -> None:
+    """A drawing in, its answer out."""
+    run, model = setup.run, setup.model
+    with header:
+        opening(setup, canvas.sentence(run, model), canvas.figure(run, model))
+    canvas.reading(run, model, setup.precision, setup.threshold)
+    canvas.accuracy(run, model)
+
+
+PAGES = {"photos": photos_page, "draw": drawing_page}
+
+with components.readable():
+    run = components.current_run()
+    header = st.container()
+    way = choose_way(run)
+    setup = choose(run, way)
+    PAGES[way](setup, header)
+    limits(setup, way)

@@ -127,12 +127,14 @@ def answer(model: inference.ServedModel, photos: Sequence[Photo], fit: Fit) -> l
     if not photos:
         return []
     pixels = np.stack([photo.inputs[model.image_shape, fit] for photo in photos])
-    said = model.predict(pixels)
-    each = said.milliseconds / len(photos)
-    return [
-        Answer(said.probabilities[i].copy(), said.activation[i].copy(), each, len(photos))
-        for i in range(len(photos))
-    ]
+    return apart(model.predict(pixels))
+
+
+def apart(said: inference.Prediction) -> list[Answer]:
+    """A prediction about n pictures as n answers, which keep nothing of each other in memory."""
+    n = len(said.probabilities)
+    parts = zip(said.probabilities, said.activation, strict=True)
+    return [Answer(p.copy(), a.copy(), said.milliseconds / n, n) for p, a in parts]
 
 
 def table(

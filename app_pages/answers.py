@@ -1,0 +1,70 @@
+"""One answer of a model, in pieces that the cards of photos and of drawings share."""
+
+import streamlit as st
+
+from app_pages import components
+from src import photos
+from src.charts import classifier, theme
+
+SIDE = 160  # pixels of the pictures in a card: 5 × 32, 20 × 8
+
+
+def confident(share: float | None) -> str:
+    """A confidence in percent, with as many digits as keep it apart from certainty."""
+    digits = 1 if share is None or share < 0.9995 else 3
+    if share is not None and digits == 3 and share >= 0.999995:
+        return f"more than {theme.percent(0.99999, 3)}"
+    return theme.percent(share, digits)
+
+
+def verdict(said: photos.Answer, classes: list[str], threshold: float | None) -> None:
+    """The answer in words and what to do with it, side by side in a horizontal container."""
+    label = components.plain(theme.sentence(classes[said.best]))
+    st.markdown(f"#### {label}, {confident(said.confidence)}", width="content")
+    if said.alone(threshold):
+        st.badge("File automatically", icon=":material/check_circle:", color="green")
+    else:
+        st.badge("A person should look", icon=":material/visibility:", color="orange")
+
+
+def seen(pixels: photos.Pixels) -> None:
+    """What the model saw, uint8 (H, W, C), enlarged a whole number of times."""
+    height, width = pixels.shape[:2]
+    st.image(
+        classifier.enlarge(pixels, SIDE),
+        caption=f"What the model saw: {width} × {height}",
+        alt="What the model saw",
+        output_format="PNG",  # exact pixels: the default for arrays is JPEG
+    )
+
+
+def evidence(said: photos.Answer, pixels: photos.Pixels, classes: list[str], key: str) -> None:
+    """Where what the model saw speaks for a category, as a veil that can be faded."""
+    slot = st.container()
+    index = st.selectbox(
+        "Evidence for",
+        range(len(classes)),
+        said.best,
+        format_func=lambda i: classes[i],
+        key=f"why_{key}",
+        persist_state="session",
+    )
+    strength = st.slider(
+        "Veil", 0, 100, 60, 5, format="%d %%", key=f"veil_{key}", persist_state="session"
+    )
+    large = classifier.enlarge(pixels, SIDE)
+    heat = classifier.evidence(said.activation, index, large.shape[:2])
+    place = classifier.strongest_place(heat)
+    where = f"mostly at the {place}" if place else "none in this picture"
+    slot.image(
+        classifier.overlay(large, heat, strength / 100),
+        caption=f"Speaks for {classes[index]}: {where}",
+        alt=f"What the model saw, with its evidence for {classes[index]}: {where}",
+        output_format="PNG",
+    )
+
+
+def bars(said: photos.Answer, classes: list[str], threshold: float | None, key: str) -> None:
+    """All probabilities."""
+    figure = classifier.probabilities(said.probabilities, classes, threshold)
+    components.chart(figure, key=f"bars_{key}")

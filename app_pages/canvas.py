@@ -1,0 +1,262 @@
+"""The canvas: a digit is drawn, and what a model reads in it is there while it is drawn."""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+import streamlit as st
+from streamlit.components.v2.get_bidi_component_manager import get_bidi_component_manager
+from streamlit.components.v2.manifest_scanner import ComponentConfig, ComponentManifest
+
+from app_pages import answers, components, loaders
+from src import config, drawing, photos, runs
+from src.charts import theme
+
+ASSETS = Path(__file__).parent / "assets"
+HTML, CSS = ((ASSETS / f"canvas.{kind}").read_text("utf-8") for kind in ("html", "css"))
+NAME = "studies.canvas"
+KEY = "canvas"  # of the component's state, which is gone with the page
+KEPT = "drawing"  # of the drawing, which is not
+SIDE = 320  # pixels of the canvas at most
+TREATMENT_NAMES = {
+    "strokes": "Strokes, brought to the training form",
+    "pixels": "Pixels, brought to the training form",
+    "resized": "Pixels, only resized",
+}
+
+
+def _declare() -> None:
+    """Let the server hand out the component's script.
+
+    A script given as text would be loaded from a blob: address, which the content policy forbids;
+    only components that are declared with a folder are loaded from the server's own address.
+    """
+    manager = get_bidi_component_manager()
+    if manager.get_component_asset_root(NAME) is None:
+        package, name = NAME.split(".")
+        manifest = ComponentManifest(package, "1", [ComponentConfig(name, ASSETS.name)])
+        manager.register_from_manifest(manifest, ASSETS.parent)
+
+
+def _mount(**arguments: Any) -> Any:
+    _declare()
+    component = st.components.v2.component(
+        NAME,
+        html=HTML,
+        css=CSS,
+        js="canvas.js",
+    )
+    return component(**arguments)
+
+
+# --- what is kept --------------------------------------------------------------------------
+
+
+class Sketch(NamedTuple):
+    """The visitor's drawing.
+
+    revision: the number that the canvas gave it. turn: changes when something else than the canvas
+    changes the drawing. refused: why what came from the canvas is no drawing.
+    """
+
+    strokes: tuple[drawing.Points, ...] = ()
+    revision: int = 0
+    turn: int = 0
+    refused: str = ""
+
+
+def kept() -> Sketch:
+    """The drawing of this visit; survives going to another page."""
+    found: Sketch = st.session_state.setdefault(KEPT, Sketch())
+    return found
+
+
+def keep(sent: dict[str, Any]) -> None:
+    """Take what a browser sent: {"strokes", "revision", "turn"}."""
+    if sent["turn"] != kept().turn:
+        return  # it was under way when the drawing was replaced
+    try:
+        sketch = Sketch(drawing.parse(sent["strokes"]), int(sent["revision"]), kept().turn)
+    except drawing.DrawingError as error:
+        sketch = Sketch((), int(sent["revision"]), kept().turn, str(error))
+    st.session_state[KEPT] = sketch
+
+
+def put(strokes: tuple[drawing.Points, ...]) -> None:
+    """Replace the drawing by another one."""
+    st.session_state[KEPT] = Sketch(strokes, kept().revision, kept().turn + 1)
+
+
+# --- the canvas and the answer -------------------------------------------------------------
+
+
+@components.section
+def reading(run: runs.Run, model: str, precision: str, threshold: float | None) -> None:
+    """The canvas, and beside it what the model reads."""
+    left, right = st.columns([2, 3], gap="large")
+    with right:  # first: the canvas sends the next drawing once it has come back with this one
+        answer(run, model, precision, threshold)
+    with left, st.container(width=SIDE):
+        board()
+        test_drawings()
+
+
+def board() -> None:
+    """The canvas with its buttons."""
+    sketch = kept()
+    _mount(
+        key=KEY,
+        data={
+            "strokes": [stroke.tolist() for stroke in sketch.strokes],
+            "revision": sketch.revision,
+            "turn": sketch.turn,
+            "pen": drawing.PEN,
+        },
+        on_drawing_change=lambda: keep(st.session_state[KEY]["drawing"]),
+    )
+
+
+def test_drawings() -> None:
+    """Drawings to try without drawing, which also serves those who cannot."""
+    drawn = drawing.load(config.stated() / "drawings.toml")
+
+    def take() -> None:
+        if st.session_state["test_drawing"] is not None:
+            put(drawn[st.session_state["test_drawing"]].strokes)
+        st.session_state["test_drawing"] = None  # so that the same one can be taken again
+
+    st.selectbox(
+        "Or take a test drawing",
+        range(len(drawn)),
+        index=None,
+        format_func=lambda i: f"{drawn[i].label}, {drawn[i].hand} hand",
+        key="test_drawing",
+        on_change=take,
+        placeholder="Choose one",
+    )
+
+
+def answer(run: runs.Run, model: str, precision: str, threshold: float | None) -> None:
+    """What the model reads in the drawing; what to do where there is none."""
+    sketch = kept()
+    if sketch.refused:
+        st.warning(sketch.refused, icon=":material/gesture:")
+    if not sketch.strokes:
+        st.markdown("**Nothing drawn yet**")
+        st.caption("Draw one digit: the answer appears here while you draw.")
+        return
+    served = loaders.served(run.study, run.version, model, precision)
+    pixels = drawing.normalise(sketch.strokes, served.image_shape)
+    (said,) = photos.apart(served.predict(pixels[None]))
+    classes = run.dataset["classes"]
+    with st.container(horizontal=True, vertical_alignment="center"):
+        answers.verdict(said, classes, threshold)
+    with st.container(horizontal=True, gap="small"):
+        with st.container(width=answers.SIDE):
+            answers.seen(pixels)
+        with st.container(width=answers.SIDE):
+            answers.evidence(said, pixels, classes, f"drawing_{said.best}")
+    answers.bars(said, classes, threshold, KEPT)
+
+
+# --- how well drawings are read ------------------------------------------------------------
+
+
+def measured(run: runs.Run, model: str) -> dict[str, Any] | None:
+    """What the run holds about a model and test drawings (`drawing.summary`); None without."""
+    if not run.has("drawings.json"):
+        return None
+    found: dict[str, Any] | None = run.json("drawings.json")["models"].get(model)
+    return found
+
+
+def figure(run: runs.Run, model: str) -> list[components.Figure]:
+    """The share of the test drawings that the model reads right, for the head of the page."""
+    found = measured(run, model)
+    if found is None:
+        return []
+    share = found["accuracy"]["strokes"]["as drawn"]
+    return [components.share_figure("Drawings read right", share, f"n = {share['n']} drawings")]
+
+
+def sentence(run: runs.Run, model: str) -> str:
+    """The finding of the page about drawings."""
+    found = measured(run, model)
+    if found is None:
+        return "Draw a digit and see what the model reads while you draw"
+    share = found["accuracy"]["strokes"]["as drawn"]
+    return f"The model reads {share['right']} of {share['n']} test drawings right. Draw your own"
+
+
+@components.section
+def accuracy(run: runs.Run, model: str) -> None:
+    """How well drawings are read, with and without being brought to the training form."""
+    found = measured(run, model)
+    if found is None:
+        return
+    st.subheader("How well drawings are read")
+    st.markdown(_finding(found))
+    st.dataframe(
+        _table(found["accuracy"]),
+        hide_index=True,
+        column_config={"variant": "The drawings"} | TREATMENT_NAMES,
+        alt="Drawings read right, by what was changed and by what was done to them",
+    )
+    st.caption(
+        "Two hands for every digit, coded by hand as strokes before a model had seen them, and "
+        "unchanged since. Ranges are 95\u00a0% intervals (Wilson); the rows show the same drawings."
+    )
+    with st.expander("The drawings as the model sees them", icon=":material/draw:"):
+        pictures(run, model)
+
+
+def _finding(found: dict[str, Any]) -> str:
+    resized, gain = found["accuracy"]["resized"]["as drawn"], found["gain"]["as drawn"]
+    return (
+        f"Before the model sees a drawing, it is brought to the form of the training pictures: "
+        f"scaled, drawn with their pen, placed as they are. Only made smaller, as a canvas usually "
+        f"is, the same drawings are read right {resized['right']} times of {resized['n']}: "
+        f"{theme.points(-gain['value'])} "
+        f"({100 * -gain['high']:+.1f} to {100 * -gain['low']:+.1f}, {theme.p_value(gain['p'])})."
+    ).replace("-", "\u2212")
+
+
+def _table(accuracy: dict[str, dict[str, Any]]) -> pd.DataFrame:
+    """One row per variant, one column per treatment: "19 of 20, 76.4–99.1 %"."""
+
+    def text(share: dict[str, Any]) -> str:
+        return f"{share['right']} of {share['n']}, {theme.interval(share['low'], share['high'])}"
+
+    return pd.DataFrame(
+        [
+            {"variant": theme.sentence(variant)}
+            | {treatment: text(shares[variant]) for treatment, shares in accuracy.items()}
+            for variant in accuracy["strokes"]
+        ]
+    )
+
+
+def pictures(run: runs.Run, model: str) -> None:
+    """The test drawings with their answers, the way the visitor chooses."""
+    rows = loaders.table(run.study, run.version, "drawings.parquet")
+    rows = rows[rows["model"] == model]
+    with st.container(horizontal=True):
+        variant = st.selectbox("The drawings", rows["variant"].unique(), format_func=theme.sentence)
+        treatment = st.selectbox(
+            "What was done to them",
+            list(TREATMENT_NAMES),
+            format_func=lambda name: TREATMENT_NAMES[name],
+        )
+    shown = rows[(rows["variant"] == variant) & (rows["treatment"] == treatment)]
+    components.picture_grid(
+        [components.Picture(row.png, *_texts(row)) for row in theme.rows(shown)],
+        key="drawings",
+        side=84,  # 3 × 28, 10 × 8
+    )
+
+
+def _texts(row: Any) -> tuple[str, str]:
+    """Caption and alternative text of a test drawing."""
+    said = f"{row.prediction}, {theme.percent(row.confidence, 0)}"
+    caption = said if row.correct else f"{row.label} → {said}"
+    return caption, f"A {row.label} in {row.hand} hand, read as {said}"
