@@ -179,6 +179,7 @@ def test_make_alone_explains_every_command() -> None:
         "test",
         "lint",
         "notebooks",
+        "study",
         "bench",
         "slug",
         "readme",
@@ -214,3 +215,20 @@ def test_the_slug_carries_what_the_app_reads_and_nothing_more() -> None:
     ]
     assert [path for path in kept if ignored.match_file(path)] == []
     assert [path for path in left_out if not ignored.match_file(path)] == []
+
+
+def test_make_study_takes_a_folder_and_only_the_name_that_is_typed() -> None:
+    command = ["make", "-n", "study", "FOLDER=/some/My photos"]
+    told = [
+        subprocess.run(
+            [*command, *more],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
+            env=os.environ | {"NAME": "this-computer"},
+        ).stdout.splitlines()[-1]
+        for more in ([], ["NAME=shop"])
+    ]
+    assert '--folder "/some/My photos" --study "" ' in told[0]
+    assert '--folder "/some/My photos" --study "shop" ' in told[1]
