@@ -362,6 +362,7 @@ def record_hypotheses(draft: Draft) -> list[dict[str, Any]]:
         seed_predictions={
             m: draft.read_table(f"models/{m}/seed_predictions.parquet") for m in seeded
         },
+        titles={m: draft.read_json(f"models/{m}/config.json")["title"] for m in names},
     )
     stated = hypotheses.load(config.stated() / "hypotheses.toml", draft.study)
     judged = hypotheses.judge(stated, evidence)
