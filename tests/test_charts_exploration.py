@@ -319,3 +319,32 @@ def test_duplicate_groups_tell_leaks_and_different_labels() -> None:
     assert exploration.duplicates_finding(groups, brief=True) == brief
     none = exploration.duplicate_groups(frame.head(0))
     assert exploration.duplicates_finding(none) == "No picture occurs twice"
+
+
+# --- pictures of other sizes -----------------------------------------------------------------
+
+
+def test_averages_of_photos_are_smaller_than_the_photos() -> None:
+    stored = pd.DataFrame(
+        {
+            "label": ["a", "b"],
+            "kind": "mean",
+            "values": [np.full(2 * 2 * 3, 10.0), np.full(2 * 2 * 3, 20.0)],
+        }
+    )
+    made = exploration.class_pictures(stored, "mean", (224, 224, 3), ["a", "b"])
+    assert made["b"].shape == (2, 2, 3)
+    assert exploration.difference_picture(stored, "a", "b", (224, 224, 3)).shape == (2, 2, 3)
+    with pytest.raises(ValueError, match="cannot reshape"):
+        exploration.class_pictures(
+            stored.assign(values=[np.zeros(15)] * 2), "mean", (224, 224, 3), ["a"]
+        )
+
+
+def test_a_sheet_of_pictures_of_different_shapes_centres_them() -> None:
+    wide, tall = np.zeros((2, 6, 3), np.uint8), np.zeros((4, 2, 3), np.uint8)
+    sheet = exploration.contact_sheet([wide, tall], columns=2, gap=1)
+    assert sheet.shape == (6, 15, 3)
+    ink = np.argwhere(sheet[:, :, 0] == 0)
+    assert ink[ink[:, 1] < 8].min(0).tolist() == [2, 1]  # one row lower than its cell
+    assert ink[ink[:, 1] > 7].min(0).tolist() == [1, 10]  # two columns further right

@@ -313,3 +313,18 @@ def test_everything_works_on_a_real_study_without_download() -> None:
     assert_allclose(similarity, similarity.T, atol=1e-6)
     assert_allclose(np.diag(similarity), 1, atol=1e-6)
     assert similarity.to_numpy().min() < -0.3
+
+
+def test_first_rows_are_those_of_the_file() -> None:
+    pictures = [flat(value, size=(1, 2)) for value in (10, 20, 30)]
+    data = dataset((pictures, [0, 1, 0]))
+    data = replace(data, train=replace(data.train, ids=np.array([7, 3, 5])))
+    assert exploration.first_rows(data, n=2).to_dict("list") == {
+        "id": [3, 5],
+        "label": ["b", "a"],
+        "pixel1": [20, 30],
+        "pixel2": [20, 30],
+    }
+    with pytest.raises(ValueError, match="1 × 2 × 3 are no row of a table"):
+        exploration.first_rows(dataset(([flat(1, 2, 3, size=(1, 2))], [0])))
+    assert not exploration.tabular((224, 224, 1))
