@@ -50,13 +50,13 @@ def table(study: str, version: str, path: str) -> pd.DataFrame:
     return open_run(study, version).table(path)
 
 
-@st.cache_resource(show_spinner=False, max_entries=16)
+@st.cache_resource(show_spinner=False, max_entries=40)
 def model(study: str, version: str, name: str) -> runs.ModelRecord:
     """The record of one model of a run: configuration, metrics, history, predictions."""
     return open_run(study, version).model(name)
 
 
-@st.cache_resource(show_spinner=False, max_entries=24)
+@st.cache_resource(show_spinner=False, max_entries=48)
 def scored(study: str, version: str, name: str, split: str) -> evaluation.Scored:
     """One split as one model of a run answered it."""
     return evaluation.from_frame(model(study, version, name).predictions, split)
