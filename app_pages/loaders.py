@@ -88,6 +88,14 @@ def answers(study: str, version: str, name: str, split: str) -> pd.DataFrame:
     return rows.sort_values("confidence", ascending=False, kind="stable", ignore_index=True)
 
 
+@st.cache_resource(show_spinner=False, max_entries=16)
+def random_answers(study: str, version: str, name: str) -> pd.DataFrame:
+    """What a model said to the test pictures that a run keeps at random. Read only."""
+    rows = answers(study, version, name, "test")
+    ids = evaluation.drawn(rows["id"], evaluation.DRAWN)
+    return rows.set_index("id").loc[ids].reset_index()
+
+
 @st.cache_data(show_spinner=False, max_entries=64)
 def compared(
     first: tuple[str, str, str], second: tuple[str, str, str], split: str
@@ -97,10 +105,14 @@ def compared(
 
 
 @st.cache_resource(show_spinner=False, max_entries=8)
-def all_compared(study: str, version: str, split: str) -> pd.DataFrame:
-    """Every pair of models of a run on the same pictures, Holm-corrected. Read only."""
+def all_compared(
+    study: str, version: str, split: str, reference: str | None = None
+) -> pd.DataFrame:
+    """Pairs of models of a run, all or those of one (`evaluation.compare_all`). Read only."""
     names = open_run(study, version).models
-    return evaluation.compare_all({name: scored(study, version, name, split) for name in names})
+    return evaluation.compare_all(
+        {name: scored(study, version, name, split) for name in names}, reference
+    )
 
 
 # Two models in memory at most: the app must stay small with many visitors.

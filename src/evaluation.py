@@ -7,9 +7,10 @@ in the model's order; N the number of pictures.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations
+from itertools import combinations, product
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 from src import statistics
 from src.statistics import Estimate, FloatArray, IntArray
 
+DRAWN = 48  # test pictures that a run keeps whatever was said about them
 BINS = 15  # of the reliability table, as in Guo et al. (2017)
 POINTS = 200  # per published curve: more than a screen can show apart
 RESAMPLES = 1_000
@@ -107,6 +109,12 @@ def from_frame(predictions: pd.DataFrame, split: str) -> Scored:
     if (scored.confidence < scored.probabilities.max(1)).any():
         raise ValueError("a stated prediction is not the class of highest probability")
     return scored
+
+
+def drawn(ids: ArrayLike, n: int) -> NDArray[Any]:
+    """n of the ids at random, but always the same: those whose SHA-256 comes first."""
+    order = sorted(np.asarray(ids).tolist(), key=lambda i: hashlib.sha256(str(i).encode()).digest())
+    return np.array(order[:n])
 
 
 def to_frame(scored: Scored) -> pd.DataFrame:
@@ -523,13 +531,17 @@ def compare(first: Scored, second: Scored) -> dict[str, Any]:
     }
 
 
-def compare_all(models: Mapping[str, Scored]) -> pd.DataFrame:
+def compare_all(models: Mapping[str, Scored], reference: str | None = None) -> pd.DataFrame:
     """Every pair of models on the same pictures, Holm-corrected for their number.
+
+    With a `reference`, only the pairs of it (as the first) and each of the others.
 
     first, second, n, only_first, only_second, difference, low, high, p_value, p_holm.
     """
     rows = []
-    for first, second in combinations(models, 2):
+    others = [name for name in models if name != reference]
+    pairs = combinations(models, 2) if reference is None else product([reference], others)
+    for first, second in pairs:
         result = compare(models[first], models[second])
         interval = result.pop("difference")
         row = {"first": first, "second": second, "difference": interval.pop("value")}

@@ -379,6 +379,8 @@ def record_gallery(draft: Draft, dataset: Dataset) -> pd.DataFrame:
     for name in draft.models():
         predictions = draft.read_table(f"models/{name}/predictions.parquet")
         wanted.append(_pictures_of(evaluation.from_frame(predictions, "test")))
+    random = evaluation.drawn(dataset.test.ids, evaluation.DRAWN)
+    wanted.append(pd.DataFrame({"split": "test", "id": random}))
     ids = pd.concat(wanted).drop_duplicates()
     gallery = exploration.gallery(dataset, ids)
     draft.write_table("gallery.parquet", gallery)

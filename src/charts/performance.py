@@ -1,4 +1,4 @@
-"""Charts of how well models file pictures: frames of `evaluation` in, figures out.
+"""Charts of how well a model files pictures: frames of `evaluation` in, figures out.
 
 Shares are 0 to 1 in the frames and percent on the axes; intervals are 95 %. `classes` and `models`
 are in the run's order, which fixes their colours.
@@ -19,109 +19,7 @@ SPLIT_COLOURS = (theme.ACCENT, "#d9822b", theme.GOOD)
 ROW = 34  # pixels per row of a chart with one row per model or class
 
 
-def _bars(values: pd.Series, low: pd.Series, high: pd.Series, colour: Any) -> dict[str, Any]:
-    """Plotly's form of an asymmetric interval around values."""
-    return {
-        "type": "data",
-        "symmetric": False,
-        "array": high - values,
-        "arrayminus": values - low,
-        "thickness": 1.5,
-        "width": 4,
-        "color": colour,
-    }
-
-
-# --- models --------------------------------------------------------------------------------
-
-
-def accuracy_ranking(models: pd.DataFrame, references: pd.DataFrame, split: str) -> go.Figure:
-    """Accuracy of every model with its interval, beside numbers from elsewhere.
-
-    Args:
-        models: title, value, low, high, n; one row per model.
-        references: name, low, high (shares; equal for a single number); may be empty.
-    """
-    ordered = models.sort_values("value")
-    best = ordered.iloc[-1]
-    figure = go.Figure()
-    if not references.empty:
-        figure.add_scatter(
-            x=(references["low"] + references["high"]) / 2,
-            y=references["name"].map(theme.wrapped),
-            error_x={
-                "array": (references["high"] - references["low"]) / 2,
-                "color": theme.REFERENCE,
-            },
-            mode="markers+text",
-            marker={"symbol": "diamond-open", "size": 9, "color": theme.REFERENCE},
-            text=((references["low"] + references["high"]) / 2).map(theme.percent),
-            textposition="top center",
-            name="from elsewhere",
-            cliponaxis=False,
-            hovertemplate="%{y}: %{x:.1%}<extra>not ours</extra>",
-        )
-    figure.add_scatter(
-        x=ordered["value"],
-        y=ordered["title"].map(theme.wrapped),
-        error_x=_bars(ordered["value"], ordered["low"], ordered["high"], theme.ACCENT),
-        mode="markers+text",
-        marker={"size": 10, "color": theme.ACCENT},
-        text=ordered["value"].map(theme.percent),
-        textposition="top center",
-        name="this version",
-        customdata=ordered[["low", "high", "n"]],
-        hovertemplate=(
-            "%{y}: %{x:.1%}<br>95\u00a0% interval %{customdata[0]:.1%} to %{customdata[1]:.1%}"
-            "<br>n\u00a0=\u00a0%{customdata[2]:,}<extra></extra>"
-        ),
-        cliponaxis=False,
-    )
-    figure.update_xaxes(title=f"{split} accuracy", tickformat=".0%")
-    figure.update_layout(showlegend=not references.empty)
-    finding = f"{best['title']} is right most often: {theme.percent(best['value'])}"
-    shown = (
-        f"{split.capitalize()} accuracy with 95\u00a0% interval, "
-        f"{theme.sample(best['n'])} pictures per model"
-    )
-    rows = len(ordered) + len(references)
-    return theme.finish(figure, finding, shown, height=120 + 46 * rows)
-
-
-def cost_against_accuracy(models: pd.DataFrame, split: str) -> go.Figure:
-    """Accuracy against the time for one picture (title, value, low, high, latency in ms)."""
-    figure = go.Figure()
-    styles = theme.model_styles(list(models["title"]))
-    for row in theme.rows(models):
-        colour = styles[row.title]["color"]
-        figure.add_scatter(
-            x=[row.latency],
-            y=[row.value],
-            error_y={
-                "type": "data",
-                "symmetric": False,
-                "array": [row.high - row.value],
-                "arrayminus": [row.value - row.low],
-                "color": colour,
-            },
-            mode="markers",
-            marker={"size": 12, "color": colour},
-            name=row.title,
-            hovertemplate="%{fullData.name}: %{y:.1%} in %{x:.2f} ms<extra></extra>",
-        )
-    fastest: Any = models["latency"].idxmin()
-    strongest: Any = models["value"].idxmax()
-    quick, best = models.loc[fastest], models.loc[strongest]
-    factor = best["latency"] / quick["latency"]
-    finding = (
-        f"{best['title']} is both the most accurate and the fastest"
-        if best["title"] == quick["title"]
-        else f"The most accurate model takes {factor:.1f} times as long as the fastest"
-    )
-    figure.update_xaxes(title="time for one picture (ms)", rangemode="tozero")
-    figure.update_yaxes(title=f"{split} accuracy", tickformat=".0%")
-    shown = f"One dot per model, {split} accuracy with 95\u00a0% interval"
-    return theme.finish(figure, finding, shown)
+# --- training ------------------------------------------------------------------------------
 
 
 def learning_curves(
@@ -141,6 +39,8 @@ def learning_curves(
     styles = theme.model_styles(models)
     for title, rows in history.groupby("model", sort=False):
         _add_curves(figure, str(title), rows, styles[str(title)], measure, over, with_training)
+    if "phase" in history:
+        _mark_phases(figure, history, over)
     last = history.groupby("model")[f"validation_{measure}"].agg(
         "max" if measure == "accuracy" else "min"
     )
@@ -153,6 +53,19 @@ def learning_curves(
     figure.update_xaxes(title="epoch" if over == "epoch" else "training time (s)")
     figure.update_yaxes(title=measure, tickformat=".0%" if measure == "accuracy" else ".1f")
     return theme.finish(figure, finding, f"Validation {measure} while training{several}{dotted}")
+
+
+def _mark_phases(figure: go.Figure, history: pd.DataFrame, over: str) -> None:
+    """A line where the fine-tuning of models begins whose head was trained alone at first."""
+    tuned = history[history["phase"] == "fine_tuning"]
+    for title, rows in tuned.groupby("model", sort=False):
+        before = history[(history["model"] == title) & (history["phase"] == "head")]
+        start = before[over].max() if len(before) else 0
+        figure.add_vline(
+            x=start + (rows[over].min() - start) * (0.5 if over == "epoch" else 0),
+            line={"color": theme.REFERENCE, "dash": "dash", "width": 1},
+            annotation={"text": "fine-tuning", "hovertext": f"{title}: fine-tuning begins"},
+        )
 
 
 def _add_curves(
@@ -210,7 +123,7 @@ def confusion_matrix(
 
     Args:
         counts: (K, K), one row per label, one column per prediction, in class order.
-        mode: counts, shares of the row, or counts without the right answers.
+        mode: counts, shares of the row, or those shares without the right answers.
         picked: (label, prediction) of the cell to outline.
 
     The clickable layer carries (label, prediction) as `customdata`: heat maps themselves cannot be
@@ -219,7 +132,7 @@ def confusion_matrix(
     names = [str(name) for name in counts.index]
     numbers = counts.to_numpy(float)
     shares = numbers / np.maximum(numbers.sum(1, keepdims=True), 1)
-    values = shares if mode == "shares" else numbers.copy()
+    values = numbers if mode == "counts" else shares.copy()
     if mode == "errors":
         np.fill_diagonal(values, 0)
     figure = go.Figure(
@@ -254,7 +167,11 @@ def confusion_matrix(
     )
     figure.update_yaxes(title="really", type="category", range=[edge, -0.5], showgrid=False)
     figure.update_layout(clickmode="event+select", showlegend=False)
-    shown = {"counts": "Pictures", "shares": "Share of each row", "errors": "Mistakes only"}[mode]
+    shown = {
+        "counts": "Pictures",
+        "shares": "Share of each row",
+        "errors": "Share of each row, mistakes only",
+    }[mode]
     return theme.finish(
         figure,
         confusion_finding(counts),
@@ -275,14 +192,7 @@ def _add_cells(
 ) -> None:
     """The clickable text layer of the cells in `mask`."""
     cells = np.argwhere(mask)
-    text = [
-        ""
-        if values[r, c] == 0
-        else f"{shares[r, c]:.0%}"
-        if mode == "shares"
-        else f"{numbers[r, c]:.0f}"
-        for r, c in cells
-    ]
+    text = [_cell_text(values[r, c], mode) for r, c in cells]
     figure.add_scatter(
         x=[names[c] for _, c in cells],
         y=[names[r] for r, _ in cells],
@@ -299,6 +209,15 @@ def _add_cells(
         ),
         name="",
     )
+
+
+def _cell_text(value: float, mode: Mode) -> str:
+    """The number in a cell: nothing for none, and a decimal for shares that would round to none."""
+    if value == 0:
+        return ""
+    if mode == "counts":
+        return f"{value:.0f}"
+    return f"{value:.0%}" if value >= 0.0995 or mode == "shares" else f"{value:.1%}"
 
 
 def worst_cell(counts: pd.DataFrame) -> tuple[str, str]:
@@ -426,7 +345,10 @@ def class_heatmap(reports: pd.DataFrame, classes: Sequence[str], metric: str) ->
     figure.update_xaxes(type="category", showgrid=False, tickangle=-45)
     figure.update_yaxes(showgrid=False, autorange="reversed")
     return theme.finish(
-        figure, finding, f"{METRICS[metric]}, in per cent", height=130 + 44 * len(square)
+        figure,
+        finding,
+        f"{METRICS[metric]}, in per cent",
+        height=130 + (44 if len(square) <= 8 else 36) * len(square),
     )
 
 
@@ -441,13 +363,14 @@ def _add_shares(
     """Percent numbers over a heat map: white on dark cells, the page's ink on light ones."""
     low = _lowest(values)
     dark = values > low + theme.DARK_FROM * (1 - low)
+    places = 1 if np.nanmax(values) >= 0.985 else 0  # 98.6 and 99.4 are not the same
     for mask, font in ((dark, {"size": 11, "color": "#ffffff"}), (~dark, {"size": 11})):
         cells = np.argwhere(mask)
         figure.add_scatter(
             x=[columns[c] for _, c in cells],
             y=[rows[r] for r, _ in cells],
             mode="text",
-            text=[f"{100 * values[r, c]:.0f}" for r, c in cells],
+            text=[f"{100 * values[r, c]:.{places}f}" for r, c in cells],
             textfont=font,
             hoverinfo="skip",
             showlegend=False,
@@ -656,7 +579,7 @@ def reliability(table: pd.DataFrame, n: int) -> go.Figure:
     figure.add_scatter(
         x=table["confidence"],
         y=table["accuracy"],
-        error_y=_bars(
+        error_y=theme.bars(
             table["accuracy"], table["accuracy_low"], table["accuracy_high"], theme.ACCENT
         ),
         mode="markers+lines",
@@ -684,86 +607,3 @@ def reliability(table: pd.DataFrame, n: int) -> go.Figure:
         f"Bands of equal width, with 95\u00a0% interval; large dots hold more; {theme.sample(n)}"
     )
     return theme.finish(figure, finding, shown)
-
-
-# --- two models ----------------------------------------------------------------------------
-
-
-def differences(pairs: pd.DataFrame) -> go.Figure:
-    """Accuracy differences of pairs of models with their intervals around zero.
-
-    Args:
-        pairs: first, second (titles), n, difference, low, high, p_holm
-            (`evaluation.compare_all`).
-    """
-    names = [
-        theme.wrapped(f"{a} − {b}", 30)
-        for a, b in zip(pairs["first"], pairs["second"], strict=True)
-    ]
-    clear = (pairs["low"] > 0) | (pairs["high"] < 0)
-    figure = go.Figure(
-        go.Scatter(
-            x=100 * pairs["difference"],
-            y=names,
-            error_x=_bars(
-                100 * pairs["difference"], 100 * pairs["low"], 100 * pairs["high"], theme.REFERENCE
-            ),
-            mode="markers",
-            marker={
-                "size": 10,
-                "color": [theme.ACCENT if is_clear else theme.REFERENCE for is_clear in clear],
-            },
-            customdata=pairs[["n", "p_holm"]],
-            hovertemplate=(
-                "%{y}: %{x:+.1f} points<br>n\u00a0=\u00a0%{customdata[0]:,}, "
-                "p = %{customdata[1]:.2g} after Holm<extra></extra>"
-            ),
-        )
-    )
-    figure.add_vline(x=0, line={"color": theme.REFERENCE, "width": 1.5})
-    figure.update_xaxes(title="accuracy difference (points)")
-    figure.update_yaxes(autorange="reversed")
-    real = int((pairs["p_holm"] < 0.05).sum())
-    verb = "is" if real == 1 else "are"
-    finding = f"{real} of {len(pairs)} differences {verb} larger than chance explains"
-    shown = (
-        f"Paired on the same {theme.count(pairs['n'].iloc[0])} pictures; 95\u00a0% intervals; "
-        "counted as real where Holm's p is below 0.05"
-    )
-    return theme.finish(figure, finding, shown, height=100 + 50 * len(pairs))
-
-
-def agreement(result: Mapping[str, Any], first: str, second: str) -> go.Figure:
-    """How often two models are right together or alone (`evaluation.compare`)."""
-    parts = (
-        ("both right", result["both"], theme.GOOD),
-        (f"only {first}", result["only_first"], theme.MODEL_COLOURS[0]),
-        (f"only {second}", result["only_second"], theme.MODEL_COLOURS[1]),
-        ("both wrong", result["neither"], theme.BAD),
-    )
-    figure = go.Figure()
-    for name, number, colour in parts:
-        figure.add_bar(
-            x=[number / result["n"]],
-            y=[""],
-            orientation="h",
-            name=f"{name}: {theme.count(number)}",
-            marker={"color": colour},
-            hovertemplate=f"{name}: {theme.count(number)} (%{{x:.1%}})<extra></extra>",
-        )
-    figure.update_layout(barmode="stack")
-    figure.update_xaxes(tickformat=".0%", title="share of the pictures", range=[0, 1])
-    shown = f"The same {theme.count(result['n'])} {result['split']} pictures answered by both"
-    return theme.finish(figure, comparison_finding(result, first, second), shown, height=210)
-
-
-def comparison_finding(result: Mapping[str, Any], first: str, second: str) -> str:
-    """Which of two models is better on the same pictures, and whether chance explains it."""
-    difference = result["difference"]
-    p = result["p_value"]
-    if difference["low"] <= 0 <= difference["high"]:
-        chance = theme.p_value(p)
-        return f"No difference between {first} and {second} can be told from chance ({chance})"
-    better, worse = (first, second) if difference["value"] > 0 else (second, first)
-    size = abs(100 * difference["value"])
-    return f"{better} beats {worse} by {size:.1f} percentage points ({theme.p_value(p)})"

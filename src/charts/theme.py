@@ -113,6 +113,19 @@ def model_styles(models: Sequence[str]) -> dict[str, dict[str, str]]:
     }
 
 
+def bars(values: pd.Series, low: pd.Series, high: pd.Series, colour: Any) -> dict[str, Any]:
+    """Plotly's form of an asymmetric interval around values."""
+    return {
+        "type": "data",
+        "symmetric": False,
+        "array": high - values,
+        "arrayminus": values - low,
+        "thickness": 1.5,
+        "width": 4,
+        "color": colour,
+    }
+
+
 def percent(share: float | None, digits: int = 1) -> str:
     """0.8731 → "87.3 %"; a missing value is an en dash."""
     if share is None or math.isnan(share):

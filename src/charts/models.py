@@ -1,0 +1,291 @@
+"""Charts that set models side by side: quality, cost, and whether a difference is real.
+
+Shares are 0 to 1 in the frames and percent on the axes; intervals are 95 %.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from src import statistics
+from src.charts import theme
+
+# What kind of model it is: a colour and a sign, so that colour is never alone.
+FAMILIES = {
+    "network": ("Network", theme.MODEL_COLOURS[0], "circle"),
+    "transfer": ("Transfer learning", theme.MODEL_COLOURS[2], "diamond"),
+    "ensemble": ("Ensemble", theme.MODEL_COLOURS[3], "triangle-up"),
+    "classical": ("Classical model", theme.MODEL_COLOURS[1], "square"),
+    "baseline": ("Baseline", theme.REFERENCE, "x"),
+}
+MANY = 8  # models from which rows stand closer and only the best are named
+
+
+def digits(accuracies: "pd.Series[float]") -> int:
+    """Decimals of accuracies in percent: two where they come so high that one hides them."""
+    return 2 if accuracies.max() >= 0.985 else 1
+
+
+def accuracy_ranking(models: pd.DataFrame, references: pd.DataFrame, split: str) -> go.Figure:
+    """Accuracy of every model with its interval, beside numbers from elsewhere.
+
+    Args:
+        models: title, value, low, high, n; one row per model.
+        references: name, low, high (shares; equal for a single number); may be empty.
+    """
+    ordered = models.sort_values("value")
+    best, places = ordered.iloc[-1], digits(ordered["value"])
+    figure = go.Figure()
+    if not references.empty:
+        _add_references(figure, references, places)
+    figure.add_scatter(
+        x=ordered["value"],
+        y=ordered["title"].map(theme.wrapped),
+        error_x=theme.bars(ordered["value"], ordered["low"], ordered["high"], theme.ACCENT),
+        mode="markers+text",
+        marker={"size": 10, "color": theme.ACCENT},
+        text=[theme.percent(value, places) for value in ordered["value"]],
+        textposition="top center",
+        name="this version",
+        customdata=ordered[["low", "high", "n"]],
+        hovertemplate=(
+            "%{y}: %{x:.2%}<br>95\u00a0% interval %{customdata[0]:.2%} to %{customdata[1]:.2%}"
+            "<br>n\u00a0=\u00a0%{customdata[2]:,}<extra></extra>"
+        ),
+        cliponaxis=False,
+    )
+    figure.update_xaxes(title=f"{split} accuracy", tickformat=".0%")
+    figure.update_layout(showlegend=not references.empty)
+    finding = f"{best['title']} is right most often: {theme.percent(best['value'], places)}"
+    shown = (
+        f"{split.capitalize()} accuracy with 95\u00a0% interval, "
+        f"{theme.sample(best['n'])} pictures per model"
+    )
+    rows = len(ordered) + len(references)
+    return theme.finish(figure, finding, shown, height=120 + (46 if rows <= MANY else 38) * rows)
+
+
+def _add_references(figure: go.Figure, references: pd.DataFrame, places: int) -> None:
+    middle = (references["low"] + references["high"]) / 2
+    figure.add_scatter(
+        x=middle,
+        y=references["name"].map(theme.wrapped),
+        error_x={
+            "array": (references["high"] - references["low"]) / 2,
+            "color": theme.REFERENCE,
+        },
+        mode="markers+text",
+        marker={"symbol": "diamond-open", "size": 9, "color": theme.REFERENCE},
+        text=[theme.percent(value, places) for value in middle],
+        textposition="top center",
+        name="from elsewhere",
+        cliponaxis=False,
+        hovertemplate="%{y}: %{x:.2%}<extra>not ours</extra>",
+    )
+
+
+def cost_against_accuracy(models: pd.DataFrame, split: str) -> go.Figure:
+    """Accuracy against the time for one picture, and the models that no other one beats in both.
+
+    Args:
+        models: title, family, value, low, high, latency (ms); one row per model.
+    """
+    front, places = frontier(models), digits(models["value"])
+    named = set(models["title"] if len(models) <= MANY else front["title"])
+    figure = go.Figure()
+    if len(front) > 1:
+        figure.add_scatter(
+            x=front["latency"],
+            y=front["value"],
+            mode="lines",
+            line={"color": theme.REFERENCE, "dash": "dot", "width": 1.5, "shape": "hv"},
+            name="none is faster and better",
+            hoverinfo="skip",
+        )
+    for family, rows in models.groupby("family", sort=False):
+        _add_family(figure, str(family), rows, named)
+    quick, best = front.iloc[0], front.iloc[-1]
+    factor = best["latency"] / quick["latency"]
+    finding = (
+        f"{best['title']} is both the most accurate and the fastest"
+        if len(front) == 1
+        else f"The most accurate model takes {factor:,.1f} times as long as the fastest"
+    )
+    figure.update_xaxes(title="time for one picture (ms)", type="log", dtick="D2")
+    figure.update_yaxes(title=f"{split} accuracy", tickformat=f".{places - 1}%")
+    shown = f"One sign per model, {split} accuracy with 95\u00a0% interval, time on a log scale"
+    return theme.finish(figure, finding, shown, height=440)
+
+
+def frontier(models: pd.DataFrame) -> pd.DataFrame:
+    """Models of which none is as fast and more accurate, the fastest first (Pareto frontier)."""
+    ordered = models.sort_values(["latency", "value"], ascending=[True, False])
+    before = ordered["value"].cummax().shift(fill_value=-np.inf)
+    return ordered[ordered["value"] > before]
+
+
+def _add_family(figure: go.Figure, family: str, rows: pd.DataFrame, named: set[str]) -> None:
+    label, colour, symbol = FAMILIES[family]
+    figure.add_scatter(
+        x=rows["latency"],
+        y=rows["value"],
+        error_y=theme.bars(rows["value"], rows["low"], rows["high"], colour),
+        mode="markers+text",
+        marker={"size": 11, "color": colour, "symbol": symbol},
+        text=[theme.wrapped(t, 18) if t in named else "" for t in rows["title"]],
+        textposition="bottom center",
+        textfont={"size": 11},
+        customdata=rows["title"],
+        name=label,
+        cliponaxis=False,
+        hovertemplate="%{customdata}: %{y:.2%} in %{x:.2f} ms<extra></extra>",
+    )
+
+
+def cross_validation(folds: pd.DataFrame) -> go.Figure:
+    """Accuracy of every fold, and of all pictures together with its interval.
+
+    Args:
+        folds: title, repeat, fold, n, accuracy (a run's cross_validation.csv, with titles). Where
+            folds were drawn several times, the mean of the repeats counts, not their sum.
+    """
+    rows = [_pooled(str(title), part) for title, part in folds.groupby("title", sort=False)]
+    pooled = pd.DataFrame(rows, columns=["title", "value", "low", "high", "n"])
+    figure = go.Figure()
+    figure.add_scatter(
+        x=folds["accuracy"],
+        y=folds["title"].map(theme.wrapped),
+        mode="markers",
+        marker={"size": 7, "color": theme.REFERENCE, "symbol": "line-ns-open"},
+        customdata=folds["n"],
+        name="one fold",
+        hovertemplate="%{x:.1%} of %{customdata:,} pictures<extra></extra>",
+    )
+    figure.add_scatter(
+        x=pooled["value"],
+        y=pooled["title"].map(theme.wrapped),
+        error_x=theme.bars(pooled["value"], pooled["low"], pooled["high"], theme.ACCENT),
+        mode="markers+text",
+        marker={"size": 10, "color": theme.ACCENT},
+        text=pooled["value"].map(theme.percent),
+        textposition="top center",
+        name="all folds together",
+        hovertemplate="%{y}: %{x:.1%}<extra></extra>",
+    )
+    best = pooled.loc[pooled["value"].idxmax()]
+    finding = (
+        f"Cross-validated, {best['title']} is right in {theme.percent(best['value'])} of the cases"
+    )
+    shown = (
+        "Every picture answered by a model that never saw it, with 95\u00a0% interval; "
+        f"{theme.sample(best['n'])}"
+    )
+    figure.update_xaxes(title="accuracy", tickformat=".0%")
+    return theme.finish(figure, finding, shown, height=150 + 46 * len(pooled))
+
+
+def _pooled(title: str, folds: pd.DataFrame) -> tuple[str, float, float, float, int]:
+    """Accuracy of all folds of one model: Wilson's interval on the pictures, counted once."""
+    repeats = folds["repeat"].nunique() if "repeat" in folds else 1
+    n = folds["n"].sum() / repeats
+    value = float((folds["n"] * folds["accuracy"]).sum() / folds["n"].sum())
+    low, high = statistics.wilson_bounds(value * n, n)
+    return title, value, float(low), float(high), round(n)
+
+
+# --- differences ---------------------------------------------------------------------------
+
+
+def differences(pairs: pd.DataFrame, against: str | None = None) -> go.Figure:
+    """Accuracy differences of pairs of models with their intervals around zero.
+
+    Args:
+        pairs: first, second (titles), n, difference, low, high, p_holm (`evaluation.compare_all`).
+        against: the first model of every pair, where it is the same.
+    """
+    if against:
+        pairs = pairs.sort_values("difference")
+    clear = (pairs["low"] > 0) | (pairs["high"] < 0)
+    names = pairs["second"] if against else pairs["first"] + " − " + pairs["second"]
+    figure = go.Figure(
+        go.Scatter(
+            x=100 * pairs["difference"],
+            y=[theme.wrapped(name, 30) for name in names],
+            error_x=theme.bars(
+                100 * pairs["difference"], 100 * pairs["low"], 100 * pairs["high"], theme.REFERENCE
+            ),
+            mode="markers",
+            marker={
+                "size": 10,
+                "color": [theme.ACCENT if is_clear else theme.REFERENCE for is_clear in clear],
+            },
+            customdata=pairs[["n", "p_holm"]],
+            hovertemplate=(
+                "%{y}: %{x:+.2f} points<br>n\u00a0=\u00a0%{customdata[0]:,}, "
+                "p = %{customdata[1]:.2g} after Holm<extra></extra>"
+            ),
+        )
+    )
+    figure.add_vline(x=0, line={"color": theme.REFERENCE, "width": 1.5})
+    axis = f"accuracy of {against} minus theirs" if against else "accuracy difference"
+    figure.update_xaxes(title=f"{axis} (points)")
+    figure.update_yaxes(autorange="reversed")
+    shown = (
+        f"Paired on the same {theme.count(pairs['n'].iloc[0])} pictures; 95\u00a0% intervals; "
+        "counted as real where Holm's p is below 0.05"
+    )
+    row = 50 if len(pairs) <= MANY else 36
+    finding = _differences_finding(pairs, against)
+    return theme.finish(figure, finding, shown, height=100 + row * len(pairs))
+
+
+def _differences_finding(pairs: pd.DataFrame, against: str | None) -> str:
+    real = pairs["p_holm"] < 0.05
+    if against is None:
+        verb = "is" if real.sum() == 1 else "are"
+        return f"{real.sum()} of {len(pairs)} differences {verb} larger than chance explains"
+    better = int((real & (pairs["difference"] > 0)).sum())
+    worse = int((real & (pairs["difference"] < 0)).sum())
+    beaten = f", is beaten by {worse}" if worse else ""
+    open_ = len(pairs) - better - worse
+    rest = f"; from {open_} chance does not tell it apart" if open_ else ""
+    return f"{against} beats {better} of {len(pairs)} other models{beaten}{rest}"
+
+
+def agreement(result: Mapping[str, Any], first: str, second: str) -> go.Figure:
+    """How often two models are right together or alone (`evaluation.compare`)."""
+    parts = (
+        ("both right", result["both"], theme.GOOD),
+        (f"only {first}", result["only_first"], theme.MODEL_COLOURS[0]),
+        (f"only {second}", result["only_second"], theme.MODEL_COLOURS[1]),
+        ("both wrong", result["neither"], theme.BAD),
+    )
+    figure = go.Figure()
+    for name, number, colour in parts:
+        figure.add_bar(
+            x=[number / result["n"]],
+            y=[""],
+            orientation="h",
+            name=f"{name}: {theme.count(number)}",
+            marker={"color": colour},
+            hovertemplate=f"{name}: {theme.count(number)} (%{{x:.1%}})<extra></extra>",
+        )
+    figure.update_layout(barmode="stack")
+    figure.update_xaxes(tickformat=".0%", title="share of the pictures", range=[0, 1])
+    shown = f"The same {theme.count(result['n'])} {result['split']} pictures answered by both"
+    return theme.finish(figure, comparison_finding(result, first, second), shown, height=210)
+
+
+def comparison_finding(result: Mapping[str, Any], first: str, second: str) -> str:
+    """Which of two models is better on the same pictures, and whether chance explains it."""
+    difference = result["difference"]
+    p = result["p_value"]
+    if difference["low"] <= 0 <= difference["high"]:
+        chance = theme.p_value(p)
+        return f"No difference between {first} and {second} can be told from chance ({chance})"
+    better, worse = (first, second) if difference["value"] > 0 else (second, first)
+    size = abs(100 * difference["value"])
+    return f"{better} beats {worse} by {size:.1f} percentage points ({theme.p_value(p)})"
