@@ -10,7 +10,7 @@ from src import layers, runs
 from src.charts import network
 from src.layers import Formula, Layer, Stage
 
-PER_PAGE = 20  # layers of a table
+PER_PAGE = 30  # layers of a table
 AGREES = ":green[:material/check:]"
 DIFFERS = ":red[:material/close:]"
 
@@ -65,8 +65,7 @@ def checked(explained: list[Layer]) -> str:
 
 def _row(layer: Layer) -> dict[str, str]:
     return {
-        "Layer": f"**{layer.type}**  \n{components.plain(layer.name)}",
-        "What it does": layer.does,
+        "Layer": f"**{layer.type}** {components.plain(layer.name)}  \n{layer.does}",
         "Output": "  \n".join([layers.size_text(layer.output), *map(_calculation, layer.sizes)]),
         "Parameters": "  \n".join(
             [f"{layer.parameters:,}", *([_calculation(layer.count)] if layer.count else [])]

@@ -155,8 +155,13 @@ def figures(row: Headline) -> list[components.Figure]:
             theme.interval(filed.coverage.low, filed.coverage.high),
             f"at {theme.percent(filed.target)} precision",
         ),
-        components.Figure("Parameters", theme.count(row.parameters), basis=row.model),
+        components.Figure("Model size", millions(row.parameters), basis=row.model),
     ]
+
+
+def millions(parameters: int | None) -> str:
+    """1091394 → "1.09 M": the parameters of a network, short enough for a phone."""
+    return "–" if parameters is None else f"{parameters / 1e6:.2f} M"
 
 
 def facts(row: Headline, run: runs.Run) -> dict[str, str]:
@@ -167,6 +172,7 @@ def facts(row: Headline, run: runs.Run) -> dict[str, str]:
     return {
         "Pictures": f"{theme.count(row.pictures)}, {size_text(row.shape)}; {split}, "
         f"{theme.count(totals['test'])} test",
+        "Model": f"{row.model}, {theme.count(row.parameters)} parameters",
         "Categories": f"{row.classes}: {components.plain(theme.listing(card['classes']))}",
         "Source": components.plain(f"{card['source']['kind']}, {card['source']['detail']}"),
         "Licence": components.plain(card["licence"]) or "not stated",

@@ -89,4 +89,4 @@ def standing(studies: pd.DataFrame, references: pd.DataFrame) -> str:
         return "No numbers of others are known for these studies"
     both = references.merge(studies[["title", "accuracy"]], on="title")
     above = int((both["accuracy"] > both["high"]).sum())
-    return f"Ours lie above {above} of {len(both)} numbers of others on the same kind of pictures"
+    return f"Ours lie above {above} of {len(both)} numbers of others on the same test sets"
