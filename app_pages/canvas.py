@@ -7,9 +7,10 @@ import pandas as pd
 import streamlit as st
 from streamlit.components.v2.get_bidi_component_manager import get_bidi_component_manager
 from streamlit.components.v2.manifest_scanner import ComponentConfig, ComponentManifest
+from streamlit.delta_generator import DeltaGenerator
 
 from app_pages import answers, components, loaders
-from src import config, drawing, photos, runs
+from src import drawing, photos, runs
 from src.charts import theme
 
 ASSETS = Path(__file__).parent / "assets"
@@ -18,10 +19,10 @@ NAME = "studies.canvas"
 KEY = "canvas"  # of the component's state, which is gone with the page
 KEPT = "drawing"  # of the drawing, which is not
 SIDE = 320  # pixels of the canvas at most
-TREATMENT_NAMES = {
-    "strokes": "Strokes, brought to the training form",
-    "pixels": "Pixels, brought to the training form",
-    "resized": "Pixels, only resized",
+TREATMENTS = {
+    "strokes": ("Strokes", "The strokes, brought to the form of the training pictures: as above"),
+    "pixels": ("Pixels", "The canvas as a picture, brought to the form of the training pictures"),
+    "resized": ("Only resized", "The canvas as a picture, made smaller and nothing else"),
 }
 
 
@@ -92,13 +93,17 @@ def put(strokes: tuple[drawing.Points, ...]) -> None:
 
 @components.section
 def reading(run: runs.Run, model: str, precision: str, threshold: float | None) -> None:
-    """The canvas, and beside it what the model reads."""
+    """The canvas, and what the model reads: below it in short, beside it in full."""
     left, right = st.columns([2, 3], gap="large")
-    with right:  # first: the canvas sends the next drawing once it has come back with this one
-        answer(run, model, precision, threshold)
     with left, st.container(width=SIDE):
-        board()
+        field, short = st.container(), st.container()
         test_drawings()
+    if kept().strokes:
+        answer(run, model, precision, threshold, short, right)
+    else:
+        nothing(short)
+    with field:  # last: the canvas sends the next drawing once it has come back with this one
+        board()
 
 
 def board() -> None:
@@ -118,7 +123,7 @@ def board() -> None:
 
 def test_drawings() -> None:
     """Drawings to try without drawing, which also serves those who cannot."""
-    drawn = drawing.load(config.stated() / "drawings.toml")
+    drawn = loaders.drawings()
 
     def take() -> None:
         if st.session_state["test_drawing"] is not None:
@@ -136,27 +141,37 @@ def test_drawings() -> None:
     )
 
 
-def answer(run: runs.Run, model: str, precision: str, threshold: float | None) -> None:
-    """What the model reads in the drawing; what to do where there is none."""
-    sketch = kept()
-    if sketch.refused:
-        st.warning(sketch.refused, icon=":material/gesture:")
-    if not sketch.strokes:
+def nothing(short: DeltaGenerator) -> None:
+    """What to do where nothing is drawn, or why nothing could be made of it."""
+    with short:
+        if refused := kept().refused:
+            st.warning(refused, icon=":material/gesture:")
         st.markdown("**Nothing drawn yet**")
         st.caption("Draw one digit: the answer appears here while you draw.")
-        return
+
+
+def answer(
+    run: runs.Run,
+    model: str,
+    precision: str,
+    threshold: float | None,
+    short: DeltaGenerator,
+    full: DeltaGenerator,
+) -> None:
+    """What the model reads in the drawing, in two places."""
     served = loaders.served(run.study, run.version, model, precision)
-    pixels = drawing.normalise(sketch.strokes, served.image_shape)
+    pixels = drawing.normalise(kept().strokes, served.image_shape)
     (said,) = photos.apart(served.predict(pixels[None]))
     classes = run.dataset["classes"]
-    with st.container(horizontal=True, vertical_alignment="center"):
+    with short.container(horizontal=True, vertical_alignment="center"):
         answers.verdict(said, classes, threshold)
-    with st.container(horizontal=True, gap="small"):
-        with st.container(width=answers.SIDE):
-            answers.seen(pixels)
-        with st.container(width=answers.SIDE):
-            answers.evidence(said, pixels, classes, f"drawing_{said.best}")
-    answers.bars(said, classes, threshold, KEPT)
+    with full:
+        with st.container(horizontal=True, gap="small"):
+            with st.container(width=answers.SIDE):
+                answers.seen(pixels)
+            with st.container(width=answers.SIDE):
+                answers.evidence(said, pixels, classes, f"drawing_{said.best}")
+        answers.bars(said, classes, threshold, KEPT)
 
 
 # --- how well drawings are read ------------------------------------------------------------
@@ -190,7 +205,7 @@ def sentence(run: runs.Run, model: str) -> str:
 
 @components.section
 def accuracy(run: runs.Run, model: str) -> None:
-    """How well drawings are read, with and without being brought to the training form."""
+    """How well drawings are read, brought to the form of the training pictures or not."""
     found = measured(run, model)
     if found is None:
         return
@@ -199,7 +214,11 @@ def accuracy(run: runs.Run, model: str) -> None:
     st.dataframe(
         _table(found["accuracy"]),
         hide_index=True,
-        column_config={"variant": "The drawings"} | TREATMENT_NAMES,
+        column_config={"variant": "Drawings"}
+        | {
+            key: st.column_config.TextColumn(name, help=help_)
+            for key, (name, help_) in TREATMENTS.items()
+        },
         alt="Drawings read right, by what was changed and by what was done to them",
     )
     st.caption(
@@ -211,21 +230,23 @@ def accuracy(run: runs.Run, model: str) -> None:
 
 
 def _finding(found: dict[str, Any]) -> str:
-    resized, gain = found["accuracy"]["resized"]["as drawn"], found["gain"]["as drawn"]
+    ours, resized = (found["accuracy"][kind]["as drawn"] for kind in ("strokes", "resized"))
+    gain = found["gain"]["as drawn"]
     return (
-        f"Before the model sees a drawing, it is brought to the form of the training pictures: "
-        f"scaled, drawn with their pen, placed as they are. Only made smaller, as a canvas usually "
-        f"is, the same drawings are read right {resized['right']} times of {resized['n']}: "
-        f"{theme.points(-gain['value'])} "
-        f"({100 * -gain['high']:+.1f} to {100 * -gain['low']:+.1f}, {theme.p_value(gain['p'])})."
+        "Before the model sees a drawing, it is brought to the form of the training pictures: "
+        "scaled, drawn with their pen, placed as they are. Only made smaller, as a canvas usually "
+        f"is, {resized['right']} of {resized['n']} drawings are read right instead of "
+        f"{ours['right']}: a difference of {theme.points(gain['value'])} "
+        f"(95\u00a0% interval {100 * gain['low']:+.1f} to {100 * gain['high']:+.1f}, "
+        f"{theme.p_value(gain['p'])})."
     ).replace("-", "\u2212")
 
 
 def _table(accuracy: dict[str, dict[str, Any]]) -> pd.DataFrame:
-    """One row per variant, one column per treatment: "19 of 20, 76.4–99.1 %"."""
+    """One row per variant, one column per treatment: "19 of 20, 76–99 %"."""
 
     def text(share: dict[str, Any]) -> str:
-        return f"{share['right']} of {share['n']}, {theme.interval(share['low'], share['high'])}"
+        return f"{share['right']} of {share['n']}, {theme.interval(share['low'], share['high'], 0)}"
 
     return pd.DataFrame(
         [
@@ -244,8 +265,8 @@ def pictures(run: runs.Run, model: str) -> None:
         variant = st.selectbox("The drawings", rows["variant"].unique(), format_func=theme.sentence)
         treatment = st.selectbox(
             "What was done to them",
-            list(TREATMENT_NAMES),
-            format_func=lambda name: TREATMENT_NAMES[name],
+            list(TREATMENTS),
+            format_func=lambda name: TREATMENTS[name][0],
         )
     shown = rows[(rows["variant"] == variant) & (rows["treatment"] == treatment)]
     components.picture_grid(

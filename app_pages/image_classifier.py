@@ -20,7 +20,6 @@ MAX_ANSWERS = 400  # kept for one visitor, a few kB each
 UPLOAD_MB = 10  # of one file
 PER_PAGE = 5
 EXAMPLES = 12
-WAYS = {"draw": "Draw", "photos": "Photos"}
 FIT_NAMES = {"crop": "Cut to the middle", "pad": "Pad with white"}
 
 
@@ -130,18 +129,17 @@ def answered(setup: Setup) -> list[tuple[photos.Photo, photos.Answer]]:
 def choose_way(run: runs.Run) -> str:
     """Whether to draw or to add photos, in the URL; only photos where drawing makes no sense."""
     if not drawing.suits(run.dataset):
-        return "photos"
+        return "Photos"
     way = st.segmented_control(
         "Way in",
         list(WAYS),
-        default="draw",
-        format_func=lambda name: WAYS[name],
+        default="Draw",
         key="way",
         bind="query-params",
         required=True,
         label_visibility="collapsed",
     )
-    return way if way in WAYS else "draw"
+    return way if way in WAYS else "Draw"
 
 
 def choose(run: runs.Run, way: str) -> Setup:
@@ -168,7 +166,7 @@ def choose(run: runs.Run, way: str) -> Setup:
             required=True,
             help=_precision_help(run, model),
         )
-        if way == "photos":
+        if way == "Photos":
             fit = st.segmented_control(
                 "Photos of another shape",
                 photos.FITS,
@@ -215,11 +213,11 @@ def opening(setup: Setup, answer: str, extra: list[components.Figure]) -> None:
         components.share_figure("Accuracy", test["metrics"]["accuracy"], basis),
         *extra,
         components.Figure(
-            "Time per photo",
+            "Time per picture",
             f"{latency['value']:.2g} ms",
             f"{latency['low']:.2g}–{latency['high']:.2g} ms",
-            f"n = {theme.count(latency['n'])} photos",
-            "One photo at a time, on the machine that published this version.",
+            f"n = {theme.count(latency['n'])} pictures",
+            "One picture at a time, on the machine that published this version.",
         ),
     ]
     components.opening("Image classifier", answer, figures)
@@ -524,7 +522,7 @@ def limits(setup: Setup, way: str) -> None:
             "is the class-activation map of Zhou et al. (2016): what raised the score, not a "
             "proof of what the model understood."
         )
-        if way == "photos":
+        if way == "Photos":
             st.caption(
                 f"Accepted: {', '.join(images.FORMATS)}, up to {UPLOAD_MB} MB each, {MAX_PHOTOS} "
                 "photos in the list. Nothing you add is stored: closing the page forgets it."
@@ -555,12 +553,12 @@ def drawing_page(setup: Setup, header: DeltaGenerator) -> None:
     canvas.accuracy(run, model)
 
 
-PAGES = {"photos": photos_page, "draw": drawing_page}
+WAYS = {"Draw": drawing_page, "Photos": photos_page}
 
 with components.readable():
     run = components.current_run()
     header = st.container()
     way = choose_way(run)
     setup = choose(run, way)
-    PAGES[way](setup, header)
+    WAYS[way](setup, header)
     limits(setup, way)

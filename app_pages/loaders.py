@@ -15,6 +15,7 @@ import streamlit as st
 from src import (
     business,
     config,
+    drawing,
     evaluation,
     folders,
     hypotheses,
@@ -200,6 +201,12 @@ def samples(study: str, version: str, limit: int = 10) -> list[tuple[str, bytes]
     drawn = frame[frame["split"] == "validation"].drop_duplicates("label").set_index("label")["png"]
     names = [name for name in run.dataset["classes"] if name in drawn.index]
     return [(name, drawn[name]) for name in names[:limit]]
+
+
+@st.cache_resource(show_spinner=False, max_entries=1)
+def drawings() -> list[drawing.Drawing]:
+    """The drawings that models are tried with."""
+    return drawing.load(config.stated() / "drawings.toml")
 
 
 def known_studies() -> tuple[str, ...]:

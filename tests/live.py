@@ -1,6 +1,8 @@
 """The real server and a real browser, for the tests and for the benchmarks."""
 
 import contextlib
+import itertools
+import math
 import os
 import re
 import shutil
@@ -11,7 +13,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +24,8 @@ from selenium.common.exceptions import (
     TimeoutException,
 )
 from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.actions.action_builder import ActionBuilder
+from selenium.webdriver.common.actions.pointer_input import PointerInput
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import WebDriverWait
@@ -210,6 +214,38 @@ class Browser:
     def test_ids(self, name: str) -> list[WebElement]:
         """The elements that Streamlit marks with this name for tests."""
         return self.all(f"[data-testid={name}]")
+
+    def shadow(self, selector: str) -> WebElement:
+        """The first element inside a component of our own that matches a CSS selector."""
+        found: list[WebElement] = self.driver.execute_script(
+            "return [...document.querySelectorAll('*')].flatMap("
+            "  e => e.shadowRoot ? [...e.shadowRoot.querySelectorAll(arguments[0])] : [])",
+            selector,
+        )
+        return found[0]
+
+    def draw(
+        self, field: WebElement, strokes: Sequence[Sequence[Sequence[float]]], kind: str = "mouse"
+    ) -> None:
+        """Draw strokes, lists of [x, y] in shares of the field's size, with a mouse, touch or pen.
+
+        The pointer goes 50 pixels a tenth of a second, which is slow.
+        """
+        self.driver.execute_script("arguments[0].scrollIntoView({block: 'center'})", field)
+        left, top, width, height = self.driver.execute_script(
+            "const r = arguments[0].getBoundingClientRect();"
+            "return [r.left, r.top, r.width, r.height]",
+            field,
+        )
+        for stroke in strokes:
+            pointer = PointerInput(kind, kind)
+            places = [(round(left + x * width), round(top + y * height)) for x, y in stroke]
+            pointer.create_pointer_move(duration=0, x=places[0][0], y=places[0][1])
+            pointer.create_pointer_down(button=0)
+            for before, (x, y) in itertools.pairwise(places):
+                pointer.create_pointer_move(duration=round(2 * math.dist(before, (x, y))), x=x, y=y)
+            pointer.create_pointer_up(button=0)
+            ActionBuilder(self.driver, mouse=pointer, duration=0).perform()
 
     def severe(self) -> list[str]:
         """Errors of the browser's console since the page was opened or since the last call.

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from selenium.webdriver.support.color import Color
 
-from src import images, inference, runs
+from src import config, drawing, images, inference, runs
 from tests.live import Browser, Server
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -138,7 +138,7 @@ def test_a_photo_is_classified(
 ) -> None:
     answer, probability = expected(run, photo)
     browser.look(*WIDE)
-    browser.open(address(server, "image_classifier", run))
+    browser.open(address(server, "image_classifier", run) + "&way=Photos")
     upload(browser, photo)
     browser.wait_for(photo.name)
     browser.settle()
@@ -157,7 +157,7 @@ def test_one_bad_file_does_not_spoil_the_others(
     cut.write_bytes(whole.getvalue()[:2000])
     answer, probability = expected(NEWEST[0], photo)
     browser.look(*WIDE)
-    browser.open(address(server, "image_classifier", NEWEST[0]))
+    browser.open(address(server, "image_classifier", NEWEST[0]) + "&way=Photos")
     upload(browser, broken, photo, cut)
     browser.wait_for(f"{probability:.1%}".removesuffix("%"))
     browser.settle()
@@ -174,7 +174,7 @@ def test_a_file_over_the_limit_is_refused(server: Server, browser: Browser, tmp_
     with huge.open("wb") as stream:
         stream.truncate(21 * 2**20)
     browser.look(*WIDE)
-    browser.open(address(server, "image_classifier", NEWEST[0]))
+    browser.open(address(server, "image_classifier", NEWEST[0]) + "&way=Photos")
     upload(browser, huge)
     browser.wait_for("must be")  # Streamlit's own words: "File must be 20.0MB or smaller."
     assert browser.test_ids("stException") == []
@@ -184,7 +184,7 @@ def test_a_file_over_the_limit_is_refused(server: Server, browser: Browser, tmp_
 def test_the_camera_hands_over_a_picture(server: Server, browser: Browser) -> None:
     """Chromium's test camera shows a green pattern; what counts is that an answer comes."""
     browser.look(*WIDE)
-    browser.open(address(server, "image_classifier", NEWEST[0]))
+    browser.open(address(server, "image_classifier", NEWEST[0]) + "&way=Photos")
     (switch,) = [box for box in browser.test_ids("stCheckbox") if "camera" in box.text.lower()]
     switch.find_element("css selector", "label").click()
     playing = "const v = document.querySelector('video'); return !!v && v.currentTime > 0"
@@ -192,4 +192,107 @@ def test_the_camera_hands_over_a_picture(server: Server, browser: Browser) -> No
     browser.settle()
     browser.press_until("[data-testid=stCameraInputButton]", ".jpg")
     browser.settle()
+    assert_sound(browser)
+
+
+# --- the canvas ----------------------------------------------------------------------------
+
+DIGITS = [run for run in NEWEST if drawing.suits(runs.open_run(*run).dataset)]
+SEVEN = next(
+    drawn
+    for drawn in drawing.load(config.stated() / "drawings.toml")
+    if (drawn.label, drawn.hand) == ("7", "quick")
+)
+# Notes when the pen went up and when the picture of what the model saw changed.
+WATCH = """
+window.ups = []; window.answers = [];
+arguments[0].addEventListener('pointerup', () => window.ups.push(performance.now()));
+(function look(before) {
+  const now = document.querySelector('img[alt="What the model saw"]')?.src;
+  if (now && now !== before) window.answers.push(performance.now());
+  requestAnimationFrame(() => look(now));
+})();
+"""
+
+
+def read(run: tuple[str, str], strokes: drawing.Strokes) -> str:
+    """What the run's default model reads in strokes, without the app."""
+    opened = runs.open_run(*run)
+    served = inference.load(opened, opened.default_model)
+    pixels = drawing.normalise(strokes, served.image_shape)
+    return served.classes[int(served.predict(pixels[None]).probabilities.argmax())]
+
+
+def answer(browser: Browser) -> str:
+    """The category in the heading of an answer, such as "7, 81.9 %"."""
+    headings = [heading.text for heading in browser.all("h4")]
+    return next((text.split(", ")[0] for text in headings if "%" in text), "")
+
+
+def inked(browser: Browser) -> int:
+    """How many pixels of the canvas are drawn on."""
+    return int(
+        browser.driver.execute_script(
+            "const c = arguments[0];"
+            "const all = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;"
+            "return all.filter((value, place) => place % 4 === 3 && value > 127).length",
+            browser.shadow("canvas"),
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    ("size", "dark", "kind"),
+    [(WIDE, False, "mouse"), (PHONE, True, "touch")],
+    ids=["wide-light-mouse", "phone-dark-touch"],
+)
+@pytest.mark.parametrize("run", DIGITS, ids="-".join)
+def test_a_drawn_digit_is_read_while_it_is_drawn(
+    server: Server,
+    browser: Browser,
+    run: tuple[str, str],
+    size: tuple[int, int],
+    dark: bool,
+    kind: str,
+) -> None:
+    browser.look(*size, dark=dark)
+    browser.open(address(server, "image_classifier", run))
+    browser.driver.execute_script(WATCH, browser.shadow("canvas"))
+    browser.draw(browser.shadow("canvas"), SEVEN.strokes, kind)
+    browser.wait_until(lambda: answer(browser) == read(run, SEVEN.strokes))
+    browser.settle()
+    assert inked(browser) > 1000
+    assert_sound(browser)
+    assert overflow(browser) == 0
+    ups, answers = browser.driver.execute_script("return [window.ups, window.answers]")
+    during = [time for time in answers if time < ups[-1]]
+    after = [round(time - ups[-1]) for time in answers if time >= ups[-1]]
+    print(f"{kind}: {len(during)} answers while drawing, then after {after} ms")
+    assert during
+
+
+@pytest.mark.parametrize("run", DIGITS[:1], ids="-".join)
+def test_a_drawing_survives_another_page_and_can_be_taken_back(
+    server: Server, browser: Browser, run: tuple[str, str]
+) -> None:
+    browser.look(*WIDE)
+    browser.open(address(server, "image_classifier", run))
+    browser.draw(browser.shadow("canvas"), SEVEN.strokes)
+    browser.wait_until(lambda: answer(browser))
+    browser.settle()
+    before = inked(browser)
+    for page in ("Data visualizer", "Image classifier"):
+        (link,) = [link for link in browser.test_ids("stSidebarNavLink") if page in link.text]
+        link.click()
+        browser.wait_until(lambda page=page: browser.all("h1")[0].text == page)
+        browser.settle()
+    assert inked(browser) == before
+    browser.shadow(".undo").click()
+    browser.wait_until(lambda: inked(browser) < before)
+    assert read(run, SEVEN.strokes[:1]) == "7"
+    browser.wait_until(lambda: answer(browser) == "7")
+    browser.shadow(".clear").click()
+    browser.wait_for("Nothing drawn yet")
+    assert inked(browser) == 0
+    assert browser.shadow(".clear").get_attribute("disabled")
     assert_sound(browser)

@@ -79,7 +79,7 @@ function extend(board, event) {
 function end(board) {
   if (!board.stroke) return;
   board.stroke = null;
-  send(board);
+  answered(board); // whatever is under way: a finished stroke goes at once
 }
 
 function change(board, strokes) {
@@ -87,7 +87,7 @@ function change(board, strokes) {
   board.stroke = null;
   board.changed = true;
   draw(board);
-  send(board);
+  answered(board);
 }
 
 function share(value) {
@@ -96,8 +96,8 @@ function share(value) {
 
 // --- the server ----------------------------------------------------------------------------
 
-// One drawing at a time: the next is sent when the last was answered, so that a slow server or a
-// slow line is never flooded, and always gets the newest drawing.
+// During a stroke one drawing at a time: the next is sent when the last was answered, so that a
+// slow server or a slow line is never flooded, and always gets the newest drawing.
 function send(board) {
   if (!board.changed || board.waiting) return;
   board.changed = false;
@@ -107,6 +107,7 @@ function send(board) {
   board.post({ strokes: board.strokes, revision: board.revision, turn: board.turn });
 }
 
+// Nothing is waited for any more.
 function answered(board) {
   clearTimeout(board.waiting);
   board.waiting = null;
