@@ -22,7 +22,8 @@ from streamlit.path_security import is_unsafe_path_pattern
 from streamlit.runtime import Runtime
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 
-from src import limits, memory, runs
+from src import memory, runs
+from src.api import limits
 
 # Streamlit answers here with figures about the process, to anyone.
 PRIVATE_PATHS = ("/_stcore/metrics",)
@@ -143,7 +144,7 @@ def readyz(_request: Request) -> JSONResponse:
 @functools.cache
 def api() -> ASGIApp:
     """The HTTP API, imported with its first request: FastAPI takes 0.4 s and 13 MB."""
-    from src.api import app
+    from src.api.routes import app
 
     return app
 

@@ -265,7 +265,7 @@ def verdicts() -> str:
 def layout() -> str:
     """Every file of the project's code with the first sentence of its docstring."""
     lines = []
-    for pattern in ("app.py", "asgi.py", "app_pages/*.py", "src/*.py", "src/charts/*.py"):
+    for pattern in ("app.py", "asgi.py", "app_pages/*.py", "src/*.py", "src/*/*.py"):
         lines += [
             f"{path.relative_to(config.ROOT).as_posix():34}{sentence}"
             for path in sorted(config.ROOT.glob(pattern))

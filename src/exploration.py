@@ -256,7 +256,7 @@ def embedding_map(dataset: Dataset, n: int = MAP_SIZE, seed: int = config.SEED) 
     """
     from sklearn.decomposition import PCA
     from sklearn.manifold import TSNE
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+    from threadpoolctl import threadpool_limits
 
     rows = stratified(dataset.validation.labels, n, seed)
     pixels = dataset.validation.images[rows].reshape(len(rows), -1).astype(np.float32) / 255

@@ -480,12 +480,13 @@ def member_correlation(frame: pd.DataFrame) -> Figure:
 def accuracy_against_time(frame: pd.DataFrame, split: str) -> Figure:
     """Accuracy with interval against the time of one picture (title, milliseconds, value, …)."""
     figure, axes = _axes(1, 1, (8, 4.6))
-    for k, row in enumerate(frame.itertuples()):
-        bars = [[row.value - row.low], [row.high - row.value]]
+    for k, row in enumerate(frame.to_dict("records")):
+        place = row["milliseconds"], row["value"]
+        bars = [[row["value"] - row["low"]], [row["high"] - row["value"]]]
         colour = class_colour(k)
-        axes.errorbar(row.milliseconds, row.value, yerr=bars, fmt="o", color=colour, capsize=3)
+        axes.errorbar(*place, yerr=bars, fmt="o", color=colour, capsize=3)
         note = {"textcoords": "offset points", "xytext": (6, 4), "fontsize": 7.5, "color": colour}
-        axes.annotate(row.title, (row.milliseconds, row.value), **note)
+        axes.annotate(row["title"], place, **note)
     axes.set(xscale="log", xlabel="milliseconds a picture", ylabel=f"{split} accuracy")
     axes.margins(x=0.25)
     axes.yaxis.set_major_formatter(ticker.PercentFormatter(1))

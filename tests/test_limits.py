@@ -9,7 +9,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import Message, Receive, Scope, Send
 
-from src import config, limits
+from src import config
+from src.api import limits
 
 
 def scope(*forwarded: str, length: str | None = None) -> Scope:

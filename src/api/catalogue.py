@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from src import config, inference, runs
-from src.schemas import (
+from src.api.schemas import (
     Headline,
     Measure,
     Model,

@@ -17,10 +17,11 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from src import catalogue, images, limits, predictions, reference, runs
-from src.limits import refusal
-from src.predictions import MAX_FILES, Setup, Unreadable
-from src.schemas import Error, Options, Predictions, Studies, Version
+from src import images, runs
+from src.api import catalogue, limits, predictions, reference
+from src.api.limits import refusal
+from src.api.predictions import MAX_FILES, Setup, Unreadable
+from src.api.schemas import Error, Options, Predictions, Studies, Version
 
 # Longest bodies of the three forms, and all those that are here at the same time. Uploaded files
 # of more than 1 MB wait on disk, other bodies in memory.

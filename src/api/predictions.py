@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 from starlette.exceptions import HTTPException
 
-from src import business, catalogue, config, evaluation, images, inference, photos, runs
-from src.schemas import (
+from src import business, config, evaluation, images, inference, photos, runs
+from src.api import catalogue
+from src.api.schemas import (
     Failure,
     Milliseconds,
     Options,
