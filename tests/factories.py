@@ -37,6 +37,13 @@ TITLES = {
     "plain_augmented": "Plain network, all pictures, augmented",
     "best": "Best model",
 }
+# Models that are only compared: skill (none: it always says the first class), family and title.
+COMPARED = {
+    "forest": (4.0, "classical", "Random forest"),
+    "logistic": (3.0, "classical", "Logistic regression"),
+    "most_frequent": (None, "baseline", "Always the most frequent class"),
+    "vote": (4.6, "ensemble", "Soft vote"),
+}
 SEEDS = (1, 2, 3, 4, 5)
 COUNTS = {"train": 2000, "validation": 800, "test": 1000}
 INPUTS = config.ROOT / "inputs"
@@ -59,6 +66,7 @@ def write_run(
     shape: tuple[int, int, int] = (32, 32, 3),
     paths: bool = False,
     more: dict[str, pd.DataFrame] | None = None,
+    classical: bool = False,
 ) -> Path:
     """Write a published run and return its folder.
 
@@ -69,6 +77,7 @@ def write_run(
         shape: (H, W, C) of the pictures.
         paths: whether pictures are named by their path instead of a position.
         more: further tables of the run, by path.
+        classical: whether the run has `COMPARED` too, and the tables of notebook 6.
     """
     folder = outputs / study / version
     rng = np.random.default_rng(sum(map(ord, study + version)))
@@ -76,11 +85,15 @@ def write_run(
     if paths:
         splits["id"] = splits["split"] + "/" + splits["label"] + "/" + splits["id"].astype(str)
     tables = _exploration(rng, classes, splits, shape)
+    if classical:
+        tables |= _classical_tables()
     for path, frame in {"splits.parquet": splits, **tables, **(more or {})}.items():
         _write(folder / path, frame)
     default = models[-1]
     for name in models:
         _write_model(folder / "models" / name, rng, name, classes, splits, bonus)
+    for name in COMPARED if classical else ():
+        _write_compared(folder / "models" / name, rng, name, classes, splits)
     dataset = _dataset(study, classes, splits, shape)
     headline = _headline(folder, default)
     _write(folder / "dataset.json", dataset)
@@ -368,6 +381,88 @@ def _write_model(
                 }
             ),
         )
+
+
+def _write_compared(
+    folder: Path, rng: Rng, name: str, classes: Sequence[str], splits: pd.DataFrame
+) -> None:
+    """A model without served files: what notebook 6 and 8 write about one."""
+    skill, family, title = COMPARED[name]
+    predictions = _predictions(rng, splits, classes, skill or 0.0)
+    if skill is None:
+        predictions["prediction"] = classes[0]
+        predictions[[f"p_{c}" for c in classes]] = np.eye(len(classes), dtype=np.float32)[0]
+    _write(folder / "predictions.parquet", predictions)
+    scored = [evaluation.from_frame(predictions, split) for split in ("validation", "test")]
+    reports = [evaluation.report(part, resamples=RESAMPLES) for part in scored]
+    _write(folder / "report.csv", pd.concat(reports, ignore_index=True))
+    metrics = _metrics(predictions, skill or 1.0)
+    del metrics["parity"]
+    cost = metrics["cost"]
+    for key in ("parameters", "keras_bytes", "tflite_bytes", "int8_bytes"):
+        del cost[key]
+    for key in ("latency_ms", "throughput"):
+        cost[key] = {"scikit-learn": cost[key]["float32"]}
+    cost["estimator_bytes"] = 12_300_000
+    _write(folder / "metrics.json", metrics)
+    made = {"file": f"{name}.joblib", "sha256": "ab" * 32, "bytes": 12_300_000}
+    config_ = {
+        "name": name,
+        "family": family,
+        "title": title,
+        "description": "Looks at pixels as numbers in a row.",
+        "training": {"C": 5},
+        "augmentation": None,
+        "trained_on": "full",
+        "n_train": int(splits["split"].eq("train").sum()),
+        "seed": 1,
+        "seeds": [1],
+    }
+    if family == "ensemble":
+        config_["members"] = ["forest", "logistic"]
+    else:
+        config_["estimator"] = {**made, "library": "scikit-learn 1.9.1"}
+    _write(folder / "config.json", config_)
+
+
+def _classical_tables() -> dict[str, pd.DataFrame]:
+    forest, logistic = (COMPARED[name][2] for name in ("forest", "logistic"))
+    search = pd.DataFrame(
+        {
+            "model": ["forest", "forest", "logistic"],
+            "title": [forest, forest, logistic],
+            "settings": ["trees 50", "trees 100", "C 1"],
+            "n_train": 60,
+            "n": 200,
+            "accuracy": [0.8, 0.84, 0.7],
+            "low": [0.74, 0.78, 0.63],
+            "high": [0.85, 0.89, 0.76],
+            "seconds": [1.0, 2.0, 0.5],
+            "chosen": [False, True, True],
+        }
+    )
+    importance = pd.DataFrame({"title": [forest, logistic]}).assign(
+        accuracy_drop=[0.05, 0.01],
+        accuracy_drop_low=[0.04, 0.0],
+        accuracy_drop_high=[0.06, 0.02],
+        log_loss_rise=[0.3, 0.1],
+        log_loss_rise_low=[0.25, 0.05],
+        log_loss_rise_high=[0.35, 0.15],
+    )
+    correlation = pd.DataFrame(
+        {
+            "first": [forest, forest, logistic],
+            "second": [forest, logistic, logistic],
+            "errors": [1.0, 0.4, 1.0],
+            "probabilities": [1.0, 0.6, 1.0],
+            "both_wrong": [0.16, 0.1, 0.3],
+        }
+    )
+    variance = pd.DataFrame({"component": [1, 2, 3], "share": [0.6, 0.36, 0.04]})
+    variance["cumulative"] = variance["share"].cumsum()
+    tables = {"search": search, "importance": importance, "correlation": correlation}
+    tables["explained_variance"] = variance
+    return {f"classical/{name}.parquet": table for name, table in tables.items()}
 
 
 def _history(rng: Rng, seeds: Sequence[int], skill: float) -> pd.DataFrame:

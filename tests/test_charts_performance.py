@@ -119,8 +119,8 @@ def cells(figure: go.Figure) -> dict[tuple[str, str], str]:
         ),
         (
             "errors",
-            [[0, 2, 0], [3, 0, 0], [0, 1, 0]],
-            ["", "2", "", "3", "", "", "", "1", ""],
+            [[0, 0.2, 0], [0.3, 0, 0], [0, 0.1, 0]],
+            ["", "20%", "", "30%", "", "", "", "10%", ""],
         ),
     ],
 )
@@ -134,6 +134,16 @@ def test_confusion_matrix_shows_and_offers_every_cell(
     assert [found[pair] for pair in pairs] == written
     assert len(found) == 9
     assert len(figure.layout.shapes) == 0
+
+
+def test_rare_mistakes_keep_a_decimal() -> None:
+    rare = pd.DataFrame([[995, 5], [120, 880]], index=["a", "b"], columns=["a", "b"])
+    assert cells(performance.confusion_matrix(rare, "errors")) == {
+        ("a", "a"): "",
+        ("a", "b"): "0.5%",
+        ("b", "a"): "12%",
+        ("b", "b"): "",
+    }
 
 
 def test_the_picked_cell_is_outlined() -> None:
@@ -160,35 +170,6 @@ def test_confusion_sentences() -> None:
 # --- models and classes --------------------------------------------------------------------
 
 
-def test_accuracy_ranking_draws_intervals_and_other_peoples_numbers_apart() -> None:
-    models = pd.DataFrame(
-        {"title": ["A", "B"], "value": [0.9, 0.7], "low": [0.88, 0.6], "high": [0.93, 0.75]}
-    ).assign(n=100)
-    others = pd.DataFrame({"name": ["People"], "low": [0.94], "high": [0.96]})
-    figure = performance.accuracy_ranking(models, others, "test")
-    ours = traces(figure)["this version"]
-    assert list(ours.y) == ["B", "A"]
-    assert floats(ours.error_x.array) == [0.05, 0.03]
-    assert floats(ours.error_x.arrayminus) == [0.1, 0.02]
-    assert floats(traces(figure)["from elsewhere"].x) == [0.95]
-    assert theme.headline(figure) == (
-        "A is right most often: 90.0\u00a0%",
-        "Test accuracy with 95\u00a0% interval, n\u00a0=\u00a0100 pictures per model",
-    )
-
-
-def test_cost_against_accuracy_says_what_accuracy_costs() -> None:
-    models = pd.DataFrame(
-        {"title": ["A", "B"], "value": [0.9, 0.7], "low": [0.8, 0.6], "high": [0.95, 0.8]}
-    )
-    slower = performance.cost_against_accuracy(models.assign(latency=[6.0, 2.0]), "test")
-    assert theme.headline(slower)[0] == (
-        "The most accurate model takes 3.0 times as long as the fastest"
-    )
-    both = performance.cost_against_accuracy(models.assign(latency=[1.0, 2.0]), "test")
-    assert theme.headline(both)[0] == "A is both the most accurate and the fastest"
-
-
 def test_learning_curves_average_seeds_and_show_each() -> None:
     history = pd.DataFrame(
         {
@@ -205,6 +186,26 @@ def test_learning_curves_average_seeds_and_show_each() -> None:
     drawn = [floats(trace.y) for trace in figure.data]
     assert drawn == [[0.4, 0.6], [0.6, 0.9], [0.5, 0.75], [0.6, 0.9]]
     assert theme.headline(figure)[0] == "A reaches the best validation accuracy: 90.0\u00a0%"
+
+
+def test_learning_curves_mark_where_fine_tuning_starts() -> None:
+    history = pd.DataFrame(
+        {
+            "model": ["A"] * 3 + ["B"],
+            "seed": 1,
+            "epoch": [1, 2, 3, 1],
+            "seconds": [5.0, 9.0, 20.0, 4.0],
+            "validation_accuracy": [0.4, 0.5, 0.9, 0.3],
+            "phase": ["head", "head", "fine_tuning", None],
+        }
+    )
+    (line,) = performance.learning_curves(history, ["A", "B"]).layout.shapes
+    assert line.x0 == 2.5
+    figure = performance.learning_curves(history, ["A", "B"], over="seconds")
+    assert figure.layout.shapes[0].x0 == 9
+    assert figure.layout.annotations[0].text == "fine-tuning"
+    plain = performance.learning_curves(history.drop(columns="phase"), ["A", "B"])
+    assert len(plain.layout.shapes) == 0
 
 
 def test_class_scores_draw_weakest_on_top_in_class_colours() -> None:
@@ -330,49 +331,6 @@ def test_the_answer_says_what_goes_to_a_person() -> None:
 
 
 # --- two models ----------------------------------------------------------------------------
-
-
-def test_comparison_names_the_better_one_or_chance() -> None:
-    result = {
-        "split": "test",
-        "n": 100,
-        "both": 70,
-        "only_first": 15,
-        "only_second": 5,
-        "neither": 10,
-        "difference": {"value": 0.1, "low": 0.02, "high": 0.18, "method": "Tango"},
-        "p_value": 0.041,
-    }
-    figure = performance.agreement(result, "A", "B")
-    assert {name: floats(trace.x) for name, trace in traces(figure).items()} == {
-        "both right: 70": [0.7],
-        "only A: 15": [0.15],
-        "only B: 5": [0.05],
-        "both wrong: 10": [0.1],
-    }
-    assert theme.headline(figure)[0] == "A beats B by 10.0 percentage points (p = 0.041)"
-    unclear = result | {"difference": {"value": 0.1, "low": -0.02, "high": 0.2}, "p_value": 0.2}
-    assert performance.comparison_finding(unclear, "A", "B") == (
-        "No difference between A and B can be told from chance (p = 0.2)"
-    )
-
-
-def test_differences_count_what_survives_holm() -> None:
-    pairs = pd.DataFrame(
-        {
-            "first": ["A", "A"],
-            "second": ["B", "C"],
-            "n": [50, 50],
-            "difference": [0.2, 0.01],
-            "low": [0.1, -0.05],
-            "high": [0.3, 0.07],
-            "p_holm": [0.001, 0.8],
-        }
-    )
-    figure = performance.differences(pairs)
-    assert floats(figure.data[0].x) == [20, 1]
-    assert list(figure.data[0].marker.color) == [theme.ACCENT, theme.REFERENCE]
-    assert theme.headline(figure)[0] == "1 of 2 differences is larger than chance explains"
 
 
 # --- hypotheses ----------------------------------------------------------------------------

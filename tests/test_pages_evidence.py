@@ -10,11 +10,14 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from app_pages import components
-from src import config
+from src import config, evaluation
 from tests import factories
 
 APP = str(config.ROOT / "app.py")
-TABS = ["Overview", "Mix-ups", "Classes", "Curves", "Confidence", "Training", "Comparison"]
+TABS = [
+    *("Overview", "Answers", "Mix-ups", "Classes", "Curves", "Confidence", "Training"),
+    "Comparison",
+]
 SMALL = {"train": 80, "validation": 200, "test": 120}
 
 
@@ -28,6 +31,14 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
     digits = ("0", "1", "2")
     factories.write_run(
         outputs, study="digits", counts=SMALL, classes=digits, models=("plain",), profile="quick"
+    )
+    factories.write_run(
+        outputs,
+        study="mnist",
+        counts=SMALL,
+        classes=digits,
+        models=("plain", "best"),
+        classical=True,
     )
     return outputs
 
@@ -197,12 +208,104 @@ def test_summary_shows_card_model_and_rerun() -> None:
 
 
 @pytest.mark.parametrize("tab", TABS)
-@pytest.mark.parametrize(("study", "version"), [("cifar10", "v1"), ("digits", "v1")])
-def test_every_tab_opens_from_its_link(tab: str, study: str, version: str) -> None:
-    app = visit("model_performance", study=study, version=version, tab=tab)
+@pytest.mark.parametrize("study", ["cifar10", "digits", "mnist"])
+def test_every_tab_opens_from_its_link(tab: str, study: str) -> None:
+    app = visit("model_performance", study=study, version="v1", tab=tab)
     assert len(app.error) == 0
-    expected = {"Mix-ups": 1, "Comparison": 2 if study == "cifar10" else 0}
+    expected = {"Answers": 0, "Mix-ups": 1, "Comparison": 0 if study == "digits" else 2}
     assert len(charts(app)) == expected.get(tab, 2)
+
+
+@pytest.mark.parametrize("model", ["forest", "most_frequent", "vote"])
+@pytest.mark.parametrize("tab", TABS)
+def test_every_tab_serves_models_that_are_only_compared(tab: str, model: str) -> None:
+    title = factories.COMPARED[model][2]
+    app = visit("model_performance", study="mnist", version="v1", tab=tab, model=title)
+    assert app.selectbox(key="model").value == model
+    assert len(app.error) == 0
+    assert len(charts(app)) == {"Answers": 0, "Mix-ups": 1}.get(tab, 2)
+
+
+def test_classical_models_stand_in_the_table_with_what_applies_to_them() -> None:
+    app = visit("model_performance", study="mnist", version="v1")
+    table = app.dataframe[0].value.set_index("title")
+    assert table["family"].to_dict() == {
+        "Best model": "Network",
+        "Plain network, all pictures": "Network",
+        "Random forest": "Classical model",
+        "Logistic regression": "Classical model",
+        "Always the most frequent class": "Baseline",
+        "Soft vote": "Ensemble",
+    }
+    assert table.loc["Random forest", "megabytes"] == 12.3
+    assert pd.isna(table.loc["Random forest", "parameters"])
+    assert (table["n"] == 120).all()
+    assert "In the table only: Always the most frequent class (" in words(app)
+    assert len(app.dataframe[1].value) == 4  # served files of two networks, in two forms
+
+
+def test_searches_and_blends_are_shown_where_a_run_has_them() -> None:
+    app = visit("model_performance", study="mnist", version="v1", tab="Classical models")
+    assert charts(app) == [
+        "Settings matter most for random forest: 4.0 points",
+        "The blend relies most on random forest",
+        "Random forest and logistic regression differ most (0.40)",
+        "2 of 3 components hold 95\u00a0% of the variance",
+    ]
+    assert app.dataframe[0].value["settings"].tolist() == ["trees 50", "trees 100", "C 1"]
+    without = visit("model_performance", study="digits", version="v1")
+    assert "Classical models" not in [tab.label for tab in without.tabs]
+
+
+def test_with_many_models_one_stands_against_all(published: Path) -> None:
+    app = visit("model_performance", study="mnist", version="v1", tab="Comparison")
+    assert app.selectbox(key="against").value == "Best model"
+    assert charts(app)[1].startswith("Best model beats ")
+    assert " of 5 other models" in charts(app)[1]
+    app.selectbox(key="against").select("Random forest").run()
+    assert charts(app)[1].startswith("Random forest beats ")
+
+
+def test_a_random_sample_marks_right_and_wrong(published: Path) -> None:
+    app = visit(
+        "model_performance", study="mnist", version="v1", tab="Answers", model="Random forest"
+    )
+    rows = pd.read_parquet(published / "mnist/v1/models/forest/predictions.parquet")
+    rows = rows[rows["split"] == "test"].set_index("id")
+    kept = rows.loc[evaluation.drawn(rows.index, evaluation.DRAWN)]
+    right = int((kept["label"] == kept["prediction"]).sum())
+    assert 0 < right < 48
+    assert f"**{right} of 48 pictures drawn at random are filed correctly**" in words(app)
+    app.segmented_control(key="drawn").select("Wrong").run()
+    captions = [picture.proto.imgs[0].caption for picture in app.get("image")]
+    assert len(captions) == 48 - right
+    assert all(caption.startswith("✗ ") and "→" in caption for caption in captions)
+
+
+def test_without_a_random_sample_the_page_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    factories.write_run(tmp_path, models=("plain",))  # keeps only part of its test pictures
+    monkeypatch.setenv("OUTPUTS_DIR", str(tmp_path))
+    app = visit("model_performance", tab="Answers")
+    assert "without a random sample" in app.info[0].value
+    assert len(app.get("image")) == 0
+
+
+def test_cross_validation_is_shown_where_a_run_has_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folds = pd.DataFrame(
+        {"model": "plain", "repeat": 0, "fold": [0, 1], "n": [50, 50], "accuracy": [0.9, 0.8]}
+    )
+    factories.write_run(
+        tmp_path, counts=SMALL, models=("plain",), more={"cross_validation.csv": folds}
+    )
+    monkeypatch.setenv("OUTPUTS_DIR", str(tmp_path))
+    found = charts(visit("model_performance"))
+    assert found[2] == (
+        "Cross-validated, Plain network, all pictures is right in 85.0\u00a0% of the cases"
+    )
 
 
 def test_bad_parameters_fall_back_to_what_there_is() -> None:

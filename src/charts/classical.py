@@ -116,7 +116,7 @@ def _correlation_finding(pairs: pd.DataFrame, measure: str) -> str:
     different = pairs[pairs["first"] != pairs["second"]].dropna(subset=[measure])
     if different.empty:
         return "Nothing to correlate: a member never errs"
-    least = different.loc[different[measure].idxmin()]
+    least = different.iloc[int(different[measure].argmin())]
     return theme.sentence(
         f"{_inline(least['first'])} and {_inline(least['second'])} differ most "
         f"({theme.number(least[measure], 2)})"

@@ -175,7 +175,7 @@ def cross_validation(folds: pd.DataFrame) -> go.Figure:
         name="all folds together",
         hovertemplate="%{y}: %{x:.1%}<extra></extra>",
     )
-    best = pooled.loc[pooled["value"].idxmax()]
+    best = pooled.iloc[int(pooled["value"].argmax())]
     finding = (
         f"Cross-validated, {best['title']} is right in {theme.percent(best['value'])} of the cases"
     )
@@ -288,4 +288,5 @@ def comparison_finding(result: Mapping[str, Any], first: str, second: str) -> st
         return f"No difference between {first} and {second} can be told from chance ({chance})"
     better, worse = (first, second) if difference["value"] > 0 else (second, first)
     size = abs(100 * difference["value"])
-    return f"{better} beats {worse} by {size:.1f} percentage points ({theme.p_value(p)})"
+    places = 1 if size >= 1 else 2
+    return f"{better} beats {worse} by {size:.{places}f} percentage points ({theme.p_value(p)})"

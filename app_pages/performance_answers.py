@@ -1,0 +1,175 @@
+"""What one model said to the pictures: a random sample, its mix-ups, its classes."""
+
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from app_pages import components, loaders
+from app_pages.performance_models import measured, record, titles
+from src import runs
+from src.charts import performance, theme
+
+# --- a sample ------------------------------------------------------------------------------
+
+SHOWN = ("All", "Right", "Wrong")
+
+
+@components.section
+def sample(run: runs.Run, name: str) -> None:
+    """Test pictures drawn at random, each with the model's answer."""
+    rows = loaders.random_answers(run.study, run.version, name)
+    stored = loaders.gallery(run.study, run.version)
+    if not all(("test", key) in stored for key in rows["id"]):
+        st.info(
+            "This version was published without a random sample of its test pictures. Those it "
+            "has were chosen by how they were answered: see Mix-ups and Classes.",
+            icon=":material/photo_library:",
+        )
+        return
+    right = rows["label"] == rows["prediction"]
+    st.markdown(
+        f"**{right.sum()} of {theme.pictures(len(rows))} drawn at random are filed correctly**"
+    )
+    whole = record(run, name).metrics["splits"]["test"]
+    accuracy = theme.percent(whole["metrics"]["accuracy"]["value"])
+    st.caption(
+        f"The same test pictures for every model. Of all {theme.count(whole['n'])}, {accuracy} "
+        "are filed correctly. ✓ right, ✗ wrong (what it is → what was said), and the confidence."
+    )
+    shown = st.segmented_control(
+        "Show", SHOWN, default="All", key="drawn", bind="query-params", required=True
+    )
+    kept = {"Right": right, "Wrong": ~right}.get(str(shown), right | ~right)
+    pictures = [_picture(stored["test", row.id], row) for row in theme.rows(rows[kept])]
+    components.picture_grid(pictures, key="drawn_pictures")
+
+
+def _picture(png: bytes, row: Any) -> components.Picture:
+    sure = theme.percent(row.confidence, 0)
+    if row.label == row.prediction:
+        return components.Picture(png, f"✓ {row.label}, {sure}", f"{row.label}, filed correctly")
+    text = f"{row.label} filed as {row.prediction}"
+    return components.Picture(png, f"✗ {row.label} → {row.prediction}, {sure}", text)
+
+
+# --- mix-ups -------------------------------------------------------------------------------
+
+
+MODES: dict[str, performance.Mode] = {
+    "Counts": "counts",
+    "Share of the class": "shares",
+    "Mistakes only": "errors",
+}
+
+
+def _pick_cell() -> None:
+    """Put the clicked cell into the two selectors, which live in the URL."""
+    points = st.session_state["matrix"]["selection"]["points"]
+    if points:
+        st.session_state["really"], st.session_state["answer"] = points[0]["customdata"][:2]
+
+
+@components.section
+def confusion(run: runs.Run, name: str, split: str) -> None:
+    """The confusion matrix, and the pictures behind the chosen cell."""
+    counts = measured(run, name, split, "confusion")
+    left, right = st.columns([3, 2], gap="large")
+    mode = left.segmented_control(
+        "Show", list(MODES), default="Counts", key="cells", bind="query-params", required=True
+    )
+    with right:
+        picked = _cell_selectors(counts)
+    with left:
+        components.chart(
+            performance.confusion_matrix(counts, MODES.get(str(mode), "counts"), picked),
+            key="matrix",
+            select=_pick_cell,
+            data=counts.reset_index(names="really"),
+            name=f"{run.study}_{run.version}_{name}_{split}_confusion",
+        )
+    with right:
+        _cell_pictures(run, name, split, picked)
+
+
+def _cell_selectors(counts: pd.DataFrame) -> tuple[str, str]:
+    """The cell to look into: chosen here or by a click; at first the most frequent mistake."""
+    classes = [str(label) for label in counts.index]
+    worst = performance.worst_cell(counts)
+    first, second = st.columns(2)
+    with first:
+        really = components.choose("Really", "really", classes, worst[0])
+    with second:
+        answer = components.choose("Filed as", "answer", classes, worst[1])
+    return really, answer
+
+
+def _cell_pictures(run: runs.Run, name: str, split: str, cell: tuple[str, str]) -> None:
+    """The pictures behind one cell, the most confident answers first."""
+    answers = loaders.answers(run.study, run.version, name, split)
+    rows = answers[(answers["label"] == cell[0]) & (answers["prediction"] == cell[1])]
+    what = "filed correctly" if cell[0] == cell[1] else f"filed as {cell[1]}"
+    verb = "are" if len(rows) > 1 else "is"
+    st.markdown(
+        "**" + theme.sentence(f"{theme.pictures(len(rows))} of {cell[0]} {verb} {what}") + "**"
+    )
+    st.caption("Click a cell of the matrix, or choose it above.")
+    components.answers(run, rows, key="cell_pictures", per_page=12)
+
+
+# --- classes -------------------------------------------------------------------------------
+
+
+def _pick_class() -> None:
+    points = st.session_state["bars"]["selection"]["points"]
+    if points:
+        st.session_state["class"] = points[0]["y"]
+
+
+@components.section
+def classes(run: runs.Run, name: str, split: str) -> None:
+    """One measure per class, for this model and for all; the mistakes about one class."""
+    metric = st.segmented_control(
+        "Measure",
+        ["recall", "precision", "f1"],
+        default="recall",
+        format_func=str.capitalize,
+        key="measure",
+        bind="query-params",
+        required=True,
+    )
+    names, metric = run.dataset["classes"], str(metric or "recall")
+    report = record(run, name).report
+    report = report[report["split"] == split]
+    left, right = st.columns(2, gap="large")
+    with left:
+        components.chart(
+            performance.class_scores(report, names, metric),
+            key="bars",
+            select=_pick_class,
+            data=report,
+            name=f"{run.study}_{run.version}_{name}_{split}_classes",
+        )
+    with right:
+        every = pd.concat(
+            [record(run, other).report.assign(model=title) for other, title in titles(run).items()]
+        )
+        every = every[every["split"] == split]
+        components.chart(performance.class_heatmap(every, names, metric), key="class_heatmap")
+    _class_mistakes(run, name, split)
+
+
+def _class_mistakes(run: runs.Run, name: str, split: str) -> None:
+    """Pictures of one class that were filed elsewhere."""
+    names = run.dataset["classes"]
+    mistakes = measured(run, name, split, "mistakes")
+    hardest = mistakes["label"].value_counts().reindex(names).fillna(0).argmax()
+    with st.container(width=380):
+        label = components.choose("Mistakes about", "class", names, names[int(hardest)])
+    rows = mistakes[mistakes["label"] == label]
+    elsewhere = f"{theme.pictures(len(rows))} of {label} filed elsewhere"
+    st.caption(
+        f"{theme.sentence(elsewhere)}, the most confident mistakes first. "
+        "A click on a bar chooses its class."
+    )
+    components.answers(run, rows, key="class_mistakes", per_page=16)

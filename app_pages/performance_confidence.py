@@ -1,0 +1,123 @@
+"""How far a model's confidence can be trusted, and the curves behind its answers."""
+
+import pandas as pd
+import streamlit as st
+
+from app_pages import components, loaders
+from app_pages.performance_models import measured, record
+from src import business, runs
+from src.charts import performance, theme
+
+PERCENTS = [*map(float, range(100)), 99.5, 99.9]  # steps of the confidence slider
+
+# --- opening -------------------------------------------------------------------------------
+
+
+def alone_figure(filed: business.Filed) -> components.Figure:
+    """How much is filed alone, as a number of a metric row."""
+    aim = theme.percent(filed.target, 0)
+    if filed.threshold is None:
+        return components.Figure("Filed alone", "none", "", f"no confidence assures {aim}")
+    return components.Figure(
+        "Filed alone",
+        theme.percent(filed.coverage.value),
+        theme.interval(filed.coverage.low, filed.coverage.high),
+        f"{theme.sample(filed.n)} test",
+        f"Answers of at least {theme.confidence(filed.threshold)} confidence: chosen on validation "
+        f"to assure {aim} precision, counted on test.",
+    )
+
+
+def precision_figure(filed: business.Filed) -> components.Figure:
+    """How much of what is filed alone is right, as a number of a metric row."""
+    precision = {key: getattr(filed.precision, key) for key in ("value", "low", "high")}
+    return components.share_figure("Of these right", precision, f"{theme.sample(filed.accepted)}")
+
+
+# --- curves --------------------------------------------------------------------------------
+
+
+@components.section
+def curves(run: runs.Run, name: str, split: str) -> None:
+    """ROC and precision–recall curves of the chosen classes."""
+    names = run.dataset["classes"]
+    chosen = st.multiselect(
+        "Classes", names, key="only", bind="query-params", placeholder="All classes"
+    )
+    n = len(loaders.scored(run.study, run.version, name, split).labels)
+    left, right = st.columns(2, gap="large")
+    for column, measure, draw in (
+        (left, "roc", performance.roc),
+        (right, "precision_recall", performance.precision_recall),
+    ):
+        frame = measured(run, name, split, measure)
+        frame = frame[frame["label"].isin(chosen or names)]
+        with column:
+            components.chart(
+                draw(frame, names, n),
+                key=measure,
+                data=frame,
+                name=f"{run.study}_{run.version}_{name}_{split}_{measure}",
+            )
+
+
+# --- confidence ----------------------------------------------------------------------------
+
+
+@components.section
+def confidence(run: runs.Run, name: str, split: str) -> None:
+    """What to file alone, whether confidence keeps its word, and where it does not."""
+    curve = measured(run, name, split, "selective")
+    n = len(loaders.scored(run.study, run.version, name, split).labels)
+    left, right = st.columns(2, gap="large")
+    with left:
+        _threshold(run, name, split, curve, n)
+    with right:
+        table = measured(run, name, split, "calibration")
+        error = record(run, name).metrics["splits"][split]["metrics"]["calibration_error"]
+        components.chart(
+            performance.reliability(table, n),
+            key="reliability",
+            sentence=(
+                f"Calibration error {theme.percent(error['value'])} "
+                f"({theme.interval(error['low'], error['high'])}): how far confidence and "
+                "accuracy lie apart on average."
+            ),
+            data=table,
+            name=f"{run.study}_{run.version}_{name}_{split}_calibration",
+        )
+    st.subheader("The most confident mistakes")
+    st.caption("Wrong labels, look-alikes and odd crops gather here: worth a person's eye first.")
+    components.answers(run, measured(run, name, split, "mistakes"), key="mistakes", per_page=24)
+
+
+def _threshold(run: runs.Run, name: str, split: str, curve: pd.DataFrame, n: int) -> None:
+    """The slider that decides which pictures go to a person."""
+    filed = loaders.filed(run.study, run.version, name)
+    aim = theme.percent(filed.target, 0)
+    chosen = st.select_slider(
+        "File alone from this confidence on",
+        PERCENTS,
+        _next_percent(filed.threshold),
+        format_func="{:g} %".format,
+        key="threshold",
+        bind="query-params",
+    )
+    components.chart(
+        performance.threshold_trade(curve, chosen / 100, n),
+        key="trade",
+        sentence=(
+            f"On validation, {theme.confidence(filed.threshold)} is the lowest confidence that "
+            f"assures {aim} precision."
+            if filed.threshold is not None
+            else f"On validation, no confidence assures {aim} precision."
+        ),
+        data=curve,
+        name=f"{run.study}_{run.version}_{name}_{split}_threshold",
+    )
+
+
+def _next_percent(threshold: float | None) -> float:
+    """The first step of the slider that is as strict as a threshold; 90 where there is none."""
+    wanted = 90.0 if threshold is None else 100 * threshold
+    return next((percent for percent in PERCENTS if percent >= wanted), PERCENTS[-1])

@@ -1,0 +1,194 @@
+"""How the models of a run were made: learning curves, seeds, settings, searches, blends."""
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+
+from app_pages import components, loaders
+from app_pages.performance_models import record, titles
+from src import runs
+from src.charts import classical as classical_charts
+from src.charts import performance, theme
+
+OVER: list[Literal["epoch", "seconds"]] = ["epoch", "seconds"]
+
+# --- training ------------------------------------------------------------------------------
+
+
+@components.section
+def training(run: runs.Run) -> None:
+    """How the models learned, how far seeds differ, and how each was made."""
+    names = titles(run)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        over = st.segmented_control(
+            "Over",
+            OVER,
+            default="epoch",
+            format_func=str.capitalize,
+            key="over",
+            bind="query-params",
+            required=True,
+        )
+        with_training = st.toggle("Training curves too", key="with_training", bind="query-params")
+    learned = {name: title for name, title in names.items() if record(run, name).served}
+    history = pd.concat(
+        [record(run, name).history.assign(model=title) for name, title in learned.items()]
+    )
+    left, right = st.columns(2, gap="large")
+    measures: tuple[Literal["accuracy", "loss"], ...] = ("accuracy", "loss")
+    for column, measure in zip((left, right), measures, strict=True):
+        with column:
+            components.chart(
+                performance.learning_curves(
+                    history, list(learned.values()), measure, over, with_training
+                ),
+                key=f"learning_{measure}",
+                data=history,
+                name=f"{run.study}_{run.version}_learning_{measure}",
+            )
+    _seeds(run, names)
+    _made(run, names)
+
+
+def _seeds(run: runs.Run, names: dict[str, str]) -> None:
+    """Every seed of the models that were trained more than once."""
+    frames = [
+        seeds.assign(model=title)
+        for name, title in names.items()
+        if (seeds := record(run, name).seeds) is not None
+    ]
+    if not frames:
+        return
+    st.subheader("The same model from different seeds")
+    table = pd.concat(frames, ignore_index=True)
+    spread = table.groupby("model", sort=False)["test_accuracy"].agg(["mean", "std", "count"])
+    st.markdown(
+        "; ".join(
+            f"{model}: {theme.percent(row['mean'])} ± {100 * row['std']:.1f} points "
+            f"over {row['count']:.0f} seeds"
+            for model, row in spread.iterrows()
+        )
+    )
+    st.dataframe(
+        components.in_percent(table, ["validation_accuracy", "test_accuracy"]),
+        column_order=["model", *[c for c in table.columns if c != "model"]],
+        column_config={
+            "model": "Model",
+            "seed": "Seed",
+            "epochs": "Epochs",
+            "best_epoch": "Best epoch",
+            "seconds": st.column_config.NumberColumn("Seconds", format="%.0f"),
+            "validation_accuracy": st.column_config.NumberColumn(
+                "Validation accuracy", format="%.1f %%"
+            ),
+            "test_accuracy": st.column_config.NumberColumn("Test accuracy", format="%.1f %%"),
+        },
+        hide_index=True,
+        alt="Accuracy of every seed",
+    )
+
+
+def _made(run: runs.Run, names: dict[str, str]) -> None:
+    """How every model was made: its settings, and its layers where it is a network."""
+    st.subheader("How they were made")
+    for name, title in names.items():
+        config = record(run, name).config
+        with st.expander(title):
+            st.markdown(config["description"])
+            left, right = st.columns(2)
+            left.table(_facts(config, names), border="horizontal", alt=f"Settings of {title}")
+            if config.get("layers"):
+                layers = pd.DataFrame(config["layers"]).astype({"output_shape": str})
+                right.dataframe(layers, hide_index=True, height=320, alt=f"Layers of {title}")
+
+
+def _facts(config: dict[str, Any], names: dict[str, str]) -> dict[str, str]:
+    """What is known about the making of a model; what does not apply to it is left out."""
+    estimator = config.get("estimator", {})
+    temperature = config.get("temperature")
+    members = [names.get(member, member) for member in config.get("members", ())]
+    facts = {
+        "Trained on": f"{theme.count(config['n_train'])} pictures ({config['trained_on']})",
+        "Best epoch": config.get("best_epoch"),
+        "Number format": config.get("precision"),
+        "Temperature": None if temperature is None else f"{temperature:.2f}",
+        "Augmentation": _spelled(config.get("augmentation")) or "none",
+        "Members": ", ".join(members),
+        **{
+            key.replace("_", " ").capitalize(): _spelled(value)
+            for key, value in config.get("training", {}).items()
+        },
+        "Made with": estimator.get("library"),
+        "File": estimator.get("sha256") and f"{estimator['file']}, {estimator['sha256'][:12]}…",
+    }
+    return {key: str(value) for key, value in facts.items() if value not in (None, "")}
+
+
+def _spelled(value: Any) -> str:
+    """A configuration value in words: nested settings on one line."""
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_spelled(item)}" for key, item in value.items() if item)
+    return "" if value is None else str(value)
+
+
+# --- classical models ----------------------------------------------------------------------
+
+
+def classical_tables(run: runs.Run) -> list[str]:
+    """Names of the tables that a run has about its classical models."""
+    return [name for name in CLASSICAL if run.has(f"classical/{name}.parquet")]
+
+
+@components.section
+def classical(run: runs.Run) -> None:
+    """The searches for settings, what the blend rests on, and the principal components."""
+    tables = {
+        name: loaders.table(run.study, run.version, f"classical/{name}.parquet")
+        for name in classical_tables(run)
+    }
+    places = [column for _ in tables for column in st.columns(2, gap="large")]
+    for place, (name, table) in zip(places, tables.items(), strict=False):
+        with place:
+            components.chart(
+                CLASSICAL[name](table),
+                key=f"classical_{name}",
+                data=table,
+                name=f"{run.study}_{run.version}_{name}",
+            )
+    if "search" in tables:
+        _candidates(tables["search"])
+
+
+CLASSICAL: dict[str, Callable[[pd.DataFrame], go.Figure]] = {
+    "search": classical_charts.search,
+    "importance": classical_charts.importance,
+    "correlation": classical_charts.correlation,
+    "explained_variance": classical_charts.explained_variance,
+}
+
+
+def _candidates(search: pd.DataFrame) -> None:
+    with st.expander("Every candidate of every search"):
+        st.dataframe(
+            components.in_percent(search, ["accuracy", "low", "high"]),
+            column_config={
+                "title": "Model",
+                "settings": "Settings",
+                "n_train": st.column_config.NumberColumn("Fitted to", format="localized"),
+                "accuracy": st.column_config.NumberColumn("Validation accuracy", format="%.2f %%"),
+                "low": st.column_config.NumberColumn("from", format="%.2f %%"),
+                "high": st.column_config.NumberColumn("to", format="%.2f %%"),
+                "n": st.column_config.NumberColumn("Pictures", format="localized"),
+                "seconds": st.column_config.NumberColumn("Seconds", format="%.1f"),
+                "chosen": "Chosen",
+            },
+            column_order=[
+                *("title", "settings", "n_train", "accuracy", "low", "high", "n"),
+                *("seconds", "chosen"),
+            ],
+            hide_index=True,
+            alt="Candidates with their accuracy on validation",
+        )

@@ -1,0 +1,275 @@
+"""The models of a run beside each other: quality, cost, and other versions of the study."""
+
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from app_pages import components, loaders
+from src import runs
+from src.charts import models as charts
+from src.charts import theme
+
+CROSS_VALIDATION = "cross_validation.csv"
+METRICS = ("accuracy", "macro_f1", "log_loss", "roc_auc", "calibration_error")
+
+
+def titles(run: runs.Run) -> dict[str, str]:
+    """Title of every model of a run by its name, in the run's order."""
+    return {name: record(run, name).config["title"] for name in run.models}
+
+
+def record(run: runs.Run, name: str) -> runs.ModelRecord:
+    """What was written down about one model of a run."""
+    return loaders.model(run.study, run.version, name)
+
+
+def measured(run: runs.Run, name: str, split: str, measure: str) -> pd.DataFrame:
+    """One of `loaders.MEASURES` of a model of a run."""
+    return loaders.measured(run.study, run.version, name, split, measure)
+
+
+def engine(cost: dict[str, Any]) -> str:
+    """The form in which a model's speed is shown: `float32`, or `scikit-learn`."""
+    return str(next(iter(cost["latency_ms"])))
+
+
+def model_table(run: runs.Run, split: str) -> pd.DataFrame:
+    """One row per model: quality with intervals, and what it costs."""
+    return pd.DataFrame([_model_row(record(run, name), split) for name in run.models])
+
+
+def _model_row(model: runs.ModelRecord, split: str) -> dict[str, Any]:
+    quality, cost = model.metrics["splits"][split], model.metrics["cost"]
+    row: dict[str, Any] = {"name": model.name, "title": model.config["title"]}
+    row |= {"family": model.family, "n": quality["n"]}
+    missing = {"value": None, "low": None, "high": None}
+    for name in METRICS:
+        metric = quality["metrics"].get(name, missing)
+        row |= {name: metric["value"], f"{name}_low": metric["low"], f"{name}_high": metric["high"]}
+    return row | _cost_row(cost) | {"n_train": model.config["n_train"]}
+
+
+def _cost_row(cost: dict[str, Any]) -> dict[str, Any]:
+    form = engine(cost)
+    latency = cost["latency_ms"][form]
+    size = cost.get("tflite_bytes", cost.get("estimator_bytes"))
+    small = cost.get("int8_bytes")
+    return {
+        "parameters": cost.get("parameters"),
+        "megabytes": None if size is None else size / 1e6,
+        "int8_megabytes": None if small is None else small / 1e6,
+        "training_minutes": cost["training_seconds"] / 60,
+        "latency": latency["value"],
+        "latency_low": latency["low"],
+        "latency_high": latency["high"],
+        "per_second": cost["throughput"][form]["value"],
+    }
+
+
+# --- overview ------------------------------------------------------------------------------
+
+
+@components.section
+def overview(run: runs.Run, split: str) -> None:
+    """All models: accuracy, cost, the full table, and the other versions."""
+    models = model_table(run, split)
+    drawn = models.rename(
+        columns={"accuracy": "value", "accuracy_low": "low", "accuracy_high": "high"}
+    )
+    baselines = drawn[drawn["family"] == "baseline"]
+    if len(baselines) < len(drawn):  # guessing would push all others together
+        drawn = drawn.drop(baselines.index)
+    left, right = st.columns(2, gap="large")
+    with left:
+        references = _references(run, split)
+        components.chart(
+            charts.accuracy_ranking(drawn, references, split),
+            key="ranking",
+            data=models,
+            name=f"{run.study}_{run.version}_models_{split}",
+        )
+        if not references.empty:
+            with st.expander("Where the numbers of others come from"):
+                st.table(references.set_index("name")["source"], alt="Sources of the references")
+    with right:
+        components.chart(
+            charts.cost_against_accuracy(drawn, split),
+            key="cost",
+            sentence="Further up is better, further left is faster.",
+        )
+        if not baselines.empty:
+            guesses = [f"{row.title} ({theme.percent(row.value)})" for row in theme.rows(baselines)]
+            st.caption(f"In the table only: {theme.listing(guesses)}.")
+    _cross_validated(run)
+    _table(run, models, split)
+    _versions(run)
+
+
+def _references(run: runs.Run, split: str) -> pd.DataFrame:
+    known = pd.DataFrame(
+        loaders.inputs("references.toml").get(run.study, []),
+        columns=["name", "low", "high", "split", "source"],
+    )
+    return known[known["split"] == split].sort_values("low")
+
+
+def _cross_validated(run: runs.Run) -> None:
+    """What cross-validation says, where test pictures are too few to say much."""
+    if not run.has(CROSS_VALIDATION):
+        return
+    folds = loaders.table(run.study, run.version, CROSS_VALIDATION)
+    folds = folds.assign(title=folds["model"].map(titles(run)).fillna(folds["model"]))
+    components.chart(
+        charts.cross_validation(folds),
+        key="cross_validation",
+        data=folds,
+        name=f"{run.study}_{run.version}_cross_validation",
+    )
+
+
+PERCENTAGES = [f"{name}{end}" for name in METRICS[:2] for end in ("", "_low", "_high")]
+PERCENTAGES += ["calibration_error"]
+COLUMNS = {
+    "title": ("Model", None),
+    "family": ("Kind", None),
+    "accuracy": ("Accuracy", "%.2f %%"),
+    "accuracy_low": ("from", "%.2f %%"),
+    "accuracy_high": ("to", "%.2f %%"),
+    "n": ("Pictures", "localized"),
+    "macro_f1": ("Macro F1", "%.2f %%"),
+    "macro_f1_low": ("from ", "%.2f %%"),
+    "macro_f1_high": ("to ", "%.2f %%"),
+    "log_loss": ("Log-loss", "%.3f"),
+    "roc_auc": ("ROC area", "%.4f"),
+    "calibration_error": ("Calibration error", "%.1f %%"),
+    "n_train": ("Trained on", "localized"),
+    "training_minutes": ("Training (min)", "%.1f"),
+    "latency": ("ms per photo", "%.2f"),
+    "latency_low": ("from  ", "%.2f"),
+    "latency_high": ("to  ", "%.2f"),
+    "per_second": ("Photos per second", "localized"),
+    "parameters": ("Parameters", "localized"),
+    "megabytes": ("File (MB)", "%.2f"),
+    "int8_megabytes": ("int8 file (MB)", "%.2f"),
+}
+
+
+def _table(run: runs.Run, models: pd.DataFrame, split: str) -> None:
+    """The full table; a selected row shows that model's mistakes."""
+    st.subheader("All models of this version")
+    st.caption(
+        f"{split.capitalize()} split, the same {theme.pictures(models['n'].iloc[0])} for each; "
+        "“from” and “to” are the 95\u00a0% interval of the column before. "
+        "Select a row to see mistakes."
+    )
+    config = {
+        key: st.column_config.NumberColumn(label, format=form) if form else label
+        for key, (label, form) in COLUMNS.items()
+    }
+    kinds = models["family"].map(lambda family: charts.FAMILIES[family][0])
+    shown = models[list(COLUMNS)].assign(family=kinds).dropna(axis="columns", how="all")
+    event = st.dataframe(
+        components.in_percent(shown, PERCENTAGES),
+        column_config=config,
+        hide_index=True,
+        on_select="rerun",
+        selection_mode="single-row",
+        key="model_table",
+        alt="Quality and cost of every model",
+    )
+    for row in event.selection.rows:
+        name = models["name"].iloc[row]
+        st.markdown(f"**Most confident mistakes of {models['title'].iloc[row]}**")
+        components.answers(run, measured(run, name, split, "mistakes"), key="row_mistakes")
+    _parity(run)
+
+
+def _parity(run: runs.Run) -> None:
+    """Whether the served files answer as the trained models do."""
+    rows = [
+        row
+        for name, title in titles(run).items()
+        if (parity := record(run, name).metrics.get("parity"))
+        for row in _parity_rows(title, parity)
+    ]
+    if not rows:
+        return
+    with st.expander("Does the served file answer as the trained model does?"):
+        st.caption("Every validation picture through both, before publication.")
+        st.dataframe(pd.DataFrame(rows), hide_index=True, alt="Trained model and served file")
+
+
+def _parity_rows(title: str, parity: dict[str, Any]) -> list[dict[str, str]]:
+    return [
+        {
+            "Model": title,
+            "Served as": form,
+            "Same answer": theme.percent(parity[form]["top1_agreement"], 2),
+            "Largest difference in probability": f"{parity[form]['max_abs_dp']:.1e}",
+            "Accuracy trained": theme.percent(parity["keras"]["accuracy"], 2),
+            "Accuracy served": theme.percent(parity[form]["accuracy"], 2),
+            "n": theme.count(parity["n"]),
+        }
+        for form in ("float32", "int8")
+    ]
+
+
+# --- versions ------------------------------------------------------------------------------
+
+
+def _versions(run: runs.Run) -> None:
+    """All versions of the study; ranked only where they were tested on the same pictures."""
+    versions = loaders.versions(run.study)
+    if len(versions) < 2:
+        return
+    st.subheader("Other versions of this study")
+    rows = [_version_row(run, version) for version in versions]
+    table = pd.DataFrame([row for row in rows if row])
+    table = table.sort_values(["same", "accuracy"], ascending=False)
+    ranks = table["accuracy"].where(table["same"]).rank(ascending=False, method="min")
+    table["rank"] = ranks.map(theme.count)
+    st.caption(
+        f"Ranked where the test pictures are those of {run.version}. A version with other test "
+        "pictures is shown without a rank: its accuracy answers another question."
+    )
+    config: dict[str, Any] = {
+        "rank": "Rank",
+        "version": "Version",
+        "model": "Its best model",
+        "accuracy": st.column_config.NumberColumn("Test accuracy", format="%.1f %%"),
+        "low": st.column_config.NumberColumn("from", format="%.1f %%"),
+        "high": st.column_config.NumberColumn("to", format="%.1f %%"),
+        "n": st.column_config.NumberColumn("Test pictures", format="localized"),
+        "tested": "Tested on",
+        "created": st.column_config.DatetimeColumn("Published", format="D MMM YYYY"),
+    }
+    st.dataframe(
+        components.in_percent(table.drop(columns="same"), ["accuracy", "low", "high"]),
+        column_config=config,
+        column_order=list(config),
+        hide_index=True,
+        alt="Versions of this study with their test accuracy",
+    )
+
+
+def _version_row(run: runs.Run, version: str) -> dict[str, Any]:
+    """One row about a version; empty where it cannot be read."""
+    try:
+        other = loaders.open_run(run.study, version)
+        headline, same = other.manifest["headline"], same_test(run, other)
+    except runs.RunError:
+        return {}
+    return {
+        "version": version,
+        "model": headline["model"],
+        **{key: headline[key] for key in ("accuracy", "low", "high", "n")},
+        "same": same,
+        "tested": "the same pictures" if same else "other pictures",
+        "created": pd.Timestamp(other.manifest["created"]),
+    }
+
+
+def same_test(run: runs.Run, other: runs.Run) -> bool:
+    """Whether two runs were tested on the same pictures."""
+    return bool(run.dataset["test_ids_sha256"] == other.dataset["test_ids_sha256"])

@@ -1,0 +1,196 @@
+"""Charts that set models side by side, and those of classical models."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from src.charts import classical, models, theme
+from src.statistics import wilson_bounds
+from tests import factories
+from tests.test_charts_performance import floats, traces
+
+
+def test_accuracy_ranking_draws_intervals_and_other_peoples_numbers_apart() -> None:
+    table = pd.DataFrame(
+        {"title": ["A", "B"], "value": [0.9, 0.7], "low": [0.88, 0.6], "high": [0.93, 0.75]}
+    ).assign(n=100)
+    others = pd.DataFrame({"name": ["People"], "low": [0.94], "high": [0.96]})
+    figure = models.accuracy_ranking(table, others, "test")
+    ours = traces(figure)["this version"]
+    assert list(ours.y) == ["B", "A"]
+    assert floats(ours.error_x.array) == [0.05, 0.03]
+    assert floats(ours.error_x.arrayminus) == [0.1, 0.02]
+    assert floats(traces(figure)["from elsewhere"].x) == [0.95]
+    assert theme.headline(figure) == (
+        "A is right most often: 90.0\u00a0%",
+        "Test accuracy with 95\u00a0% interval, n\u00a0=\u00a0100 pictures per model",
+    )
+
+
+MODELS = pd.DataFrame(
+    {
+        "title": ["Slow", "Quick", "Beaten", "Forest"],
+        "family": ["network", "network", "classical", "classical"],
+        "value": [0.9, 0.7, 0.65, 0.8],
+        "low": [0.8, 0.6, 0.6, 0.75],
+        "high": [0.95, 0.8, 0.7, 0.85],
+        "latency": [6.0, 2.0, 5.0, 3.0],
+    }
+)
+
+
+def test_the_frontier_holds_what_nothing_beats_in_both() -> None:
+    assert models.frontier(MODELS)["title"].tolist() == ["Quick", "Forest", "Slow"]
+    same = MODELS.assign(latency=1.0)
+    assert models.frontier(same)["title"].tolist() == ["Slow"]
+
+
+def test_cost_against_accuracy_draws_families_and_the_frontier() -> None:
+    figure = models.cost_against_accuracy(MODELS, "test")
+    drawn = traces(figure)
+    assert {name: floats(trace.x) for name, trace in drawn.items()} == {
+        "none is faster and better": [2, 3, 6],
+        "Network": [6, 2],
+        "Classical model": [5, 3],
+    }
+    assert floats(drawn["Network"].error_y.array) == [0.05, 0.1]
+    assert figure.layout.xaxis.type == "log"
+    assert theme.headline(figure)[0] == (
+        "The most accurate model takes 3.0 times as long as the fastest"
+    )
+    alone = models.cost_against_accuracy(MODELS.head(2).assign(latency=[1.0, 2.0]), "test")
+    assert theme.headline(alone)[0] == "Slow is both the most accurate and the fastest"
+
+
+def test_of_many_models_only_those_on_the_frontier_are_named() -> None:
+    many = pd.concat([MODELS, *[MODELS[MODELS["title"] == "Beaten"]] * 5])
+    figure = models.cost_against_accuracy(many, "test")
+    named = [text for trace in figure.data[1:] for text in trace.text if text]
+    assert sorted(named) == ["Forest", "Quick", "Slow"]
+
+
+def test_high_accuracies_keep_two_decimals() -> None:
+    assert [models.digits(pd.Series([0.5, top])) for top in (0.98, 0.99)] == [1, 2]
+
+
+def test_cross_validation_counts_every_picture_once() -> None:
+    folds = pd.DataFrame(
+        {
+            "title": "Head",
+            "repeat": [0, 0, 1, 1],
+            "fold": [0, 1, 0, 1],
+            "n": [60, 40, 60, 40],
+            "accuracy": [0.9, 0.8, 0.8, 0.75],
+        }
+    )
+    figure = models.cross_validation(folds)
+    pooled = traces(figure)["all folds together"]
+    assert floats(pooled.x) == [0.82]  # (54 + 32 + 48 + 30) / 200
+    low, high = wilson_bounds(82, 100)
+    assert floats(pooled.error_x.array) == pytest.approx([high - 0.82], abs=1e-6)
+    assert floats(pooled.error_x.arrayminus) == pytest.approx([0.82 - low], abs=1e-6)
+    assert floats(traces(figure)["one fold"].x) == [0.9, 0.8, 0.8, 0.75]
+    assert theme.headline(figure)[1].endswith("n\u00a0=\u00a0100")
+
+
+def test_comparison_names_the_better_one_or_chance() -> None:
+    result = {
+        "split": "test",
+        "n": 100,
+        "both": 70,
+        "only_first": 15,
+        "only_second": 5,
+        "neither": 10,
+        "difference": {"value": 0.1, "low": 0.02, "high": 0.18, "method": "Tango"},
+        "p_value": 0.041,
+    }
+    figure = models.agreement(result, "A", "B")
+    assert {name: floats(trace.x) for name, trace in traces(figure).items()} == {
+        "both right: 70": [0.7],
+        "only A: 15": [0.15],
+        "only B: 5": [0.05],
+        "both wrong: 10": [0.1],
+    }
+    assert theme.headline(figure)[0] == "A beats B by 10.0 percentage points (p = 0.041)"
+    unclear = result | {"difference": {"value": 0.1, "low": -0.02, "high": 0.2}, "p_value": 0.2}
+    assert models.comparison_finding(unclear, "A", "B") == (
+        "No difference between A and B can be told from chance (p = 0.2)"
+    )
+
+
+def test_differences_count_what_survives_holm() -> None:
+    pairs = pd.DataFrame(
+        {
+            "first": ["A", "A"],
+            "second": ["B", "C"],
+            "n": [50, 50],
+            "difference": [0.2, 0.01],
+            "low": [0.1, -0.05],
+            "high": [0.3, 0.07],
+            "p_holm": [0.001, 0.8],
+        }
+    )
+    figure = models.differences(pairs)
+    assert floats(figure.data[0].x) == [20, 1]
+    assert list(figure.data[0].marker.color) == [theme.ACCENT, theme.REFERENCE]
+    assert theme.headline(figure)[0] == "1 of 2 differences is larger than chance explains"
+
+
+def test_one_model_against_all_others() -> None:
+    pairs = pd.DataFrame(
+        {
+            "first": "A",
+            "second": ["B", "C", "D"],
+            "n": 50,
+            "difference": [0.2, 0.01, -0.1],
+            "low": [0.1, -0.05, -0.2],
+            "high": [0.3, 0.07, -0.05],
+            "p_holm": [0.001, 0.8, 0.01],
+        }
+    )
+    figure = models.differences(pairs, "A")
+    assert list(figure.data[0].y) == ["D", "C", "B"]
+    assert figure.layout.xaxis.title.text == "accuracy of A minus theirs (points)"
+    assert theme.headline(figure)[0] == (
+        "A beats 1 of 3 other models, is beaten by 1; from 1 chance does not tell it apart"
+    )
+    better = models.differences(pairs.head(1), "A")
+    assert theme.headline(better)[0] == "A beats 1 of 1 other models"
+
+
+# --- classical models ----------------------------------------------------------------------
+
+TABLES = {
+    path.split("/")[1].split(".")[0]: table for path, table in factories._classical_tables().items()
+}
+
+
+def test_the_search_fills_what_was_chosen() -> None:
+    figure = classical.search(TABLES["search"])
+    assert floats(traces(figure)["tried"].x) == [0.8]
+    assert floats(traces(figure)["chosen"].x) == [0.84, 0.7]
+    assert theme.headline(figure) == (
+        "Settings matter most for random forest: 4.0 points",
+        "Accuracy on validation (n\u00a0=\u00a0200) after fitting to 60 training pictures",
+    )
+
+
+def test_importance_puts_the_weightiest_member_on_top() -> None:
+    figure = classical.importance(TABLES["importance"])
+    assert list(figure.data[0].y) == ["Logistic regression", "Random forest"]  # from the bottom
+    assert floats(figure.data[0].error_x.array) == [0.05, 0.05]
+    assert theme.headline(figure)[0] == "The blend relies most on random forest"
+
+
+def test_correlation_fills_the_square() -> None:
+    figure = classical.correlation(TABLES["correlation"])
+    np.testing.assert_allclose(figure.data[0].z, [[1, 0.4], [0.4, 1]])
+    assert theme.headline(figure)[0] == ("Random forest and logistic regression differ most (0.40)")
+    never = TABLES["correlation"].assign(errors=[1.0, float("nan"), float("nan")])
+    assert theme.headline(classical.correlation(never))[0].startswith("Nothing to correlate")
+
+
+def test_explained_variance_counts_the_components() -> None:
+    figure = classical.explained_variance(TABLES["explained_variance"])
+    assert (list(figure.data[1].x), list(figure.data[1].y)) == ([2], [0.95])
+    assert theme.headline(figure)[0] == "2 of 3 components hold 95\u00a0% of the variance"
