@@ -17,7 +17,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport PYTHONPATH PYTHONHOME
 
 .DEFAULT_GOAL := help
-.PHONY: help app test lint notebooks study bench slug readme browser curl clean
+.PHONY: help app test lint notebooks study bench slug readme browser curl clean pictures
 .DELETE_ON_ERROR:
 
 help: ## list the commands
@@ -28,7 +28,7 @@ app: $(VENV)/app.stamp ## the dashboard on the published runs: http://localhost:
 	@PYTHON=$(BIN) sh setup.sh
 	@$(BIN) -m streamlit run asgi.py --server.port $(PORT)
 
-test: lint browser curl ## lint, types and all tests, in a real browser too (PYTEST_ARGS=)
+test: lint browser curl pictures ## lint, types and all tests, in a real browser too (PYTEST_ARGS=)
 	@$(BIN) -m pytest $(PYTEST_ARGS)
 
 lint: $(VENV)/dev.stamp ## lint, format and types alone
@@ -84,6 +84,10 @@ browser:
 
 curl:
 	@command -v curl >/dev/null || { $(call as_root,curl); }
+
+# Fashion-MNIST: the idx files that a test takes through all notebooks.
+pictures:
+	@test -d /usr/share/datasets/fashion-mnist || { $(call as_root,dataset-fashion-mnist); }
 
 # Install Debian packages as root or through sudo, or say what to do.
 as_root = echo "Installing Debian packages: $(1)"; \

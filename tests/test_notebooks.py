@@ -13,6 +13,7 @@ import nbformat
 import pytest
 
 from src import config, runs
+from tests import albums
 
 NOTEBOOKS = sorted((config.ROOT / "jupyter_notebooks").glob("*.ipynb"))
 
@@ -21,27 +22,70 @@ def _cells(path: Path) -> list[Any]:
     return list(nbformat.read(path, as_version=4).cells)
 
 
-@pytest.mark.slow
-def test_quick_run_publishes_a_complete_version(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("OUTPUTS_DIR", str(tmp_path / "outputs"))
-    command = [sys.executable, "jupyter_notebooks/run.py", "--study", "digits"]
-    command += ["--profile", "quick", "--into", str(tmp_path / "executed")]
+PLAIN = {"plain", "plain_augmented", "plain_subset", "plain_subset_augmented", "best"}
+
+
+def _quick_run(study: str, folder: Path) -> tuple[runs.Run, list[str]]:
+    """A study taken through the notebooks in the quick profile: its run, the executed notebooks."""
+    command = [sys.executable, "jupyter_notebooks/run.py", "--study", study]
+    command += ["--profile", "quick", "--into", str(folder / "executed")]
     done = subprocess.run(command, cwd=config.ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
-    assert runs.versions("digits") == ["v1"]
-    assert runs.verify("digits", "v1") == []
-    run = runs.open_run("digits", "v1")
+    assert runs.versions(study) == ["v1"]
+    assert runs.verify(study, "v1") == []
+    run = runs.open_run(study, "v1")
     assert run.manifest["profile"] == "quick"
-    assert set(run.models) == {
-        *("plain", "plain_augmented", "plain_subset", "plain_subset_augmented", "best")
+    executed = sorted((folder / "executed").iterdir())
+    outputs = [o for path in executed for cell in _cells(path) for o in cell.get("outputs", [])]
+    assert not [o for o in outputs if o.output_type == "error"]
+    return run, [path.stem[:2] for path in executed]
+
+
+@pytest.fixture
+def apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Outputs and inputs in a folder of their own."""
+    monkeypatch.setenv("OUTPUTS_DIR", str(tmp_path / "outputs"))
+    monkeypatch.setenv("INPUTS_DIR", str(tmp_path / "inputs"))
+    monkeypatch.delenv("DATASET_MIRROR", raising=False)
+    return tmp_path
+
+
+@pytest.mark.slow
+def test_digits_take_networks_and_classical_models(apart: Path) -> None:
+    run, executed = _quick_run("digits", apart)
+    assert executed == ["01", "02", "03", "04", "05", "06", "08"]
+    assert set(run.served) == {*PLAIN, "dense"}
+    assert {run.model(name).family for name in set(run.models) - set(run.served)} == {
+        *("baseline", "classical", "ensemble")
     }
     assert [h["id"] for h in run.hypotheses] == ["H1", "H2", "H3"]
-    executed = sorted((tmp_path / "executed").iterdir())
-    assert [path.name for path in executed] == [path.name for path in NOTEBOOKS]
-    errors = [o for p in executed for c in _cells(p) for o in c.get("outputs", [])]
-    assert not [o for o in errors if o.output_type == "error"]
+    assert run.default_model in run.served
+
+
+@pytest.mark.slow
+def test_idx_files_take_the_same_way(apart: Path) -> None:
+    run, executed = _quick_run("fashion_mnist", apart)
+    assert executed == ["01", "02", "03", "04", "05", "08"]
+    assert set(run.models) == PLAIN
+    assert run.dataset["source"]["kind"] == "system"
+    assert run.dataset["totals"] == {
+        "train": 54_000,
+        "validation": 6_000,
+        "test": 10_000,
+        "all": 70_000,
+    }
+
+
+@pytest.mark.slow
+def test_a_folder_of_ones_own_takes_frozen_features(apart: Path) -> None:
+    albums.fill(apart / "inputs" / "shop", {"Blaue Röcke": 14, "caps": 11, "coats/winter": 9})
+    run, executed = _quick_run("shop", apart)
+    assert executed == ["01", "02", "07", "08"]
+    assert run.models == ["frozen"]
+    assert run.dataset["classes"] == ["Blaue Röcke", "caps", "coats"]
+    assert run.has("audit.json")
+    assert run.has("cross_validation.csv")
+    assert run.hypotheses == []
 
 
 @pytest.mark.slow
