@@ -42,23 +42,32 @@ def names() -> tuple[str, ...]:
     return DEFAULT, *_applications()
 
 
+def check(name: str) -> None:
+    """Whether there is such a backbone, before anything is read or trained.
+
+    Raises:
+        BackboneError: there is none of that name.
+    """
+    if name not in names() and not name.startswith(RUN):
+        raise BackboneError(
+            f"There is no backbone {name!r}; there are: {', '.join(names())}, and "
+            f"{RUN}<study>/<model> for a published network."
+        )
+
+
 def load(name: str, image_shape: Shape) -> keras.Model:
     """A frozen trunk: float32 (n, H, W, C) in 0–255 → feature map (n, h, w, D), layer `features`.
 
     Raises:
         BackboneError: the backbone is unknown, its weights cannot be had, or they do not fit.
     """
+    check(name)
     if name.startswith(RUN):
         trunk = _published(name.removeprefix(RUN), image_shape)
     elif name == DEFAULT:
         trunk = _lite0_trunk(image_shape)
-    elif name in _applications():
-        trunk = _application(name, image_shape)
     else:
-        raise BackboneError(
-            f"There is no backbone {name!r}; there are: {', '.join(names())}, and "
-            f"{RUN}<study>/<model> for a published network."
-        )
+        trunk = _application(name, image_shape)
     trunk.trainable = False
     return trunk
 

@@ -40,10 +40,11 @@ class Parameters:
     study: str
     profile: str
     version: str | None  # None: the next free one
+    backbone: str | None = None  # of transfer learning; None: the study's usual one
 
 
 def parameters() -> Parameters:
-    """Read `STUDY`, `PROFILE` and `VERSION` from the environment.
+    """Read `STUDY`, `PROFILE`, `VERSION` and `BACKBONE` from the environment.
 
     Raises:
         ValueError: the profile is not one of `PROFILES`.
@@ -52,4 +53,5 @@ def parameters() -> Parameters:
     if profile not in PROFILES:
         raise ValueError(f"PROFILE must be one of {', '.join(PROFILES)}, not {profile!r}.")
     version = os.environ.get("VERSION") or None
-    return Parameters(os.environ.get("STUDY", PREFERRED_STUDY), profile, version)
+    backbone = os.environ.get("BACKBONE") or None
+    return Parameters(os.environ.get("STUDY", PREFERRED_STUDY), profile, version, backbone)

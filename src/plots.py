@@ -284,7 +284,10 @@ def augmentation_preview(frame: pd.DataFrame) -> Figure:
 
 
 def learning_curves(history: pd.DataFrame, title: str = "") -> Figure:
-    """Loss and accuracy over epochs, a line per seed and part (a model's `history.csv`)."""
+    """Loss and accuracy over epochs, a line per seed and part (a model's `history.csv`).
+
+    A dotted line where fine-tuning starts.
+    """
     figure, axes = _axes(1, 2, (9, 3.4))
     for axis, measure in zip(axes, ("loss", "accuracy"), strict=True):
         for part, colour in (("train", TRAIN), ("validation", VALIDATION)):
@@ -294,10 +297,20 @@ def learning_curves(history: pd.DataFrame, title: str = "") -> Figure:
                     rows["epoch"], rows[f"{part}_{measure}"], color=colour, label=label, linewidth=1
                 )
         axis.set(xlabel="epoch", ylabel=measure)
+        for epoch in fine_tuned_from(history):
+            axis.axvline(epoch - 0.5, color=INK, linewidth=0.8, linestyle=":")
     axes[0].set_ylabel("cross-entropy (nats)")
     axes[1].yaxis.set_major_formatter(ticker.PercentFormatter(1, decimals=0))
     axes[0].legend(frameon=False)
     return _titled(figure, f"{title}: {_best(history)}" if title else _best(history).capitalize())
+
+
+def fine_tuned_from(history: pd.DataFrame) -> list[int]:
+    """The first epoch of fine-tuning of every seed that has one."""
+    if "phase" not in history:
+        return []
+    tuned = history[history["phase"] == "fine_tuning"]
+    return [int(epoch) for epoch in tuned.groupby("seed")["epoch"].min()]
 
 
 def _best(history: pd.DataFrame) -> str:

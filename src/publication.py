@@ -32,15 +32,19 @@ from src import (
     runs,
     statistics,
     studies,
+    transfer,
 )
 from src.classifiers import Classifier
+from src.crossvalidation import CrossValidation
 from src.experiments import Experiment
 from src.inference import BATCH, ServedModel
 from src.runs import Draft
 from src.studies import Dataset, Split
 from src.training import Trained
+from src.transfer import Transfer
 
 CALIBRATION_PICTURES = 500  # training pictures that give int8 its ranges
+CALIBRATION_VALUES = 2**24  # in all of them, so fewer of photos
 PER_CELL = 6  # pictures kept per cell of a confusion matrix
 MISTAKES = 40  # most confident mistakes kept per model
 
@@ -91,14 +95,17 @@ def record_figure(draft: Draft, name: str, figure: Figure) -> Figure:
 
 
 def record_training(
-    draft: Draft, experiment: Experiment, dataset: Dataset, trained: Mapping[int, Trained]
+    draft: Draft,
+    experiment: Experiment | Transfer,
+    dataset: Dataset,
+    trained: Mapping[int, Trained],
 ) -> dict[str, Any]:
     """Export a trained experiment and write what training and validation say about it.
 
     The model of the first seed is the one that is published and served; of the others only the
     answers are kept, for the spread. Returns the parity of the served files with Keras.
     """
-    calibration = dataset.train.images[:: max(1, len(dataset.train) // CALIBRATION_PICTURES)]
+    calibration = _calibration(dataset.train.images)
     exported = {seed: export.export(t.model, calibration) for seed, t in trained.items()}
     for seed, files in exported.items():
         path = draft.checkpoints / experiment.name / f"seed_{seed}" / "model.tflite"
@@ -119,6 +126,11 @@ def record_training(
     return parity
 
 
+def _calibration(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    wanted = min(CALIBRATION_PICTURES, CALIBRATION_VALUES // images[0].size)
+    return images[:: max(1, len(images) // wanted)]
+
+
 _FILES = {"keras": "model.keras", "float32": "model.tflite", "int8": "model_int8.tflite"}
 
 
@@ -137,20 +149,19 @@ def histories(trained: Mapping[int, Trained]) -> pd.DataFrame:
 
 
 def _model_config(
-    experiment: Experiment, dataset: Dataset, trained: Mapping[int, Trained], temperature: float
+    experiment: Experiment | Transfer,
+    dataset: Dataset,
+    trained: Mapping[int, Trained],
+    temperature: float,
 ) -> dict[str, Any]:
     first = trained[experiment.seeds[0]]
-    recipe = asdict(experiment.recipe)
     shapes = {name: list(t.shape[1:]) for name, t in models.serving(first.model).output.items()}
     train = dataset.subset if experiment.trained_on == "subset" else dataset.train
     return {
         "name": experiment.name,
-        "family": "network",
         "title": experiment.title,
         "description": experiment.description,
-        "architecture": asdict(experiment.architecture),
-        "augmentation": recipe.pop("augmentation"),
-        "training": recipe,
+        **_stated(experiment, first),
         "trained_on": experiment.trained_on,
         "n_train": len(train),
         "seed": experiment.seeds[0],
@@ -166,6 +177,25 @@ def _model_config(
         "layers": models.layer_table(first.model),
         "tensors": {"image": list(dataset.spec.image_shape), **shapes},
     }
+
+
+def _stated(experiment: Experiment | Transfer, trained: Trained) -> dict[str, Any]:
+    if isinstance(experiment, Transfer):
+        return transfer.stated(experiment, trained)
+    recipe = asdict(experiment.recipe)
+    return {
+        "family": "network",
+        "architecture": asdict(experiment.architecture),
+        "augmentation": recipe.pop("augmentation"),
+        "training": recipe,
+    }
+
+
+def record_cross_validation(draft: Draft, found: CrossValidation) -> None:
+    """Write what cross-validation found; nothing of it comes from test pictures."""
+    draft.write_table("cross_validation.csv", found.folds)
+    draft.write_table("cross_validation_predictions.parquet", found.predictions)
+    draft.write_table("learning_curve.csv", found.curve)
 
 
 # --- 06: evaluation ----------------------------------------------------------------------------

@@ -31,6 +31,7 @@ from src.training import HISTORY, Record, Trained
 
 COMPUTE = "float32"
 FEATURES = "features"  # folder beside the checkpoints
+HEAD_VIEWS = 3  # of every training picture, for the head: more change nothing
 NARROWEST = "narrowest"
 NORMALISATIONS = (layers.BatchNormalization, models.FusedBatchNorm)
 
@@ -68,24 +69,30 @@ _TUNING = Recipe(
 )
 
 
-def plan(spec: StudySpec, profile: str, backbone: str = backbones.DEFAULT) -> dict[str, Transfer]:
+def plan(spec: StudySpec, profile: str, backbone: str | None = None) -> dict[str, Transfer]:
     """The models that a study builds on another network, by name; none where it needs no other.
 
     Photos take a backbone with ImageNet weights; MNIST takes the trunk of the published
-    Fashion-MNIST network, where there is one. Profile `quick` is as in `experiments.plan`.
+    Fashion-MNIST network, where there is one; `backbone` another. Profile `quick` is as in
+    `experiments.plan`.
+
+    Raises:
+        BackboneError: there is no such backbone.
     """
+    if backbone is not None:
+        backbones.check(backbone)
     if spec.folder is not None:
-        planned = [_frozen(backbone, spec.augmentation, views=2, class_weights=0.5)]
+        planned = [_frozen(backbone or backbones.DEFAULT, spec, views=1, class_weights=0.5)]
     elif spec.name == "clothing":
-        planned = _photo_models(spec, backbone)
-    elif spec.name == "mnist" and runs.versions("fashion_mnist"):
-        planned = _digit_models(spec)
+        planned = _photo_models(spec, backbone or backbones.DEFAULT)
+    elif spec.name == "mnist" and (backbone or runs.versions("fashion_mnist")):
+        planned = _digit_models(spec, backbone or "run:fashion_mnist/best")
     else:
         planned = []
     return {t.name: _quickened(t) if profile == "quick" else t for t in planned}
 
 
-def _frozen(backbone: str, augmentation: Augmentation, **settings: Any) -> Transfer:
+def _frozen(backbone: str, spec: StudySpec, **settings: Any) -> Transfer:
     return Transfer(
         name="frozen",
         title="Frozen features",
@@ -93,7 +100,7 @@ def _frozen(backbone: str, augmentation: Augmentation, **settings: Any) -> Trans
             f"A linear head on the features of {backbone}, none of whose own weights were changed."
         ),
         backbone=backbone,
-        augmentation=augmentation,
+        augmentation=spec.augmentation,
         **settings,
     )
 
@@ -111,14 +118,15 @@ def _tuned(frozen: Transfer, what: str, recipe: Recipe, dropout: float) -> Trans
 
 def _photo_models(spec: StudySpec, backbone: str) -> list[Transfer]:
     lite = backbone == backbones.DEFAULT
-    below, views = ("stage5", 7) if lite else (NARROWEST, 3)
-    frozen = _frozen(backbone, spec.augmentation, views=views, class_weights=0.5, below=below)
-    return [frozen, _tuned(frozen, "the top of the backbone with a small rate", _TUNING, 0.2)]
+    below, views = ("stage5", 7) if lite else (NARROWEST, 2)
+    frozen = _frozen(backbone, spec, views=HEAD_VIEWS - 1, class_weights=0.5, below=below)
+    tuned = _tuned(frozen, "the top of the backbone with a small rate", _TUNING, 0.2)
+    return [frozen, replace(tuned, views=views)]
 
 
-def _digit_models(spec: StudySpec) -> list[Transfer]:
+def _digit_models(spec: StudySpec, backbone: str) -> list[Transfer]:
     recipe = Recipe(epochs=5, batch_size=256, learning_rate=1e-3, warmup=0.2)
-    frozen = _frozen("run:fashion_mnist/best", spec.augmentation)
+    frozen = _frozen(backbone, spec)
     return [frozen, _tuned(frozen, "all of its layers", recipe, 0.0)]
 
 
@@ -179,7 +187,10 @@ class _Start:
         n_classes = int(self.model.output.shape[-1])
         head = linear.best(
             linear.examples(
-                self.seen.embeddings, self.train.labels, n_classes, self.transfer.class_weights
+                self.seen.embeddings[:HEAD_VIEWS],
+                self.train.labels,
+                n_classes,
+                self.transfer.class_weights,
             ),
             linear.examples(self.held.embeddings, self.validation.labels, n_classes),
             n_classes,
@@ -193,9 +204,14 @@ class _Start:
             phase="head",
         )
         cpu = self.seen.cpu_seconds + self.held.cpu_seconds + head.cpu_seconds
-        columns = [*HISTORY, "phase"]
         return Trained(
-            self.model, history[columns], len(history), read + head.seconds, cpu, COMPUTE
+            self.model,
+            history[[*HISTORY, "phase"]],
+            len(history),
+            read + head.seconds,
+            cpu,
+            COMPUTE,
+            {"head_strength": head.strength},
         )
 
     def tuned(self, recipe: Recipe, record: Record) -> Trained:
@@ -270,7 +286,29 @@ def _joined(headed: Trained, tuned: Trained) -> Trained:
         best_epoch=tuned.best_epoch + epochs,
         seconds=headed.seconds + tuned.seconds,
         cpu_seconds=headed.cpu_seconds + tuned.cpu_seconds,
+        notes=headed.notes | {"fine_tuned_from": epochs + 1},
     )
+
+
+def stated(transfer: Transfer, trained: Trained) -> dict[str, Any]:
+    """What a run's `config.json` says about how a model came to be, as for networks."""
+    recipe = {"optimizer": "L-BFGS", "batch_size": "all", "class_weights": transfer.class_weights}
+    epochs = len(trained.history)
+    if transfer.tuning is not None:
+        recipe = asdict(transfer.tuning)
+        recipe.pop("augmentation")
+        epochs = trained.notes["fine_tuned_from"] - 1 + recipe.pop("epochs")
+    width = trained.model.get_layer("embedding").output.shape[-1]
+    return {
+        "family": "transfer",
+        "architecture": {
+            "kind": transfer.backbone,
+            "widths": [int(width)],
+            "last_frozen": transfer.below if transfer.tuning else "all",
+        },
+        "augmentation": asdict(transfer.augmentation),
+        "training": {"epochs": epochs} | recipe | {"views": transfer.views},
+    } | trained.notes
 
 
 # --- cross-validation --------------------------------------------------------------------------
@@ -288,7 +326,7 @@ def cross_validate(transfer: Transfer, dataset: Dataset, *, folder: Path) -> Cro
     splits = _training_part(transfer, dataset), dataset.validation
     model = assemble(transfer, dataset.spec, seed)
     reader = Reader(model, _last_frozen(transfer, model), folder / FEATURES)
-    views = Views(transfer.augmentation, transfer.views, seed)
+    views = Views(transfer.augmentation, min(transfer.views, HEAD_VIEWS - 1), seed)
     pool = Pool(
         embeddings=np.concatenate([reader.read(s, views).embeddings for s in splits], axis=1),
         labels=np.concatenate([s.labels for s in splits]),
