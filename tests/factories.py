@@ -157,7 +157,7 @@ def small_picture(rng: Rng, index: int, side: int = 32, grey: bool = False) -> b
 def _gallery(
     rng: Rng, classes: Sequence[str], splits: pd.DataFrame, shape: tuple[int, int, int]
 ) -> pd.DataFrame:
-    rows = splits.groupby(["split", "label"], sort=False).head(30)
+    rows = splits.groupby(["split", "label"], sort=False).head(40)
     side, grey = min(shape[0], THUMBNAIL), shape[2] == 1
     pngs = [small_picture(rng, list(classes).index(label), side, grey) for label in rows["label"]]
     return rows[["split", "id", "label"]].assign(png=pngs).reset_index(drop=True)

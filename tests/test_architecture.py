@@ -143,7 +143,11 @@ def test_arrows_go_one_way() -> None:
 
 
 def test_the_app_reaches_no_training_room() -> None:
-    assert served_rooms() & (TRAINING | {"quality", "plots", "publication", "classical", "classifiers"}) == set()
+    assert (
+        served_rooms()
+        & (TRAINING | {"quality", "plots", "publication", "classical", "classifiers"})
+        == set()
+    )
     assert {"runs", "inference", "images"} <= served_rooms()
 
 
