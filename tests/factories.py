@@ -86,7 +86,7 @@ def write_run(
         splits["id"] = splits["split"] + "/" + splits["label"] + "/" + splits["id"].astype(str)
     tables = _exploration(rng, classes, splits, shape)
     if classical:
-        tables |= _classical_tables()
+        tables |= classical_tables()
     for path, frame in {"splits.parquet": splits, **tables, **(more or {})}.items():
         _write(folder / path, frame)
     default = models[-1]
@@ -425,7 +425,8 @@ def _write_compared(
     _write(folder / "config.json", config_)
 
 
-def _classical_tables() -> dict[str, pd.DataFrame]:
+def classical_tables() -> dict[str, pd.DataFrame]:
+    """What notebook 6 writes about two members of an ensemble, by path."""
     forest, logistic = (COMPARED[name][2] for name in ("forest", "logistic"))
     search = pd.DataFrame(
         {

@@ -161,7 +161,7 @@ def test_one_model_against_all_others() -> None:
 # --- classical models ----------------------------------------------------------------------
 
 TABLES = {
-    path.split("/")[1].split(".")[0]: table for path, table in factories._classical_tables().items()
+    path.split("/")[1].split(".")[0]: table for path, table in factories.classical_tables().items()
 }
 
 

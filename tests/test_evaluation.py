@@ -511,3 +511,20 @@ def test_compare_all_corrects_for_the_number_of_pairs() -> None:
     np.testing.assert_allclose(frame["p_holm"], [p[0], 3 * p[1], 2 * p[2]])
     assert frame.columns.tolist()[-2:] == ["p_value", "p_holm"]
     assert evaluation.compare_all({"alone": models["weak"]}).empty
+    against = evaluation.compare_all(models, "middle")
+    assert against[["first", "second"]].to_numpy().tolist() == [
+        ["middle", "weak"],
+        ["middle", "strong"],
+    ]
+    assert against["difference"].tolist() == [7 / 40, -33 / 40]
+    np.testing.assert_allclose(against["p_holm"], [p[0], 2 * p[2]])
+
+
+def test_a_random_sample_is_the_same_whatever_the_order() -> None:
+    ids = np.arange(1000)
+    sample = evaluation.drawn(ids, 5)
+    assert sample.tolist() == evaluation.drawn(ids[::-1], 5).tolist()
+    assert len(set(sample.tolist())) == 5
+    assert evaluation.drawn(ids, 4).tolist() == sample[:4].tolist()
+    paths = evaluation.drawn(["cat/1.jpg", "dog/2.jpg"], 48)
+    assert sorted(paths.tolist()) == ["cat/1.jpg", "dog/2.jpg"]

@@ -13,6 +13,7 @@ from numpy.testing import assert_allclose
 from PIL import Image
 
 from src import images, palette, plots
+from tests import factories
 
 CLASSES = ("cat", "dog", "ship")
 
@@ -130,6 +131,15 @@ def seeds() -> dict[str, pd.DataFrame]:
     }
 
 
+def classical(name: str) -> pd.DataFrame:
+    return factories.classical_tables()[f"classical/{name}.parquet"]
+
+
+def glance() -> pd.DataFrame:
+    table = pd.DataFrame({"title": ["Forest", "Guess"], "value": [0.9, 0.1]})
+    return table.assign(low=table["value"] - 0.05, high=table["value"] + 0.05, milliseconds=[2, 1])
+
+
 def mistakes() -> pd.DataFrame:
     rows = [("test", 3, "cat", "dog", 0.99), ("test", 1, "dog", "cat", 0.9)]
     return pd.DataFrame(rows, columns=["split", "id", "label", "prediction", "confidence"])
@@ -205,6 +215,22 @@ FIGURES: dict[str, tuple[Callable[[], plots.Figure], str]] = {
     "confusion": (
         lambda: plots.confusion(confusion(), "Plain"),
         "Plain: commonest mistake: cat taken for dog (30.0 % of the label)",
+    ),
+    "explained_variance": (
+        lambda: plots.explained_variance(classical("explained_variance")),
+        "2 of 3 components hold 95 % of the variance",
+    ),
+    "member_importance": (
+        lambda: plots.member_importance(classical("importance")),
+        "The blend relies most on random forest",
+    ),
+    "member_correlation": (
+        lambda: plots.member_correlation(classical("correlation")),
+        "Most different mistakes: random forest and logistic regression (0.40)",
+    ),
+    "accuracy_against_time": (
+        lambda: plots.accuracy_against_time(glance(), "validation"),
+        "Highest validation accuracy: Forest, 90.0 %",
     ),
     "seeds": (lambda: plots.seeds(seeds()), "Highest mean test accuracy: Best, 90.0 % (1 seed)"),
     "f1_by_class": (
