@@ -1,9 +1,11 @@
 """One answer of a model, in pieces that the cards of photos and of drawings share."""
 
+import base64
+
 import streamlit as st
 
 from app_pages import components
-from src import photos
+from src import images, photos
 from src.charts import classifier, theme
 
 SIDE = 160  # pixels of the pictures in a card: 5 × 32, 20 × 8
@@ -27,14 +29,22 @@ def verdict(said: photos.Answer, classes: list[str], threshold: float | None) ->
         st.badge("A person should look", icon=":material/visibility:", color="orange")
 
 
+def data_uri(pixels: photos.Pixels) -> str:
+    """A picture, uint8 (H, W, 1 or 3), as an address that holds it: exact, and never out of date.
+
+    Behind an address of the server a picture is gone as soon as the next one takes its place, which
+    while somebody draws may be before the browser has asked for it.
+    """
+    return "data:image/png;base64," + base64.b64encode(images.to_png(pixels)).decode()
+
+
 def seen(pixels: photos.Pixels) -> None:
     """What the model saw, uint8 (H, W, C), enlarged a whole number of times."""
     height, width = pixels.shape[:2]
     st.image(
-        classifier.enlarge(pixels, SIDE),
+        data_uri(classifier.enlarge(pixels, SIDE)),
         caption=f"What the model saw: {width} × {height}",
         alt="What the model saw",
-        output_format="PNG",  # exact pixels: the default for arrays is JPEG
     )
 
 
@@ -57,10 +67,9 @@ def evidence(said: photos.Answer, pixels: photos.Pixels, classes: list[str], key
     place = classifier.strongest_place(heat)
     where = f"mostly at the {place}" if place else "none in this picture"
     slot.image(
-        classifier.overlay(large, heat, strength / 100),
+        data_uri(classifier.overlay(large, heat, strength / 100)),
         caption=f"Speaks for {classes[index]}: {where}",
         alt=f"What the model saw, with its evidence for {classes[index]}: {where}",
-        output_format="PNG",
     )
 
 

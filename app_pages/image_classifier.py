@@ -1,6 +1,5 @@
 """Photos or a drawing in, categories out: what the model answers, how sure it is, and why."""
 
-import base64
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
@@ -388,7 +387,7 @@ def results_table(setup: Setup, shown: list[tuple[photos.Photo, photos.Answer]])
     )
     st.subheader(f"Results for {len(shown)} photo{'s' if len(shown) > 1 else ''}")
     event = st.dataframe(
-        frame.assign(picture=[_data_uri(_seen(setup, photo)) for photo, _ in shown]),
+        frame.assign(picture=[answers.data_uri(_seen(setup, photo)) for photo, _ in shown]),
         column_order=[
             *("picture", "file", "category", "confidence", "decision"),
             *("runner_up", "runner_up_confidence", "model_ms", "notes"),
@@ -425,10 +424,6 @@ def results_table(setup: Setup, shown: list[tuple[photos.Photo, photos.Answer]])
 def _seen(setup: Setup, photo: photos.Photo) -> photos.Pixels:
     """What the model sees of a photo, uint8 (H, W, C)."""
     return photo.inputs[shape_of(setup.run), setup.fit]
-
-
-def _data_uri(pixels: photos.Pixels) -> str:
-    return "data:image/png;base64," + base64.b64encode(images.to_png(pixels)).decode()
 
 
 def cards(setup: Setup, shown: list[tuple[photos.Photo, photos.Answer]]) -> None:

@@ -13,7 +13,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -225,11 +225,16 @@ class Browser:
         return found[0]
 
     def draw(
-        self, field: WebElement, strokes: Sequence[Sequence[Sequence[float]]], kind: str = "mouse"
+        self,
+        field: WebElement,
+        strokes: Iterable[Iterable[Sequence[float]]],
+        kind: str = "mouse",
+        pause: Callable[[], None] | None = None,
     ) -> None:
         """Draw strokes, lists of [x, y] in shares of the field's size, with a mouse, touch or pen.
 
-        The pointer goes 50 pixels a tenth of a second, which is slow.
+        The pointer goes 50 pixels a tenth of a second, which is slow; `pause` is called at the end
+        of each stroke, before the pointer is lifted (not with touch: the driver forgets it then).
         """
         self.driver.execute_script("arguments[0].scrollIntoView({block: 'center'})", field)
         left, top, width, height = self.driver.execute_script(
@@ -244,6 +249,10 @@ class Browser:
             pointer.create_pointer_down(button=0)
             for before, (x, y) in itertools.pairwise(places):
                 pointer.create_pointer_move(duration=round(2 * math.dist(before, (x, y))), x=x, y=y)
+            if pause is not None:
+                ActionBuilder(self.driver, mouse=pointer, duration=0).perform()
+                pause()
+                pointer = PointerInput(kind, kind)
             pointer.create_pointer_up(button=0)
             ActionBuilder(self.driver, mouse=pointer, duration=0).perform()
 

@@ -1,5 +1,6 @@
 """The way in for drawings, without a browser, on a published run with a real model."""
 
+import base64
 import hashlib
 import json
 import shutil
@@ -13,7 +14,7 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from app_pages import canvas
-from src import config, drawing, inference, runs
+from src import config, drawing, images, inference, runs
 from tests import factories
 
 CLASSIFIER = "app_pages/image_classifier.py"
@@ -128,8 +129,13 @@ def test_a_drawing_is_answered_as_the_model_answers_it(app: AppTest) -> None:
 def test_the_shown_picture_has_the_exact_pixels(app: AppTest) -> None:
     drawn(opened(app), SEVEN.strokes)
     image = next(i for block in app.get("image") for i in block.proto.imgs)
-    assert image.url.endswith(".png")
     assert image.caption == "What the model saw: 8 × 8"
+    kind, content = image.url.split(",")
+    assert kind == "data:image/png;base64"
+    shown = images.from_png(base64.b64decode(content))
+    seen = drawing.normalise(SEVEN.strokes, (8, 8, 1))
+    np.testing.assert_array_equal(shown[::20, ::20, :1], seen)
+    np.testing.assert_array_equal(shown[19::20, 19::20, :1], seen)
 
 
 def test_a_drawing_survives_another_page_and_another_model(app: AppTest) -> None:
