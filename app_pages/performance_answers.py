@@ -152,7 +152,11 @@ def classes(run: runs.Run, name: str, split: str) -> None:
         )
     with right:
         every = pd.concat(
-            [record(run, other).report.assign(model=title) for other, title in titles(run).items()]
+            [
+                record(run, other).report.assign(model=title)
+                for other, title in titles(run).items()
+                if record(run, other).family != "baseline"  # guessing would flatten the colours
+            ]
         )
         every = every[every["split"] == split]
         components.chart(performance.class_heatmap(every, names, metric), key="class_heatmap")

@@ -189,7 +189,7 @@ def _shifted() -> list[Estimator]:
     return [
         Estimator(
             "knn_shifted",
-            "Nearest neighbours, shifted pictures too",
+            "Nearest neighbours with shifts",
             "Every training picture and its four shifts by one pixel.",
             kind="knn",
             like="knn",
@@ -199,7 +199,7 @@ def _shifted() -> list[Estimator]:
         # support vector would not become one by being shifted, or seldom.
         Estimator(
             "svc_shifted",
-            "Support vector machine, shifted vectors too",
+            "Support vector machine with shifts",
             "Fitted anew to the support vectors of the first machine and their four shifts by one "
             "pixel.",
             kind="svc",

@@ -28,6 +28,7 @@ Axes = Any  # matplotlib.axes.Axes, untyped here
 
 INK = "#262a31"
 TRAIN, VALIDATION = PALETTE[1], PALETTE[0]
+MARKERS = "os^Dv<>PX"  # so that colour is never the only sign
 SIDE, TITLE = 0.75, 0.55  # inches: a small picture, the room of a title
 GOOD = {"supported": PALETTE[2], "refuted": PALETTE[3], "undecided": GREY}
 OPACITY = {"train": 1.0, "validation": 0.6, "test": 0.3}
@@ -492,16 +493,14 @@ def member_correlation(frame: pd.DataFrame) -> Figure:
 
 def accuracy_against_time(frame: pd.DataFrame, split: str) -> Figure:
     """Accuracy with interval against the time of one picture (title, milliseconds, value, …)."""
-    figure, axes = _axes(1, 1, (8, 4.6))
+    figure, axes = _axes(1, 1, (9, 4.2))
     for k, row in enumerate(frame.to_dict("records")):
         place = row["milliseconds"], row["value"]
         bars = [[row["value"] - row["low"]], [row["high"] - row["value"]]]
-        colour = class_colour(k)
-        axes.errorbar(*place, yerr=bars, fmt="o", color=colour, capsize=3)
-        note = {"textcoords": "offset points", "xytext": (6, 4), "fontsize": 7.5, "color": colour}
-        axes.annotate(row["title"], place, **note)
+        style = {"fmt": MARKERS[k % len(MARKERS)], "color": class_colour(k), "capsize": 3}
+        axes.errorbar(*place, yerr=bars, label=row["title"], **style)
     axes.set(xscale="log", xlabel="milliseconds a picture", ylabel=f"{split} accuracy")
-    axes.margins(x=0.25)
+    figure.legend(loc="outside right center", frameon=False, fontsize=8)
     axes.yaxis.set_major_formatter(ticker.PercentFormatter(1))
     best = frame.iloc[int(frame["value"].argmax())]
     return _titled(figure, f"Highest {split} accuracy: {best['title']}, {_percent(best['value'])}")
