@@ -367,7 +367,9 @@ def treated(drawing: Drawing, variant: str, treatment: str, shape: Shape) -> Pix
     return normalise(pixels, shape) if treatment == "pixels" else images.model_input(pixels, shape)
 
 
-def evaluate(model: ServedModel, drawings: Sequence[Drawing]) -> pd.DataFrame:
+def evaluate(
+    model: ServedModel, classes: Sequence[str], drawings: Sequence[Drawing]
+) -> pd.DataFrame:
     """One row per treatment, variant and drawing, in the orders of those.
 
     Columns: treatment, variant, label, hand, prediction, confidence (0–1), correct, and png, the
@@ -382,7 +384,7 @@ def evaluate(model: ServedModel, drawings: Sequence[Drawing]) -> pd.DataFrame:
         [(t, v, d.label, d.hand) for t, v, d in cases],
         columns=["treatment", "variant", "label", "hand"],
     )
-    frame["prediction"] = np.array(model.classes)[probabilities.argmax(1)]
+    frame["prediction"] = np.array(classes)[probabilities.argmax(1)]
     frame["confidence"] = probabilities.max(1)
     frame["correct"] = frame["prediction"] == frame["label"]
     frame["png"] = [images.to_png(picture) for picture in seen]
@@ -417,7 +419,7 @@ def _gain(first: list[bool], second: list[bool]) -> dict[str, Any]:
 
 
 def record(
-    models: Mapping[str, ServedModel], drawings: Sequence[Drawing]
+    models: Mapping[str, ServedModel], classes: Sequence[str], drawings: Sequence[Drawing]
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
     """What a run keeps about drawings: a frame for `drawings.parquet`, a dict for `drawings.json`.
 
@@ -426,7 +428,7 @@ def record(
     """
     import pandas as pd
 
-    frames = {name: evaluate(model, drawings) for name, model in models.items()}
+    frames = {name: evaluate(model, classes, drawings) for name, model in models.items()}
     joined = pd.concat(frames, names=["model"]).reset_index("model").reset_index(drop=True)
     told = {name: summary(frame) for name, frame in frames.items()}
     return joined, {"drawings": len(drawings), "models": told}

@@ -265,7 +265,7 @@ def test_only_small_grey_digits_are_drawn(shape: list[int], classes: str, expect
 class Ones:
     """A model that always answers 1 with a probability of 0.7."""
 
-    image_shape, classes = UCI, tuple("0123456789")
+    image_shape = UCI
 
     def predict(self, pixels: np.ndarray) -> inference.Prediction:
         probabilities = np.full((len(pixels), 10), 0.3 / 9, np.float32)
@@ -285,7 +285,7 @@ def test_the_file_holds_two_hands_for_every_digit_inside_the_canvas() -> None:
 
 @pytest.fixture(scope="module")
 def recorded() -> tuple[Any, dict[str, Any]]:
-    return drawing.record({"ones": Ones()}, DRAWINGS)  # type: ignore[dict-item]
+    return drawing.record({"ones": Ones()}, "0123456789", DRAWINGS)  # type: ignore[dict-item]
 
 
 def test_every_treatment_and_variant_is_answered_once(recorded: tuple[Any, Any]) -> None:
@@ -317,7 +317,9 @@ def test_the_summary_counts_each_variant_by_itself(recorded: tuple[Any, Any]) ->
 
 def test_the_published_model_reads_drawings_better_than_when_only_resized() -> None:
     run = runs.open_run("digits", "v1")
-    frame = drawing.evaluate(inference.load(run, run.default_model), DRAWINGS)
+    frame = drawing.evaluate(
+        inference.load(run, run.default_model), run.dataset["classes"], DRAWINGS
+    )
     gain = drawing.summary(frame)["gain"]["as drawn"]
     assert gain["low"] > 0
     assert gain["p"] < 0.01

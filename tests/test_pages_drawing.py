@@ -36,7 +36,7 @@ def outputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def add_drawings(folder: Path) -> None:
     run = runs.open_run("digits", "v1")
     models = {name: inference.load(run, name) for name in ("best", "plain")}
-    frame, told = drawing.record(models, DRAWINGS)
+    frame, told = drawing.record(models, run.dataset["classes"], DRAWINGS)
     frame.to_parquet(folder / "drawings.parquet")
     (folder / "drawings.json").write_text(json.dumps(told))
     manifest = json.loads((folder / "manifest.json").read_text())
