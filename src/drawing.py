@@ -384,7 +384,7 @@ def evaluate(
         [(t, v, d.label, d.hand) for t, v, d in cases],
         columns=["treatment", "variant", "label", "hand"],
     )
-    frame["prediction"] = np.array(classes)[probabilities.argmax(1)]
+    frame["prediction"] = np.array(list(classes))[probabilities.argmax(1)]
     frame["confidence"] = probabilities.max(1)
     frame["correct"] = frame["prediction"] == frame["label"]
     frame["png"] = [images.to_png(picture) for picture in seen]
