@@ -22,6 +22,7 @@ from src import (
     cards,
     classifiers,
     config,
+    drawing,
     environment,
     evaluation,
     exploration,
@@ -379,6 +380,24 @@ def _median(values: list[float]) -> dict[str, Any]:
 
 
 # --- 06: hypotheses, pictures, card, manifest --------------------------------------------------
+
+
+def record_drawings(draft: Draft, dataset: Dataset) -> dict[str, Any]:
+    """How well the served models read the test drawings; empty where drawing makes no sense."""
+    if not drawing.suits(draft.read_json("dataset.json")):
+        return {}
+    served = {
+        name: _drafted(
+            draft, dataset, name, "float32", draft.read_json(f"models/{name}/config.json")
+        )
+        for name in draft.models()
+        if draft.has(f"models/{name}/model.tflite")
+    }
+    drawings = drawing.load(config.stated() / "drawings.toml")
+    frame, told = drawing.record(served, dataset.spec.classes, drawings)
+    draft.write_table("drawings.parquet", frame)
+    draft.write_json("drawings.json", told)
+    return told
 
 
 def record_hypotheses(draft: Draft) -> list[dict[str, Any]]:
