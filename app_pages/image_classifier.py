@@ -337,7 +337,9 @@ def draw_examples(run: runs.Run, draw: int) -> pd.DataFrame:
     A run stores mostly mistakes, so each picture counts as often as its kind (category and answer)
     occurs among all test pictures.
     """
-    rows = loaders.table(run.study, run.version, "gallery.parquet")
+    # The gallery's photos are too small to be classified; they have files of their own.
+    stored = "examples.parquet" if run.has("examples.parquet") else "gallery.parquet"
+    rows = loaders.table(run.study, run.version, stored)
     rows = rows[rows["split"] == "test"]
     every = loaders.answers(run.study, run.version, run.default_model, "test")
     kind = ["label", "prediction"]

@@ -300,20 +300,22 @@ def reduced(dataset: Dataset, side: int = SIDE) -> Dataset:
     return replace(dataset, spec=spec, train=train, validation=validation, test=test)
 
 
-def gallery(dataset: Dataset, wanted: pd.DataFrame) -> pd.DataFrame:
+def gallery(dataset: Dataset, wanted: pd.DataFrame, side: int = images.THUMBNAIL) -> pd.DataFrame:
     """Columns split, id, label, png (bytes, `images.thumbnail`) of the `wanted` (split, id) rows.
 
-    In the order of `wanted`. Raises KeyError for an id that is not in its split.
+    In the order of `wanted`, photos at most `side` pixels long. Raises KeyError for an id that is
+    not in its split.
     """
     rows = {s.name: dict(zip(s.ids.tolist(), range(len(s)), strict=True)) for s in dataset.splits}
     splits = {split.name: split for split in dataset.splits}
     classes = dataset.spec.classes
     pictures = [
-        (name, key, classes[splits[name].labels[row]], images.thumbnail(splits[name].images[row]))
+        (name, key, classes[splits[name].labels[row]], splits[name].images[row])
         for name, key in zip(wanted["split"], wanted["id"], strict=True)
         for row in [_row(rows[name], name, key)]
     ]
-    return pd.DataFrame(pictures, columns=["split", "id", "label", "png"])
+    frame = pd.DataFrame(pictures, columns=["split", "id", "label", "png"])
+    return frame.assign(png=[images.thumbnail(pixels, side) for pixels in frame["png"]])
 
 
 def _row(rows: dict[int, int], split: str, key: int) -> int:

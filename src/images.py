@@ -161,13 +161,13 @@ def to_png(pixels: Pixels) -> bytes:
     return buffer.getvalue()
 
 
-def thumbnail(pixels: Pixels) -> bytes:
-    """Return uint8 (h, w, 1 or 3) as a small file: PNG, or reduced and WebP where it is a photo.
+def thumbnail(pixels: Pixels, side: int = THUMBNAIL) -> bytes:
+    """Return uint8 (h, w, 1 or 3) as a small file: PNG, or WebP at most `side` long for a photo.
 
     Up to THUMBNAIL pixels long nothing is lost; a photo would take five times as much as PNG.
     """
-    shape = reduced_shape(pixels.shape, THUMBNAIL)
-    if shape == pixels.shape:
+    shape = reduced_shape(pixels.shape, side)
+    if max(pixels.shape[:2]) <= THUMBNAIL:
         return to_png(pixels)
     buffer = io.BytesIO()
     _as_image(model_input(pixels, shape)).convert("RGB").save(buffer, format="WEBP", quality=85)

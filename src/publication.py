@@ -29,6 +29,7 @@ from src import (
     export,
     folders,
     hypotheses,
+    images,
     models,
     runs,
     statistics,
@@ -48,6 +49,7 @@ CALIBRATION_PICTURES = 500  # training pictures that give int8 its ranges
 CALIBRATION_VALUES = 2**24  # in all of them, so fewer of photos
 PER_CELL = 6  # pictures kept per cell of a confusion matrix
 MISTAKES = 40  # most confident mistakes kept per model
+EXAMPLES = 4  # test photos of each class that are kept in the size of the models
 
 
 # --- 01: data ----------------------------------------------------------------------------------
@@ -433,7 +435,18 @@ def record_gallery(draft: Draft, dataset: Dataset) -> pd.DataFrame:
     ids = pd.concat(wanted).drop_duplicates()
     gallery = exploration.gallery(dataset, ids)
     draft.write_table("gallery.parquet", gallery)
+    if max(dataset.spec.image_shape) > images.THUMBNAIL:
+        draft.write_table("examples.parquet", _examples(dataset))
     return gallery
+
+
+def _examples(dataset: Dataset) -> pd.DataFrame:
+    """Some test photos of each class as large as the models take them, to be tried out."""
+    order = np.random.default_rng(config.SEED).permutation(len(dataset.test))
+    labels = dataset.test.labels[order]
+    rows = [order[labels == k][:EXAMPLES] for k in range(len(dataset.spec.classes))]
+    wanted = pd.DataFrame({"split": "test", "id": dataset.test.ids[np.concatenate(rows)]})
+    return exploration.gallery(dataset, wanted, max(dataset.spec.image_shape))
 
 
 def _pictures_of(scored: evaluation.Scored) -> pd.DataFrame:
