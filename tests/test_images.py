@@ -447,3 +447,21 @@ def test_png_there_and_back() -> None:
     expected = np.repeat(grey[:, :, np.newaxis], 3, axis=2)
     assert images.from_png(images.to_png(grey)).tolist() == expected.tolist()
     assert images.to_png(grey) == images.to_png(grey[:, :, np.newaxis])
+
+
+@pytest.mark.parametrize(
+    ("shape", "side", "expected", "kind"),
+    [
+        ((28, 28, 1), 96, (28, 28, 3), b"\x89PNG"),  # small: nothing is lost
+        ((96, 60, 3), 96, (96, 60, 3), b"\x89PNG"),
+        ((224, 112, 3), 96, (96, 48, 3), b"RIFF"),  # a photo: reduced, WebP
+        ((224, 112, 3), 224, (224, 112, 3), b"RIFF"),
+    ],
+)
+def test_thumbnails_are_small(
+    shape: tuple[int, int, int], side: int, expected: tuple[int, int, int], kind: bytes
+) -> None:
+    stored = images.thumbnail(np.full(shape, 128, np.uint8), side)
+    assert stored.startswith(kind)
+    assert images.from_png(stored).shape == expected
+    assert np.abs(images.from_png(stored).astype(int) - 128).max() <= 2
