@@ -328,3 +328,14 @@ def test_first_rows_are_those_of_the_file() -> None:
     with pytest.raises(ValueError, match="1 × 2 × 3 are no row of a table"):
         exploration.first_rows(dataset(([flat(1, 2, 3, size=(1, 2))], [0])))
     assert not exploration.tabular((224, 224, 1))
+
+
+def test_large_pictures_are_reduced_for_measuring_and_small_ones_left_alone() -> None:
+    small = dataset(([flat(9, 8, 7)], [0]))
+    assert exploration.reduced(small) is small
+    large = dataset(([flat(9, 8, 7, size=(200, 100)), flat(1, 2, 3, size=(200, 100))], [0, 1]))
+    found = exploration.reduced(large)
+    assert found.spec.image_shape == (64, 32, 3)
+    assert found.train.images.shape == (2, 64, 32, 3)
+    assert found.test.images[1, 5, 5].tolist() == [1, 2, 3]
+    assert found.train.ids.tolist() == large.train.ids.tolist()

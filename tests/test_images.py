@@ -465,3 +465,16 @@ def test_thumbnails_are_small(
     assert stored.startswith(kind)
     assert images.from_png(stored).shape == expected
     assert np.abs(images.from_png(stored).astype(int) - 128).max() <= 2
+
+
+def test_thumbnails_keep_small_pictures_exactly_and_photos_small() -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (96, 40, 3)).astype(np.uint8)
+    assert images.thumbnail(noise) == images.to_png(noise)
+    photo = np.broadcast_to(np.uint8([200, 100, 50]), (224, 112, 3))
+    kept = images.from_png(images.thumbnail(photo))
+    assert kept.shape == (96, 48, 3)
+    assert np.abs(kept.astype(int) - [200, 100, 50]).max() <= 3
+    grey = images.from_png(images.thumbnail(photo[..., :1]))
+    assert np.abs(grey.astype(int) - 200).max() <= 2
+    assert images.reduced_shape((8, 8, 1), 64) == (8, 8, 1)
+    assert images.reduced_shape((300, 10, 3), 60) == (60, 2, 3)
