@@ -374,7 +374,10 @@ def _tried(
 
 
 def _fit_to(model: Any, images: Pixels, labels: Integers) -> Any:
-    with classifiers.threads(len(images)):
+    # Boosting's threads meet at every node of every tree: where another process holds a core, they
+    # wait for each other a hundred times longer than they work.
+    alone = type(_last_step(model)).__name__ == "HistGradientBoostingClassifier"
+    with classifiers.threads(1 if alone else len(images)):
         return model.fit(classifiers.rows(images), labels)
 
 

@@ -125,7 +125,7 @@ def _photo_models(spec: StudySpec, backbone: str) -> list[Transfer]:
 
 
 def _digit_models(spec: StudySpec, backbone: str) -> list[Transfer]:
-    recipe = Recipe(epochs=5, batch_size=256, learning_rate=1e-3, warmup=0.2)
+    recipe = Recipe(epochs=2, batch_size=256, learning_rate=1e-3, warmup=0.2)
     frozen = _frozen(backbone, spec)
     return [frozen, _tuned(frozen, "all of its layers", recipe, 0.0)]
 
