@@ -67,6 +67,24 @@ class StudySpec:
     test_share: float | None = None  # None: the official test set stays the test set
 
 
+# The files of the MNIST family: pictures and labels of the training and the test part.
+IDX = (
+    "train-images-idx3-ubyte.gz",
+    "train-labels-idx1-ubyte.gz",
+    "t10k-images-idx3-ubyte.gz",
+    "t10k-labels-idx1-ubyte.gz",
+)
+
+
+def _idx(name: str, *facts: tuple[str, int], host: str | None = None) -> Layout:
+    """The four files with their SHA-256 and size, in the order of `IDX`."""
+    files = (
+        RemoteFile(file, sha256, size, host and f"{host}/{file}")
+        for file, (sha256, size) in zip(IDX, facts, strict=True)
+    )
+    return Layout(name, tuple(files), formats.idx)
+
+
 CIFAR10 = StudySpec(
     name="cifar10",
     title="CIFAR-10",
@@ -187,62 +205,21 @@ FASHION_MNIST = StudySpec(
     validation_share=0.1,
     subset_share=0.05,
     layouts=(
-        Layout(
+        _idx(
             "idx",
-            (
-                RemoteFile(
-                    "train-images-idx3-ubyte.gz",
-                    "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
-                    26_421_880,
-                    f"{_FASHION}/train-images-idx3-ubyte.gz",
-                ),
-                RemoteFile(
-                    "train-labels-idx1-ubyte.gz",
-                    "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
-                    29_515,
-                    f"{_FASHION}/train-labels-idx1-ubyte.gz",
-                ),
-                RemoteFile(
-                    "t10k-images-idx3-ubyte.gz",
-                    "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
-                    4_422_102,
-                    f"{_FASHION}/t10k-images-idx3-ubyte.gz",
-                ),
-                RemoteFile(
-                    "t10k-labels-idx1-ubyte.gz",
-                    "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
-                    5_148,
-                    f"{_FASHION}/t10k-labels-idx1-ubyte.gz",
-                ),
-            ),
-            formats.idx,
+            ("3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84", 26_421_880),
+            ("a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845", 29_515),
+            ("346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073", 4_422_102),
+            ("67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5", 5_148),
+            host=_FASHION,
         ),
         # Debian compresses the same four files anew.
-        Layout(
+        _idx(
             "idx-debian",
-            (
-                RemoteFile(
-                    "train-images-idx3-ubyte.gz",
-                    "b0564c3eedabfbf835052cff8503ea422014ce006caf5b757f851416ee8300c7",
-                    26_421_856,
-                ),
-                RemoteFile(
-                    "train-labels-idx1-ubyte.gz",
-                    "0ae29f65d86684f32d1b9c85147786c547b9c6aebcaf235f0400a0cce308b056",
-                    29_491,
-                ),
-                RemoteFile(
-                    "t10k-images-idx3-ubyte.gz",
-                    "cc1d090a38ace84dfa1aa66e3ada7c336ef481a96936906477e6dd344da56eaa",
-                    4_422_079,
-                ),
-                RemoteFile(
-                    "t10k-labels-idx1-ubyte.gz",
-                    "8d3605d196f4be44669e46906da9733c8131fef761fdbfec72c424d5222f1a05",
-                    5_125,
-                ),
-            ),
-            formats.idx,
+            ("b0564c3eedabfbf835052cff8503ea422014ce006caf5b757f851416ee8300c7", 26_421_856),
+            ("0ae29f65d86684f32d1b9c85147786c547b9c6aebcaf235f0400a0cce308b056", 29_491),
+            ("cc1d090a38ace84dfa1aa66e3ada7c336ef481a96936906477e6dd344da56eaa", 4_422_079),
+            ("8d3605d196f4be44669e46906da9733c8131fef761fdbfec72c424d5222f1a05", 5_125),
         ),
         # As it is passed around on Kaggle; its pictures are checked, not its bytes.
         Layout(
@@ -283,31 +260,12 @@ MNIST = StudySpec(
     validation_share=0.1,
     subset_share=0.05,
     layouts=(
-        Layout(
+        _idx(
             "idx",
-            (
-                RemoteFile(
-                    "train-images-idx3-ubyte.gz",
-                    "9fca27e37196eb5ddae6ab39a96951f0b8cb1746ba49a639d0bc779848e5592f",
-                    9_653_999,
-                ),
-                RemoteFile(
-                    "train-labels-idx1-ubyte.gz",
-                    "0eb5fab4565d39ac4e82c98556175a7fa806cc3366b3c98a60afff46bfd31179",
-                    29_499,
-                ),
-                RemoteFile(
-                    "t10k-images-idx3-ubyte.gz",
-                    "167310007f03058885c7e95e6c0b19c20de5c7fd3031f4cbdadc9014a523d80b",
-                    1_648_877,
-                ),
-                RemoteFile(
-                    "t10k-labels-idx1-ubyte.gz",
-                    "fc607395669ec21321ea83e4b82c0544b7e8e63ff5b34337c06bc0a17cc0da3c",
-                    4_542,
-                ),
-            ),
-            formats.idx,
+            ("9fca27e37196eb5ddae6ab39a96951f0b8cb1746ba49a639d0bc779848e5592f", 9_653_999),
+            ("0eb5fab4565d39ac4e82c98556175a7fa806cc3366b3c98a60afff46bfd31179", 29_499),
+            ("167310007f03058885c7e95e6c0b19c20de5c7fd3031f4cbdadc9014a523d80b", 1_648_877),
+            ("fc607395669ec21321ea83e4b82c0544b7e8e63ff5b34337c06bc0a17cc0da3c", 4_542),
         ),
         Layout(
             "npz",
