@@ -61,12 +61,16 @@ class Single:
 
     def predict(self, images: Pixels) -> Answer:
         """Answer pictures (n, H, W, C) uint8."""
-        started = time.perf_counter()
+        with threads(len(images)):
+            started = time.perf_counter()
+            probabilities = self._probabilities(images)
+            milliseconds = 1000 * (time.perf_counter() - started)
+        return Answer(probabilities, milliseconds)
+
+    def _probabilities(self, images: Pixels) -> Floats:
         if self.temperature is None:
-            probabilities = self.estimator.predict_proba(rows(images))
-        else:
-            probabilities = evaluation.softmax(scores(self.estimator, images), self.temperature)
-        return Answer(np.asarray(probabilities, np.float64), 1000 * (time.perf_counter() - started))
+            return np.asarray(self.estimator.predict_proba(rows(images)), np.float64)
+        return evaluation.softmax(scores(self.estimator, images), self.temperature)
 
 
 class Ensemble:
