@@ -408,18 +408,22 @@ def class_counts(counts: pd.DataFrame, classes: Sequence[str]) -> go.Figure:
 # --- curves --------------------------------------------------------------------------------
 
 
-def roc(curves: pd.DataFrame, classes: Sequence[str], n: int) -> go.Figure:
-    """One-vs-rest ROC curves (label, false_positive_rate, true_positive_rate, auc)."""
-    limit = _interesting(curves)
-    figure = go.Figure()
-    figure.add_scatter(
+def _diagonal(name: str) -> go.Figure:
+    """A figure with nothing in it but the dashed diagonal of the unit square."""
+    return go.Figure().add_scatter(
         x=[0, 1],
         y=[0, 1],
         mode="lines",
         line={"color": theme.REFERENCE, "dash": "dash", "width": 1},
-        name="guessing",
+        name=name,
         hoverinfo="skip",
     )
+
+
+def roc(curves: pd.DataFrame, classes: Sequence[str], n: int) -> go.Figure:
+    """One-vs-rest ROC curves (label, false_positive_rate, true_positive_rate, auc)."""
+    limit = _interesting(curves)
+    figure = _diagonal("guessing")
     areas = _add_class_lines(
         figure, curves, classes, "false_positive_rate", "true_positive_rate", "auc"
     )
@@ -567,15 +571,7 @@ def _faint(colour: str, opacity: float = 0.18) -> str:
 def reliability(table: pd.DataFrame, n: int) -> go.Figure:
     """What was promised against what was true (`evaluation.calibration_table`)."""
     gap = float((table["n"] * (table["accuracy"] - table["confidence"])).sum() / table["n"].sum())
-    figure = go.Figure()
-    figure.add_scatter(
-        x=[0, 1],
-        y=[0, 1],
-        mode="lines",
-        line={"color": theme.REFERENCE, "dash": "dash", "width": 1},
-        name="keeps its word",
-        hoverinfo="skip",
-    )
+    figure = _diagonal("keeps its word")
     figure.add_scatter(
         x=table["confidence"],
         y=table["accuracy"],
