@@ -374,10 +374,12 @@ def _tried(
 
 
 def _fit_to(model: Any, images: Pixels, labels: Integers) -> Any:
+    from threadpoolctl import threadpool_limits
+
     # Boosting's threads meet at every node of every tree: where another process holds a core, they
     # wait for each other a hundred times longer than they work.
     alone = type(_last_step(model)).__name__ == "HistGradientBoostingClassifier"
-    with classifiers.threads(1 if alone else len(images)):
+    with threadpool_limits(**classifiers.threads(1 if alone else len(images))):
         return model.fit(classifiers.rows(images), labels)
 
 

@@ -57,11 +57,14 @@ class Single:
     """
 
     def __init__(self, estimator: Any, temperature: float | None = None) -> None:
+        from threadpoolctl import ThreadpoolController
+
         self.estimator, self.temperature = estimator, temperature
+        self._pools = ThreadpoolController()  # looking for them takes longer than most answers
 
     def predict(self, images: Pixels) -> Answer:
         """Answer pictures (n, H, W, C) uint8."""
-        with threads(len(images)):
+        with self._pools.limit(**threads(len(images))):
             started = time.perf_counter()
             probabilities = self._probabilities(images)
             milliseconds = 1000 * (time.perf_counter() - started)
@@ -90,11 +93,9 @@ class Ensemble:
         return Answer(combined, own + sum(answer.milliseconds for answer in answers))
 
 
-def threads(n: int) -> Any:
-    """A context with one OpenMP thread where n pictures are few: more would mostly wait."""
-    from threadpoolctl import threadpool_limits
-
-    return threadpool_limits(limits=1 if n < FEW else None, user_api="openmp")
+def threads(n: int) -> dict[str, Any]:
+    """Settings for threadpoolctl: one OpenMP thread for few pictures, as more would mostly wait."""
+    return {"limits": 1 if n < FEW else None, "user_api": "openmp"}
 
 
 def rows(images: Pixels) -> Rows:
