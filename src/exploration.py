@@ -30,7 +30,7 @@ ORIENTATIONS = 9  # of edges, 20 degrees each, as in Dalal and Triggs
 MAP_SIZE = 2_000
 COMPONENTS = 50  # of the PCA before t-SNE, as its authors do (van der Maaten and Hinton, 2008)
 TABLE_PIXELS = 1_024  # of a grey picture that is still shown as a row of numbers
-SIDE = 64  # pixels: larger pictures are reduced before what is measured over many of them
+SIDE = 48  # pixels: larger pictures are reduced before what is measured over many of them
 SPREAD = 3.0  # standard deviations a picture of standardised values shows
 
 

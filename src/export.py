@@ -17,6 +17,7 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
+from keras import layers
 from numpy.typing import NDArray
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
@@ -26,6 +27,7 @@ from src.inference import ServedModel
 Pixels = NDArray[np.uint8]
 # Models with more bytes of weights keep them in half precision; float32 is computed all the same.
 LARGE_BYTES = 8_000_000
+NORMALISATIONS = (layers.BatchNormalization, models.FusedBatchNorm)
 BATCH_VALUES = 2**22  # of pictures that Keras answers at a time: 16 MB
 
 
@@ -47,7 +49,7 @@ def export(model: keras.Model, calibration: Pixels) -> Exported:
     copy = _in_float32(model)
     large = 4 * copy.count_params() > LARGE_BYTES
     if large:
-        copy.set_weights([_rounded(array) for array in copy.get_weights()])
+        _halve(copy)
     served = models.serving(copy)
     whole = _saved(served)
     return Exported(
@@ -57,11 +59,51 @@ def export(model: keras.Model, calibration: Pixels) -> Exported:
     )
 
 
+def _halve(model: keras.Model) -> None:
+    """Round the weights to half precision, which keeps 11 bits.
+
+    The scale of a normalisation goes into the filters first, as the served files have it: so the
+    same rounded filters are used by all three forms.
+    """
+    for layer in model.layers:
+        if isinstance(layer, NORMALISATIONS) and len(layer.get_weights()) == 4:
+            _fold(layer, _feeding(model, layer))
+    for variable in model.variables:
+        if not variable.path.endswith("variance"):
+            variable.assign(_rounded(variable.numpy()))
+
+
+def _fold(normalisation: Any, convolution: Any) -> None:
+    """Let a normalisation only shift, its scale being that of the filters before it."""
+    if convolution is None:
+        return
+    gamma, beta, mean, variance = normalisation.get_weights()
+    scale = gamma / np.sqrt(variance + normalisation.epsilon)
+    kernel, *bias = convolution.get_weights()
+    depthwise = isinstance(convolution, layers.DepthwiseConv2D)  # (h, w, C, multiplier)
+    per_filter = scale.reshape(kernel.shape[2:]) if depthwise else scale
+    convolution.set_weights([kernel * per_filter, *(b * scale for b in bias)])
+    ones, left = np.ones_like(gamma), beta - mean * scale
+    normalisation.set_weights([ones, left, 0 * mean, ones - normalisation.epsilon])
+
+
+def _feeding(model: keras.Model, layer: Any) -> Any:
+    """The convolution whose output goes to this layer alone, unchanged; None where none does."""
+    users = [o for o in model.operations if any(t is layer.input for t in tf.nest.flatten(o.input))]
+    for other in model.layers:
+        if other.output is layer.input and isinstance(
+            other, layers.Conv2D | layers.DepthwiseConv2D
+        ):
+            linear = other.activation is keras.activations.linear
+            return other if linear and len(users) == 1 else None
+    return None
+
+
 def _rounded(weights: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Filters in half precision, which keeps 11 bits; vectors, and what is too large, as it was."""
+    """The nearest values of half precision; what is too large for it as it was."""
     with np.errstate(over="ignore"):
         half = weights.astype(np.float16).astype(np.float32)
-    return half if weights.ndim > 1 and np.isfinite(half).all() else weights
+    return half if np.isfinite(half).all() else weights
 
 
 def _saved(served: keras.Model) -> bytes:

@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
+from PIL import Image
 
 from src import (
     cards,
@@ -90,7 +91,10 @@ def record_figure(draft: Draft, name: str, figure: Figure) -> Figure:
     """Keep a figure of the exploration as PNG; returns it, for the notebook to show."""
     stream = io.BytesIO()
     figure.savefig(stream, format="png", dpi=110, bbox_inches="tight")
-    draft.write(f"eda/figures/{name}.png", stream.getvalue())
+    palette = Image.open(stream).convert("RGB").quantize(256)  # a third of the bytes
+    small = io.BytesIO()
+    palette.save(small, "PNG", optimize=True)
+    draft.write(f"eda/figures/{name}.png", small.getvalue())
     return figure
 
 

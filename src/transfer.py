@@ -21,7 +21,7 @@ import pandas as pd
 from keras import layers
 from numpy.typing import NDArray
 
-from src import backbones, config, crossvalidation, linear, models, runs, training
+from src import backbones, config, crossvalidation, export, linear, runs, training
 from src.crossvalidation import CrossValidation, Pool
 from src.experiments import Recipe
 from src.features import Reader, Views
@@ -33,7 +33,6 @@ COMPUTE = "float32"
 FEATURES = "features"  # folder beside the checkpoints
 HEAD_VIEWS = 3  # of every training picture, for the head: more change nothing
 NARROWEST = "narrowest"
-NORMALISATIONS = (layers.BatchNormalization, models.FusedBatchNorm)
 
 
 @dataclass(frozen=True)
@@ -221,7 +220,7 @@ class _Start:
         """
         upper = _above(self.model, self.below)
         for layer in upper.layers:
-            layer.trainable = not isinstance(layer, NORMALISATIONS)
+            layer.trainable = not isinstance(layer, export.NORMALISATIONS)
         images = self.validation.images if self.below is None else self.held.activations[0]
         return training.learn(
             upper,

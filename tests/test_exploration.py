@@ -335,7 +335,7 @@ def test_large_pictures_are_reduced_for_measuring_and_small_ones_left_alone() ->
     assert exploration.reduced(small) is small
     large = dataset(([flat(9, 8, 7, size=(200, 100)), flat(1, 2, 3, size=(200, 100))], [0, 1]))
     found = exploration.reduced(large)
-    assert found.spec.image_shape == (64, 32, 3)
-    assert found.train.images.shape == (2, 64, 32, 3)
+    assert found.spec.image_shape == (48, 24, 3)
+    assert found.train.images.shape == (2, 48, 24, 3)
     assert found.test.images[1, 5, 5].tolist() == [1, 2, 3]
     assert found.train.ids.tolist() == large.train.ids.tolist()

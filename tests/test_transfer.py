@@ -228,7 +228,7 @@ def test_large_models_are_kept_in_half_precision(
     assert len(half.keras) < 0.9 * len(whole.keras)
     assert len(half.float32) < 0.9 * len(whole.float32)
     parity = export.parity(half, pictures, labels, 1.0)
-    assert parity["float32"]["max_abs_dp"] < 0.01
+    assert parity["float32"]["max_abs_dp"] < 1e-3
     assert parity["float32"]["top1_agreement"] == 1.0
     exact = export.served_model(whole.float32, (8, 8, 1), "float32", 1.0).predict(pictures)
     rounded = export.served_model(half.float32, (8, 8, 1), "float32", 1.0).predict(pictures)
@@ -238,11 +238,9 @@ def test_large_models_are_kept_in_half_precision(
 
 
 def test_weights_too_large_for_half_precision_stay_as_they_are() -> None:
-    large, small = np.float32([[1e6, 1.0001]]), np.float32([[1.0001]])
+    large, small = np.float32([1e6, 1.0001]), np.float32([1.0001])
     assert export._rounded(large) is large
-    assert export._rounded(small).tolist() == [[1.0]]
-    vector = np.float32([1.0001])
-    assert export._rounded(vector) is vector
+    assert export._rounded(small).tolist() == [1.0]
 
 
 # --- plan --------------------------------------------------------------------------------------
