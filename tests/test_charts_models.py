@@ -35,6 +35,7 @@ MODELS = pd.DataFrame(
         "low": [0.8, 0.6, 0.6, 0.75],
         "high": [0.95, 0.8, 0.7, 0.85],
         "latency": [6.0, 2.0, 5.0, 3.0],
+        "n": 100,
     }
 )
 
@@ -55,6 +56,7 @@ def test_cost_against_accuracy_draws_families_and_the_frontier() -> None:
     }
     assert floats(drawn["Network"].error_y.array) == [0.05, 0.1]
     assert figure.layout.xaxis.type == "log"
+    assert list(drawn["Network"].textposition) == ["top center", "bottom center"]
     assert theme.headline(figure)[0] == (
         "The most accurate model takes 3.0 times as long as the fastest"
     )
@@ -70,7 +72,9 @@ def test_of_many_models_only_those_on_the_frontier_are_named() -> None:
 
 
 def test_high_accuracies_keep_two_decimals() -> None:
-    assert [models.digits(pd.Series([0.5, top])) for top in (0.98, 0.99)] == [1, 2]
+    cases = ((0.98, 10_000), (0.99, 10_000), (0.99, 400))
+    tables = [pd.DataFrame({"value": [0.5, top], "n": n}) for top, n in cases]
+    assert [models.digits(table) for table in tables] == [1, 2, 1]
 
 
 def test_cross_validation_counts_every_picture_once() -> None:

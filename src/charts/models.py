@@ -24,9 +24,9 @@ FAMILIES = {
 MANY = 8  # models from which rows stand closer and only the best are named
 
 
-def digits(accuracies: "pd.Series[float]") -> int:
-    """Decimals of accuracies in percent: two where they come so high that one hides them."""
-    return 2 if accuracies.max() >= 0.985 else 1
+def digits(models: pd.DataFrame) -> int:
+    """Decimals of accuracies in percent: two where they are high and enough pictures bear them."""
+    return 2 if models["value"].max() >= 0.985 and models["n"].max() >= 5_000 else 1
 
 
 def accuracy_ranking(models: pd.DataFrame, references: pd.DataFrame, split: str) -> go.Figure:
@@ -37,7 +37,7 @@ def accuracy_ranking(models: pd.DataFrame, references: pd.DataFrame, split: str)
         references: name, low, high (shares; equal for a single number); may be empty.
     """
     ordered = models.sort_values("value")
-    best, places = ordered.iloc[-1], digits(ordered["value"])
+    best, places = ordered.iloc[-1], digits(ordered)
     figure = go.Figure()
     if not references.empty:
         _add_references(figure, references, places)
@@ -91,10 +91,11 @@ def cost_against_accuracy(models: pd.DataFrame, split: str) -> go.Figure:
     """Accuracy against the time for one picture, and the models that no other one beats in both.
 
     Args:
-        models: title, family, value, low, high, latency (ms); one row per model.
+        models: title, family, value, low, high, n, latency (ms); one row per model.
     """
-    front, places = frontier(models), digits(models["value"])
-    named = set(models["title"] if len(models) <= MANY else front["title"])
+    front, places = frontier(models), digits(models)
+    named = front if len(models) > MANY else models.sort_values("latency")
+    above = {title: place % 2 == 1 for place, title in enumerate(named["title"])}
     figure = go.Figure()
     if len(front) > 1:
         figure.add_scatter(
@@ -106,18 +107,22 @@ def cost_against_accuracy(models: pd.DataFrame, split: str) -> go.Figure:
             hoverinfo="skip",
         )
     for family, rows in models.groupby("family", sort=False):
-        _add_family(figure, str(family), rows, named)
+        _add_family(figure, str(family), rows, above)
     quick, best = front.iloc[0], front.iloc[-1]
     factor = best["latency"] / quick["latency"]
     finding = (
         f"{best['title']} is both the most accurate and the fastest"
         if len(front) == 1
-        else f"The most accurate model takes {factor:,.1f} times as long as the fastest"
+        else f"The most accurate model takes {_times(factor)} as long as the fastest"
     )
     figure.update_xaxes(title="time for one picture (ms)", type="log", dtick="D2")
     figure.update_yaxes(title=f"{split} accuracy", tickformat=f".{places - 1}%")
     shown = f"One sign per model, {split} accuracy with 95\u00a0% interval, time on a log scale"
     return theme.finish(figure, finding, shown, height=440)
+
+
+def _times(factor: float) -> str:
+    return f"{factor:,.{1 if factor < 10 else 0}f} times"
 
 
 def frontier(models: pd.DataFrame) -> pd.DataFrame:
@@ -127,7 +132,10 @@ def frontier(models: pd.DataFrame) -> pd.DataFrame:
     return ordered[ordered["value"] > before]
 
 
-def _add_family(figure: go.Figure, family: str, rows: pd.DataFrame, named: set[str]) -> None:
+def _add_family(
+    figure: go.Figure, family: str, rows: pd.DataFrame, above: Mapping[str, bool]
+) -> None:
+    """The models of one family; those in `above` are named, over or under their sign."""
     label, colour, symbol = FAMILIES[family]
     figure.add_scatter(
         x=rows["latency"],
@@ -135,8 +143,10 @@ def _add_family(figure: go.Figure, family: str, rows: pd.DataFrame, named: set[s
         error_y=theme.bars(rows["value"], rows["low"], rows["high"], colour),
         mode="markers+text",
         marker={"size": 11, "color": colour, "symbol": symbol},
-        text=[theme.wrapped(t, 18) if t in named else "" for t in rows["title"]],
-        textposition="bottom center",
+        text=[theme.wrapped(title, 18) if title in above else "" for title in rows["title"]],
+        textposition=[
+            "top center" if above.get(title) else "bottom center" for title in rows["title"]
+        ],
         textfont={"size": 11},
         customdata=rows["title"],
         name=label,
