@@ -21,7 +21,7 @@ import pandas as pd
 from keras import layers
 from numpy.typing import NDArray
 
-from src import backbones, config, crossvalidation, export, linear, runs, training
+from src import backbones, config, crossvalidation, exploration, export, linear, runs, training
 from src.crossvalidation import CrossValidation, Pool
 from src.experiments import Recipe
 from src.features import Reader, Views
@@ -33,6 +33,7 @@ COMPUTE = "float32"
 FEATURES = "features"  # folder beside the checkpoints
 HEAD_VIEWS = 3  # of every training picture, for the head: more change nothing
 NARROWEST = "narrowest"
+MOST = 5_000  # pictures that are cross-validated
 
 
 @dataclass(frozen=True)
@@ -316,7 +317,8 @@ def stated(transfer: Transfer, trained: Trained) -> dict[str, Any]:
 def cross_validate(transfer: Transfer, dataset: Dataset, *, folder: Path) -> CrossValidation:
     """Cross-validate a frozen model over training and validation pictures; test is left alone.
 
-    Features that `run` has kept in `folder` are used again.
+    Features that `run` has kept in `folder` are used again. Of more than `MOST` pictures a
+    stratified part is taken: where there are many, one split says enough.
 
     Raises:
         BackboneError: see `backbones.load`.
@@ -326,11 +328,14 @@ def cross_validate(transfer: Transfer, dataset: Dataset, *, folder: Path) -> Cro
     model = assemble(transfer, dataset.spec, seed)
     reader = Reader(model, _last_frozen(transfer, model), folder / FEATURES)
     views = Views(transfer.augmentation, min(transfer.views, HEAD_VIEWS - 1), seed)
+    labels = np.concatenate([s.labels for s in splits])
+    rows = exploration.stratified(labels, MOST)
+    embeddings = [reader.read(s, views).embeddings for s in splits]
     pool = Pool(
-        embeddings=np.concatenate([reader.read(s, views).embeddings for s in splits], axis=1),
-        labels=np.concatenate([s.labels for s in splits]),
-        ids=np.concatenate([s.ids for s in splits]),
-        splits=np.repeat([s.name for s in splits], [len(s) for s in splits]),
+        embeddings=np.concatenate(embeddings, axis=1)[:, rows],
+        labels=labels[rows],
+        ids=np.concatenate([s.ids for s in splits])[rows],
+        splits=np.repeat([s.name for s in splits], [len(s) for s in splits])[rows],
         classes=dataset.spec.classes,
         class_weights=transfer.class_weights,
     )
