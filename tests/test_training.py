@@ -217,3 +217,39 @@ def test_plan_trains_the_same_network_with_and_without_augmentation() -> None:
         assert with_.recipe.augmentation == specifications.CIFAR10.augmentation
         assert (without.architecture, without.seeds) == (with_.architecture, with_.seeds)
     assert len(plan["plain_subset"].seeds) == 5
+
+
+def test_colour_changes_values_and_nothing_else() -> None:
+    shifted = Augmentation(shift=0.25, rotation=10)
+    pictures = np.random.default_rng(0).integers(60, 200, (6, 8, 8, 3)).astype(np.uint8)
+    changes = [
+        training._draw(pictures.shape, a, np.random.default_rng(1), 0)
+        for a in (shifted, replace(shifted, colour=0.3))
+    ]
+    assert (changes[0].shift == changes[1].shift).all()
+    assert (changes[0].degrees == changes[1].degrees).all()
+    brighter = training._recoloured(pictures, np.tile([1.2, 1.0, 1.0], (6, 1)))
+    np.testing.assert_allclose(brighter.mean((1, 2, 3)), 1.2 * pictures.mean((1, 2, 3)), atol=1)
+    grey = training._recoloured(pictures, np.tile([1.0, 1.0, 0.0], (6, 1)))
+    assert (grey == grey[..., :1]).all()
+    text = changes[1].describe(0)
+    assert "brightness" in text
+    assert "saturation" in text
+
+
+def test_rate_falls_after_a_plateau_and_only_then() -> None:
+    recipe = Recipe(9, plateau=2, reduction=0.5)
+    losses = [5, 4, 6, 5, 3, 3, 3, 3, 3]
+    rows = [{"validation_loss": float(loss)} for loss in losses]
+    left = [training._reduced(rows[:n], recipe) for n in range(len(rows) + 1)]
+    assert left == [1, 1, 1, 1, 0.5, 0.5, 0.5, 0.25, 0.25, 0.125]
+    assert training._reduced(rows, Recipe(9)) == 1
+
+
+def test_rare_classes_count_more_by_the_exponent() -> None:
+    labels = np.repeat([0, 1], [30, 10])
+    assert training.class_weights(labels, 2, 0.0).tolist() == [1, 1]
+    assert training.class_weights(labels, 2, 1.0) == pytest.approx([2 / 3, 2])
+    halfway = training.class_weights(labels, 2, 0.5)
+    assert halfway[1] / halfway[0] == pytest.approx(3**0.5)
+    assert halfway[labels].mean() == pytest.approx(1)
