@@ -1,4 +1,4 @@
-"""What the frozen layers of a network make of pictures, computed once and kept on the disk.
+"""What the frozen layers of a network see in pictures, computed once and kept on the disk.
 
 LiteRT computes them, on a CPU more than twice as fast as TensorFlow. For each picture and each
 augmented view of it: the embedding, and, where the layers above one are to be trained, that layer's

@@ -96,7 +96,7 @@ def adopt(where: str, name: str = "") -> str:
     """
     if not where:
         raise DataError(f"Which folder? make study FOLDER=… names or points to it. {LAYOUT}")
-    if not name and where in names():
+    if name in ("", where) and where in names():
         return _checked(where)
     path = Path(where).expanduser()
     study = _checked(name or pictures.normal(path.stem if path.is_file() else path.name))

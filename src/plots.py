@@ -298,7 +298,7 @@ def learning_curves(history: pd.DataFrame, title: str = "") -> Figure:
                     rows["epoch"], rows[f"{part}_{measure}"], color=colour, label=label, linewidth=1
                 )
         axis.set(xlabel="epoch", ylabel=measure)
-        for epoch in fine_tuned_from(history):
+        for epoch in _fine_tuned_from(history):
             axis.axvline(epoch - 0.5, color=INK, linewidth=0.8, linestyle=":")
     axes[0].set_ylabel("cross-entropy (nats)")
     axes[1].yaxis.set_major_formatter(ticker.PercentFormatter(1, decimals=0))
@@ -306,7 +306,7 @@ def learning_curves(history: pd.DataFrame, title: str = "") -> Figure:
     return _titled(figure, f"{title}: {_best(history)}" if title else _best(history).capitalize())
 
 
-def fine_tuned_from(history: pd.DataFrame) -> list[int]:
+def _fine_tuned_from(history: pd.DataFrame) -> list[int]:
     """The first epoch of fine-tuning of every seed that has one."""
     if "phase" not in history:
         return []
