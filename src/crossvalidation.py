@@ -112,7 +112,8 @@ def _answer(pool: Pool, repeat: int, fold: int, share: float, seed: int) -> _Ans
     folds = assign(pool.labels, _folds(pool), np.random.default_rng([seed, repeat]))
     asked, others = np.flatnonzero(folds == fold), np.flatnonzero(folds != fold)
     random = np.random.default_rng([seed, repeat, fold])
-    held_back = assign(pool.labels[others], HELD_BACK, random) == 0
+    drawn = assign(pool.labels[others], HELD_BACK, random)
+    held_back = drawn == drawn[0]  # some part that is not empty, however few pictures there are
     train, chooser = others[~held_back], others[held_back]
     train = train[_part(pool.labels[train], share, random)]
     head = linear.best(pool.examples(train), pool.examples(chooser, 1), len(pool.classes))

@@ -18,12 +18,18 @@ def picture(number: int, size: tuple[int, int] = (24, 20), kind: str = "PNG") ->
     return stream.getvalue()
 
 
-def fill(root: Path, counts: dict[str, int], first: int = 0, ending: str = "png") -> Path:
+def fill(
+    root: Path,
+    counts: dict[str, int],
+    first: int = 0,
+    ending: str = "png",
+    size: tuple[int, int] = (24, 20),
+) -> Path:
     """So many different pictures in each folder; numbers count on from `first`."""
     for folder, count in counts.items():
         (root / folder).mkdir(parents=True, exist_ok=True)
         for place in range(count):
-            (root / folder / f"{place}.{ending}").write_bytes(picture(first + place))
+            (root / folder / f"{place}.{ending}").write_bytes(picture(first + place, size))
         first += count
     return root
 

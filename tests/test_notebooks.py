@@ -78,7 +78,8 @@ def test_idx_files_take_the_same_way(apart: Path) -> None:
 
 @pytest.mark.slow
 def test_a_folder_of_ones_own_takes_frozen_features(apart: Path) -> None:
-    albums.fill(apart / "inputs" / "shop", {"Blaue Röcke": 14, "caps": 11, "coats/winter": 9})
+    counts = {"Blaue Röcke": 14, "caps": 11, "coats/winter": 9}
+    albums.fill(apart / "inputs" / "shop", counts, size=(240, 200))
     run, executed = _quick_run("shop", apart)
     assert executed == ["01", "02", "07", "08"]
     assert run.models == ["frozen"]

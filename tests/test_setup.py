@@ -218,7 +218,7 @@ def test_the_slug_carries_what_the_app_reads_and_nothing_more() -> None:
 
 
 def test_make_study_takes_a_folder_and_only_the_name_that_is_typed() -> None:
-    command = ["make", "-n", "study", "FOLDER=/some/My photos"]
+    command = ["make", "--no-print-directory", "-n", "study", "FOLDER=/some/My photos"]
     told = [
         subprocess.run(
             [*command, *more],
