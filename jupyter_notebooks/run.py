@@ -104,6 +104,19 @@ def _planned(number: int, study: str, profile: str) -> bool:
     return bool(planner.plan(studies.get(study), profile))
 
 
+def _check_backbone(study: str) -> None:
+    """Whether the network that `BACKBONE` names can be had and fits, before anything is trained."""
+    backbone = config.parameters().backbone
+    if backbone is None:
+        return
+    from src import backbones
+
+    try:
+        backbones.load(backbone, studies.get(study).image_shape)
+    except backbones.BackboneError as error:
+        raise DataError(str(error)) from error
+
+
 def _arguments(values: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--study", help="by default cifar10; for a wrong one all are listed")
@@ -158,6 +171,7 @@ def _run(given: argparse.Namespace) -> int:
     _choose_study(given)
     os.environ |= {"STUDY": given.study, "PROFILE": given.profile, "VERSION": given.version or ""}
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    _check_backbone(given.study)
     paths = wanted(given)
     for number, path in enumerate(paths, 1):
         print(f"[{number}/{len(paths)}] {path.stem}", file=sys.stderr, flush=True)

@@ -137,6 +137,17 @@ def test_a_head_never_sees_the_pictures_it_answers(
     assert len(asked | train | chooser) == 120
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_as_few_pictures_as_a_study_may_have_are_enough(seed: int) -> None:
+    features, labels = _clouds(10, 2)
+    labels[:4] = [0, 0, 1, 1]
+    ids = np.arange(10).astype(str)
+    few = Pool(features[None], labels, ids, np.full(10, "train"), ("cap", "coat"), 0.5)
+    found = crossvalidation.run("frozen", few, seed)
+    assert found.folds.groupby("repeat")["n"].sum().tolist() == [10, 10, 10]
+    assert found.curve["n"].tolist() == [10] * 4
+
+
 def test_macro_f1_leaves_out_classes_that_do_not_occur(pool: Pool) -> None:
     scored = crossvalidation._answer(pool, 0, 0, 1.0, 1).scored
     from sklearn.metrics import f1_score

@@ -104,6 +104,24 @@ def test_failing_notebook_is_reported_and_nothing_is_published(tmp_path: Path) -
     assert not (tmp_path / "executed").exists()
 
 
+@pytest.mark.parametrize(
+    ("backbone", "said"),
+    [("VGG99", "There is no backbone 'VGG99'"), ("run:mnist/best", "takes pictures (28, 28, 1)")],
+)
+def test_a_backbone_that_cannot_serve_is_refused_first(
+    tmp_path: Path, backbone: str, said: str
+) -> None:
+    command = [sys.executable, "jupyter_notebooks/run.py", "--study", "clothing"]
+    environment = os.environ | {"BACKBONE": backbone, "INPUTS_DIR": str(tmp_path / "inputs")}
+    done = subprocess.run(
+        command, cwd=config.ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "01_data_collection" not in done.stderr
+
+
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_committed_notebooks_are_executed_in_order_and_explained(path: Path) -> None:
     cells = _cells(path)
