@@ -46,6 +46,8 @@ HISTORY = [
 
 
 CHUNK = 2**24  # values in float32 at a time: 64 MB
+CHECKPOINT = 2  # of the files' layout: others are not resumed
+WHOLE_FROM = 0.875  # share of the epochs after which nothing is pruned any more
 
 
 class TrainingError(Exception):
@@ -83,6 +85,7 @@ class _State:
     best_loss: float = math.inf
     best: list[NDArray[Any]] = field(default_factory=list)
     cpu_seconds: float = 0.0
+    losses: Floats = field(default_factory=lambda: np.empty(0))  # (n,) of each picture, last seen
 
     @property
     def epoch(self) -> int:
@@ -277,14 +280,18 @@ def _orthogonal(gradient: tf.Tensor, steps: int = 3) -> tf.Tensor:
 
 
 class _Schedule(keras.optimizers.schedules.LearningRateSchedule):
-    """A linear rise to the peak, then a fall to zero, or none; reduced on plateaus (`_reduced`)."""
+    """A linear rise to the peak, then a fall to zero, or none; reduced on plateaus (`_reduced`).
 
-    def __init__(self, recipe: Recipe, steps: int) -> None:
-        self.recipe, self.steps = recipe, steps
+    It follows `progress`, the share of the epochs that is done: pruned epochs have fewer steps.
+    """
+
+    def __init__(self, recipe: Recipe) -> None:
+        self.recipe = recipe
+        self.progress = tf.Variable(0.0, trainable=False)
         self.left = tf.Variable(1.0, trainable=False)
 
-    def __call__(self, step: Any) -> tf.Tensor:
-        progress = (tf.cast(step, tf.float32) + 0.5) / self.steps
+    def __call__(self, _: Any) -> tf.Tensor:
+        progress = tf.convert_to_tensor(self.progress)
         rise = progress / max(self.recipe.warmup, 1e-6)
         fall = (1.0 - progress) / (1.0 - self.recipe.warmup)
         if self.recipe.schedule == "cosine":
@@ -295,7 +302,7 @@ class _Schedule(keras.optimizers.schedules.LearningRateSchedule):
         return self.recipe.learning_rate * share * self.left
 
     def get_config(self) -> dict[str, Any]:
-        return {"recipe": asdict(self.recipe), "steps": self.steps}
+        return {"recipe": asdict(self.recipe)}
 
 
 def _reduced(history: list[dict[str, float]], recipe: Recipe) -> float:
@@ -390,17 +397,19 @@ def learn(
     Raises:
         TrainingError: see `fit`.
     """
-    steps = math.ceil(len(labels) / recipe.batch_size)
-    schedule = _Schedule(recipe, steps * recipe.epochs)
+    schedule = _Schedule(recipe)
     optimizer = _optimizer(recipe, schedule)
     optimizer.build(model.trainable_variables)
     path = record.folder / "checkpoint.npz"
-    state = _load(path, record.settings, model, optimizer) or _State()
-    step, evaluate = _steps(model, optimizer, recipe, labels)
+    fresh = _State(losses=np.full(len(labels), np.inf))
+    state = _load(path, record.settings, model, optimizer) or fresh
+    weights = class_weights(labels, model.output.shape[-1], recipe.class_weights)
+    step, evaluate = _steps(model, optimizer, recipe)
     with _Epochs(inputs, recipe.epochs, state.epoch) as epochs, _bar(recipe, state) as bar:
         while not _finished(state, recipe):
             schedule.left.assign(_reduced(state.history, recipe))
-            row = _run_epoch(state, epochs.next(), labels, step, optimizer, recipe, seed)
+            part = _chosen(state, recipe, seed)
+            row = _run_epoch(state, part, (epochs.next(), labels, weights[labels]), step, schedule)
             row |= _measure(evaluate, *validation)
             row["seconds"] = state.seconds + row["seconds"] + row.pop("evaluation_seconds")
             if not math.isfinite(row["train_loss"] + row["validation_loss"]):
@@ -480,29 +489,28 @@ class _Epochs:
         return inputs
 
 
-def _steps(
-    model: keras.Model, optimizer: Any, recipe: Recipe, labels: NDArray[np.int64]
-) -> tuple[Any, Any]:
+def _steps(model: keras.Model, optimizer: Any, recipe: Recipe) -> tuple[Any, Any]:
     """The compiled training step and evaluation step.
 
     `jit_compile=False`: on a CPU, XLA's convolutions are several times slower than oneDNN's.
     """
     n_classes = model.output.shape[-1]
     variables = model.trainable_variables
-    weights = tf.constant(class_weights(labels, n_classes, recipe.class_weights), tf.float32)
 
     def loss_of(labels: tf.Tensor, logits: tf.Tensor, smoothing: float) -> tf.Tensor:
         one_hot = tf.one_hot(labels, n_classes) * (1 - smoothing) + smoothing / n_classes
         return tf.nn.softmax_cross_entropy_with_logits(one_hot, logits)
 
     @tf.function(jit_compile=False, reduce_retracing=True)
-    def step(images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def step(
+        images: tf.Tensor, labels: tf.Tensor, weights: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         with tf.GradientTape() as tape:
             logits = model(tf.cast(images, tf.float32), training=True)
             losses = loss_of(labels, logits, recipe.label_smoothing)
-            loss = tf.reduce_mean(tf.gather(weights, labels) * losses)
+            loss = tf.reduce_mean(tf.cast(weights, tf.float32) * losses)
         optimizer.apply(tape.gradient(loss, variables), variables)
-        return loss, tf.reduce_mean(tf.cast(_correct(labels, logits), tf.float32))
+        return losses, _correct(labels, logits)
 
     @tf.function(jit_compile=False, reduce_retracing=True)
     def evaluate(images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -527,30 +535,53 @@ def _correct(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
     return tf.equal(tf.argmax(logits, -1), labels)
 
 
+def _chosen(state: _State, recipe: Recipe, seed: int) -> tuple[NDArray[np.int64], Floats]:
+    """Which pictures the next epoch shows, in random order, and how much each of them counts.
+
+    A picture whose loss was below the mean when it was last seen is left out with probability
+    `pruning`, and counts 1 / (1 − pruning) times where it is not, so that the expected gradient
+    stays what it is; the last epochs show all (InfoBatch: Qin et al. 2024, arXiv 2303.04947).
+    """
+    n = len(state.losses)
+    order = np.random.default_rng([seed, state.epoch, 1]).permutation(n)
+    if not recipe.pruning or state.epoch >= WHOLE_FROM * recipe.epochs or not state.epoch:
+        return order, np.ones(n)
+    learnt = state.losses < state.losses.mean()
+    random = np.random.default_rng([seed, state.epoch, 2]).random(n)
+    rows = order[(~learnt | (random >= recipe.pruning))[order]]
+    weights = np.where(learnt[rows], 1 / (1 - recipe.pruning), 1.0)
+    return rows, weights / weights.mean()
+
+
 def _run_epoch(
     state: _State,
-    inputs: Inputs,
-    labels: NDArray[np.int64],
+    part: tuple[NDArray[np.int64], Floats],
+    examples: tuple[Inputs, NDArray[np.int64], Floats],
     step: Any,
-    optimizer: Any,
-    recipe: Recipe,
-    seed: int,
+    schedule: _Schedule,
 ) -> dict[str, float]:
+    """Train on the chosen rows of inputs, labels and class weights; notes each one's loss."""
     wall, cpu = time.perf_counter(), time.process_time()
-    rate = float(optimizer.learning_rate)
-    order = np.random.default_rng([seed, state.epoch, 1]).permutation(len(labels))
-    results = []
-    for start in range(0, len(order), recipe.batch_size):
-        rows = order[start : start + recipe.batch_size]
-        results.append((len(rows), *step(inputs[rows], labels[rows])))
-    sizes, losses, accuracies = (np.array(column, float) for column in zip(*results, strict=True))
+    inputs, labels, class_weight = examples
+    order, importance = part
+    size, epochs = schedule.recipe.batch_size, schedule.recipe.epochs
+    n_steps = math.ceil(len(order) / size)
+    weights = importance * class_weight[order]
+    results, rates = [], []
+    for i in range(n_steps):
+        schedule.progress.assign((state.epoch + (i + 0.5) / n_steps) / epochs)
+        rates.append(schedule(i))
+        rows = order[i * size : (i + 1) * size]
+        results.append(step(inputs[rows], labels[rows], weights[i * size : (i + 1) * size]))
+    losses, correct = (np.concatenate(column) for column in zip(*results, strict=True))
+    state.losses[order] = losses
     state.cpu_seconds += time.process_time() - cpu
     return {
         "epoch": state.epoch + 1,
         "seconds": time.perf_counter() - wall,
-        "learning_rate": rate,
-        "train_loss": float(np.average(losses, weights=sizes)),
-        "train_accuracy": float(np.average(accuracies, weights=sizes)),
+        "learning_rate": float(rates[0]),
+        "train_loss": float(np.average(losses, weights=weights)),
+        "train_accuracy": float(np.average(correct, weights=importance)),
     }
 
 
@@ -632,6 +663,7 @@ def _stated(settings: Any) -> dict[str, Any]:
 
 def _save(path: Path, settings: str, state: _State, model: keras.Model, optimizer: Any) -> None:
     meta = {
+        "layout": CHECKPOINT,
         "settings": settings,
         "history": state.history,
         "best_epoch": state.best_epoch,
@@ -642,6 +674,7 @@ def _save(path: Path, settings: str, state: _State, model: keras.Model, optimize
         "model": [variable.numpy() for variable in model.variables],
         "optimizer": [variable.numpy() for variable in optimizer.variables],
         "best": state.best,
+        "losses": [state.losses],
     }
     arrays = {f"{name}_{i}": a for name, group in groups.items() for i, a in enumerate(group)}
     buffer = io.BytesIO()
@@ -657,7 +690,7 @@ def _load(path: Path, settings: str, model: keras.Model, optimizer: Any) -> _Sta
         return None
     with np.load(path, allow_pickle=False) as stored:
         meta = json.loads(str(stored["meta"]))
-        if meta.pop("settings") != settings:
+        if (meta.pop("layout", 1), meta.pop("settings")) != (CHECKPOINT, settings):
             return None
         for name, variables in (
             ("model", model.variables),
@@ -666,4 +699,4 @@ def _load(path: Path, settings: str, model: keras.Model, optimizer: Any) -> _Sta
             for i, variable in enumerate(variables):
                 variable.assign(stored[f"{name}_{i}"])
         best = [stored[f"best_{i}"] for i in range(len(model.variables))]
-    return _State(best=best, **meta)
+        return _State(best=best, losses=stored["losses_0"], **meta)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -133,7 +134,8 @@ def test_interrupted_training_ends_like_an_uninterrupted_one(
     optimizer = "adam" if architecture is SMALL else "muon"
     rate = 3e-3 if architecture is SMALL else 0.1
     augmentation = Augmentation(shift=0.125, rotation=10)
-    recipe = Recipe(4, 64, optimizer, rate, augmentation=augmentation)
+    pruning = 0.0 if architecture is SMALL else 0.5
+    recipe = Recipe(4, 64, optimizer, rate, augmentation=augmentation, pruning=pruning)
     whole = fit(recipe, tmp_path / "whole", architecture)
     save = training._save
 
@@ -253,3 +255,73 @@ def test_rare_classes_count_more_by_the_exponent() -> None:
     halfway = training.class_weights(labels, 2, 0.5)
     assert halfway[1] / halfway[0] == pytest.approx(3**0.5)
     assert halfway[labels].mean() == pytest.approx(1)
+
+
+# --- pruning -----------------------------------------------------------------------------------
+
+
+def _state(losses: np.ndarray[Any, Any], epoch: int) -> training._State:
+    return training._State(history=[{"seconds": 0.0}] * epoch, losses=losses)
+
+
+def test_pruning_leaves_out_a_share_of_the_learnt_and_counts_the_others_for_them() -> None:
+    losses = np.where(np.arange(4_000) < 3_000, 0.1, 2.0)
+    rows, weights = training._chosen(_state(losses, 3), Recipe(10, pruning=0.6), seed=0)
+    learnt = rows < 3_000
+    assert len(set(rows)) == len(rows)
+    assert (~learnt).sum() == 1_000
+    assert learnt.sum() == pytest.approx(1_200, abs=4 * (3_000 * 0.6 * 0.4) ** 0.5)
+    assert weights.mean() == pytest.approx(1)
+    assert weights[learnt].min() / weights[~learnt].max() == pytest.approx(1 / 0.4)
+    assert (np.diff(rows) < 0).any()  # in random order
+    other, _ = training._chosen(_state(losses, 4), Recipe(10, pruning=0.6), seed=0)
+    assert set(other) != set(rows)
+
+
+@pytest.mark.parametrize(("epoch", "pruning"), [(0, 0.6), (9, 0.6), (4, 0.0)])
+def test_first_and_last_epochs_show_every_picture(epoch: int, pruning: float) -> None:
+    losses = np.arange(100.0) if epoch else np.full(100, np.inf)
+    rows, weights = training._chosen(_state(losses, epoch), Recipe(10, pruning=pruning), seed=0)
+    assert sorted(rows) == list(range(100))
+    assert (weights == 1).all()
+
+
+def test_pruned_gradient_is_the_whole_one_on_average() -> None:
+    random = np.random.default_rng(0)
+    losses, gradients = random.exponential(1, 500), random.normal(size=500)
+    estimates = []
+    for seed in range(400):
+        rows, weights = training._chosen(_state(losses, 2), Recipe(10, pruning=0.5), seed)
+        estimates.append(np.average(gradients[rows], weights=weights))
+    error = np.std(estimates) / len(estimates) ** 0.5
+    assert np.mean(estimates) == pytest.approx(gradients.mean(), abs=4 * error)
+
+
+def test_pruning_shows_fewer_pictures_and_still_learns(
+    fit: Callable[..., training.Trained], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen, shown = training._chosen, []
+
+    def noted(*arguments: Any) -> Any:
+        rows, weights = chosen(*arguments)
+        shown.append(len(rows))
+        return rows, weights
+
+    monkeypatch.setattr(training, "_chosen", noted)
+    recipe = Recipe(16, 16, "muon", 0.1, schedule="linear", pruning=0.6)
+    history = fit(recipe, tmp_path, FAST).history
+    assert shown[0] == shown[-1] == 200
+    assert max(shown[1:14]) < 190
+    assert history["learning_rate"].iloc[-1] < 0.2 * history["learning_rate"].max()
+    assert history["validation_accuracy"].iloc[-1] > 0.9
+
+
+def test_checkpoints_of_another_layout_are_not_resumed(
+    fit: Callable[..., training.Trained], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fit(Recipe(1), tmp_path)
+    with np.load(tmp_path / "checkpoint.npz") as stored:
+        settings = json.loads(str(stored["meta"]))["settings"]
+    monkeypatch.setattr(training, "CHECKPOINT", training.CHECKPOINT + 1)
+    nothing: Any = None
+    assert training._load(tmp_path / "checkpoint.npz", settings, nothing, nothing) is None
