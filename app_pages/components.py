@@ -4,7 +4,7 @@ import contextlib
 import functools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, ParamSpec
+from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -15,6 +15,7 @@ from src import business, config, hypotheses, runs
 from src.charts import theme
 
 P = ParamSpec("P")
+Option = TypeVar("Option", bound=str)
 
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 CHART_CONFIG = {"displaylogo": False, "scrollZoom": False}
@@ -105,6 +106,28 @@ def choose(
         on_change=on_change or "rerun",
     )
     return chosen if chosen is not None and chosen in options else first
+
+
+def switch(
+    label: str,
+    options: Sequence[Option],
+    key: str,
+    *,
+    named: Callable[[Option], str] = str.capitalize,
+    **more: Any,
+) -> Option:
+    """One of a few options side by side, the first unless chosen; in the URL."""
+    chosen = st.segmented_control(
+        label,
+        options,
+        default=options[0],
+        format_func=named,
+        key=key,
+        bind="query-params",
+        required=True,
+        **more,
+    )
+    return chosen if chosen in options else options[0]
 
 
 def current_run() -> runs.Run:

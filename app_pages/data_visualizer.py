@@ -175,16 +175,9 @@ KINDS = {
 
 def averages(run: runs.Run, chosen: list[str]) -> None:
     """The mean or the variability picture of each class."""
-    kind = st.segmented_control(
-        "Picture per category",
-        list(KINDS),
-        default="mean",
-        format_func=lambda name: KINDS[name][0],
-        key="kind",
-        bind="query-params",
-        required=True,
+    kind = components.switch(
+        "Picture per category", list(KINDS), "kind", named=lambda name: KINDS[name][0]
     )
-    kind = kind if kind in KINDS else "mean"
     title, meaning = KINDS[kind]
     made = exploration.class_pictures(
         eda(run, "class_pictures"), kind, run.dataset["image_shape"], chosen
@@ -215,9 +208,7 @@ def montage(run: runs.Run, chosen: list[str]) -> None:
     path = "splits.parquet" if everything else "gallery.parquet"
     rows = of_classes(loaders.table(run.study, run.version, path), chosen)
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        split = st.segmented_control(
-            "From", ["all", *exploration.SPLITS], default="all", key="part", bind="query-params"
-        )
+        split = components.switch("From", ["all", *exploration.SPLITS], "part", named=str)
         seed = st.number_input(
             "Draw",
             1,
@@ -229,7 +220,7 @@ def montage(run: runs.Run, chosen: list[str]) -> None:
             help="Same number, same pictures.",
         )
         st.button("Shuffle", icon=":material/shuffle:", on_click=_shuffle)
-    rows = rows if split in {None, "all"} else rows[rows["split"] == split]
+    rows = rows if split == "all" else rows[rows["split"] == split]
     if rows.empty:
         st.caption("There is no picture of this choice.")
         return
@@ -291,16 +282,9 @@ def measures(run: runs.Run, chosen: list[str]) -> str:
     """The distribution of one measure; returns the measure."""
     statistics = of_classes(eda(run, "image_statistics"), chosen)
     known = [name for name in exploration.MEASURES if statistics[name].nunique() > 1]
-    measure = st.segmented_control(
-        "Measure",
-        known,
-        default=known[0],
-        format_func=lambda name: exploration.MEASURES[name].title,
-        key="light",
-        bind="query-params",
-        required=True,
+    measure = components.switch(
+        "Measure", known, "light", named=lambda name: exploration.MEASURES[name].title
     )
-    measure = str(measure if measure in known else known[0])
     components.chart(
         exploration.distribution(statistics, measure, run.dataset["classes"]),
         key="distribution",

@@ -129,23 +129,14 @@ def choose_way(run: runs.Run) -> str:
     """Whether to draw or to add photos, in the URL; only photos where drawing makes no sense."""
     if not drawing.suits(run.dataset):
         return "Photos"
-    way = st.segmented_control(
-        "Way in",
-        list(WAYS),
-        default="Draw",
-        key="way",
-        bind="query-params",
-        required=True,
-        label_visibility="collapsed",
-    )
-    return way if way in WAYS else "Draw"
+    return components.switch("Way in", list(WAYS), "way", label_visibility="collapsed")
 
 
 def choose(run: runs.Run, way: str) -> Setup:
     """The model, its precision and the fit; all in the URL."""
     names = run.served
     titles = {name: loaders.model(run.study, run.version, name).config["title"] for name in names}
-    fit: str | None = "crop"
+    fit = photos.FITS[0]
     with st.container(horizontal=True, vertical_alignment="bottom"):
         model = st.selectbox(
             "Model",
@@ -156,28 +147,22 @@ def choose(run: runs.Run, way: str) -> Setup:
             width=380,
         )
         model = model if model in names else run.default_model
-        precision = st.segmented_control(
+        precision = components.switch(
             "Precision",
             inference.PRECISIONS,
-            default="float32",
-            key="precision",
-            bind="query-params",
-            required=True,
+            "precision",
+            named=str,
             help=_precision_help(run, model),
         )
         if way == "Photos":
-            fit = st.segmented_control(
+            fit = components.switch(
                 "Photos of another shape",
                 photos.FITS,
-                default="crop",
-                format_func=lambda name: FIT_NAMES[name],
-                key="fit",
-                bind="query-params",
-                required=True,
+                "fit",
+                named=lambda name: FIT_NAMES[name],
                 help="The model sees a picture of fixed proportions.",
             )
-    precision = precision if precision in inference.PRECISIONS else "float32"
-    return Setup(run, model, precision, "pad" if fit == "pad" else "crop", policy(run, model))
+    return Setup(run, model, precision, fit, policy(run, model))
 
 
 def _precision_help(run: runs.Run, model: str) -> str:

@@ -56,16 +56,8 @@ def choose(run: runs.Run) -> tuple[str, str]:
             bind="query-params",
             width=380,
         )
-        split = st.segmented_control(
-            "Measured on",
-            SPLITS,
-            default="test",
-            format_func=str.capitalize,
-            key="split",
-            bind="query-params",
-            required=True,
-        )
-    return (model if model in run.models else run.default_model), str(split or "test")
+        split = components.switch("Measured on", SPLITS, "split")
+    return (model if model in run.models else run.default_model), split
 
 
 def sections(run: runs.Run, name: str, split: str) -> dict[str, Callable[[], None]]:

@@ -37,10 +37,8 @@ def sample(run: runs.Run, name: str) -> None:
         f"The same test pictures for every model. Of all {theme.count(whole['n'])}, {accuracy} "
         "are filed correctly. ✓ right, ✗ wrong (what it is → what was said), and the confidence."
     )
-    shown = st.segmented_control(
-        "Show", SHOWN, default="All", key="drawn", bind="query-params", required=True
-    )
-    kept = {"Right": right, "Wrong": ~right}.get(str(shown), right | ~right)
+    shown = components.switch("Show", SHOWN, "drawn")
+    kept = {"Right": right, "Wrong": ~right}.get(shown, right | ~right)
     pictures = [_picture(stored["test", row.id], row) for row in theme.rows(rows[kept])]
     components.picture_grid(pictures, key="drawn_pictures")
 
@@ -75,14 +73,13 @@ def confusion(run: runs.Run, name: str, split: str) -> None:
     """The confusion matrix, and the pictures behind the chosen cell."""
     counts = measured(run, name, split, "confusion")
     left, right = st.columns([3, 2], gap="large")
-    mode = left.segmented_control(
-        "Show", list(MODES), default="Counts", key="cells", bind="query-params", required=True
-    )
+    with left:
+        mode = components.switch("Show", list(MODES), "cells")
     with right:
         picked = _cell_selectors(counts)
     with left:
         components.chart(
-            performance.confusion_matrix(counts, MODES.get(str(mode), "counts"), picked),
+            performance.confusion_matrix(counts, MODES[mode], picked),
             key="matrix",
             select=_pick_cell,
             data=counts.reset_index(names="really"),
@@ -129,16 +126,8 @@ def _pick_class() -> None:
 @components.section
 def classes(run: runs.Run, name: str, split: str) -> None:
     """One measure per class, for this model and for all; the mistakes about one class."""
-    metric = st.segmented_control(
-        "Measure",
-        ["recall", "precision", "f1"],
-        default="recall",
-        format_func=str.capitalize,
-        key="measure",
-        bind="query-params",
-        required=True,
-    )
-    names, metric = run.dataset["classes"], str(metric or "recall")
+    metric = components.switch("Measure", ["recall", "precision", "f1"], "measure")
+    names = run.dataset["classes"]
     report = record(run, name).report
     report = report[report["split"] == split]
     left, right = st.columns(2, gap="large")

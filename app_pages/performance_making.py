@@ -23,15 +23,7 @@ def training(run: runs.Run) -> None:
     """How the models learned, how far seeds differ, and how each was made."""
     names = titles(run)
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        over = st.segmented_control(
-            "Over",
-            OVER,
-            default="epoch",
-            format_func=str.capitalize,
-            key="over",
-            bind="query-params",
-            required=True,
-        )
+        over = components.switch("Over", OVER, "over")
         with_training = st.toggle("Training curves too", key="with_training", bind="query-params")
     learned = {name: title for name, title in names.items() if record(run, name).served}
     history = pd.concat(

@@ -59,7 +59,8 @@ def _cost_row(cost: dict[str, Any]) -> dict[str, Any]:
         "parameters": cost.get("parameters"),
         "megabytes": None if size is None else size / 1e6,
         "int8_megabytes": None if small is None else small / 1e6,
-        "training_minutes": cost["training_seconds"] / 60,
+        "training": cost["training_cpu_seconds"] / 60,
+        "training_wall": cost["training_seconds"] / 60,
         "latency": latency["value"],
         "latency_low": latency["low"],
         "latency_high": latency["high"],
@@ -81,8 +82,8 @@ def overview(run: runs.Run, split: str) -> None:
     if len(baselines) < len(drawn):  # guessing would push all others together
         drawn = drawn.drop(baselines.index)
     left, right = st.columns(2, gap="large")
+    references = _references(run, split)
     with left:
-        references = _references(run, split)
         components.chart(
             charts.accuracy_ranking(drawn, references, split),
             key="ranking",
@@ -93,8 +94,9 @@ def overview(run: runs.Run, split: str) -> None:
             with st.expander("Where the numbers of others come from"):
                 st.table(references.set_index("name")["source"], alt="Sources of the references")
     with right:
+        cost = components.switch("Accuracy against the time of", list(charts.COSTS), "against")
         components.chart(
-            charts.cost_against_accuracy(drawn, split),
+            charts.cost_against_accuracy(drawn, references, split, charts.COSTS[cost]),
             key="cost",
             sentence="Further up is better, further left is faster.",
         )
@@ -144,7 +146,8 @@ COLUMNS = {
     "roc_auc": ("ROC area", "%.4f"),
     "calibration_error": ("Calibration error", "%.1f %%"),
     "n_train": ("Trained on", "localized"),
-    "training_minutes": ("Training (min)", "%.1f"),
+    "training": ("Training (processor min)", "%.1f"),
+    "training_wall": ("Training (wall min)", "%.1f"),
     "latency": ("ms per photo", "%.2f"),
     "latency_low": ("from  ", "%.2f"),
     "latency_high": ("to  ", "%.2f"),

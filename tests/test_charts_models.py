@@ -1,5 +1,7 @@
 """Charts that set models side by side, and those of classical models."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -40,14 +42,22 @@ MODELS = pd.DataFrame(
 )
 
 
+NOBODY = pd.DataFrame(columns=["name", "low", "high"], dtype=float)
+
+
+def _against(table: pd.DataFrame, others: pd.DataFrame = NOBODY) -> Any:
+    return models.cost_against_accuracy(table, others, "test", models.COSTS["answering"])
+
+
 def test_the_frontier_holds_what_nothing_beats_in_both() -> None:
-    assert models.frontier(MODELS)["title"].tolist() == ["Quick", "Forest", "Slow"]
+    answering = models.COSTS["answering"]
+    assert models.frontier(MODELS, answering)["title"].tolist() == ["Quick", "Forest", "Slow"]
     same = MODELS.assign(latency=1.0)
-    assert models.frontier(same)["title"].tolist() == ["Slow"]
+    assert models.frontier(same, answering)["title"].tolist() == ["Slow"]
 
 
 def test_cost_against_accuracy_draws_families_and_the_frontier() -> None:
-    figure = models.cost_against_accuracy(MODELS, "test")
+    figure = _against(MODELS)
     drawn = traces(figure)
     assert {name: floats(trace.x) for name, trace in drawn.items()} == {
         "none is faster and better": [2, 3, 6],
@@ -58,15 +68,35 @@ def test_cost_against_accuracy_draws_families_and_the_frontier() -> None:
     assert figure.layout.xaxis.type == "log"
     assert list(drawn["Network"].textposition) == ["top center", "bottom center"]
     assert theme.headline(figure)[0] == (
-        "The most accurate model takes 3.0 times as long as the fastest"
+        "The most accurate model takes 3.0 times as long to answer as the fastest"
     )
-    alone = models.cost_against_accuracy(MODELS.head(2).assign(latency=[1.0, 2.0]), "test")
-    assert theme.headline(alone)[0] == "Slow is both the most accurate and the fastest"
+    alone = _against(MODELS.head(2).assign(latency=[1.0, 2.0]))
+    assert theme.headline(alone)[0] == "Slow is both the most accurate and the fastest to answer"
+
+
+def test_numbers_from_elsewhere_stand_beside_ours_where_they_are_near() -> None:
+    others = pd.DataFrame(
+        {"name": ["People", "Guess"], "low": [0.94, 0.1], "high": [0.96, 0.1]}, index=[7, 3]
+    )
+    beside = traces(_against(MODELS, others))["from elsewhere, at unknown cost"]
+    assert floats(beside.y) == [0.95]
+    assert list(beside.customdata) == ["People"]
+    assert beside.x[0] > MODELS["latency"].max()
+
+
+def test_cost_of_training_is_an_axis_of_its_own() -> None:
+    trained = MODELS.drop(columns="latency").assign(training=[60.0, 3.0, 4.0, 5.0])
+    figure = models.cost_against_accuracy(trained, NOBODY, "test", models.COSTS["training"])
+    assert theme.headline(figure)[0] == (
+        "The most accurate model takes 20 times as long to train as the fastest"
+    )
+    assert figure.layout.xaxis.title.text == "processor time of training (minutes)"
+    assert floats(traces(figure)["none is faster and better"].x) == [3, 5, 60]
 
 
 def test_of_many_models_only_those_on_the_frontier_are_named() -> None:
     many = pd.concat([MODELS, *[MODELS[MODELS["title"] == "Beaten"]] * 5])
-    figure = models.cost_against_accuracy(many, "test")
+    figure = _against(many)
     named = [text for trace in figure.data[1:] for text in trace.text if text]
     assert sorted(named) == ["Forest", "Quick", "Slow"]
 

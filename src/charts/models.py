@@ -4,6 +4,7 @@ Shares are 0 to 1 in the frames and percent on the axes; intervals are 95 %.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,22 @@ FAMILIES = {
     "ensemble": ("Ensemble", theme.MODEL_COLOURS[3], "triangle-up"),
     "classical": ("Classical model", theme.MODEL_COLOURS[1], "square"),
     "baseline": ("Baseline", theme.REFERENCE, "x"),
+}
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a model costs: a column of the table of models, and how it reads."""
+
+    column: str
+    axis: str
+    unit: str
+    verb: str  # "to train" or "to answer"
+
+
+COSTS = {
+    "answering": Cost("latency", "time for one picture (ms)", "ms", "to answer"),
+    "training": Cost("training", "processor time of training (minutes)", "min", "to train"),
 }
 MANY = 8  # models from which rows stand closer and only the best are named
 
@@ -87,19 +104,22 @@ def _add_references(figure: go.Figure, references: pd.DataFrame, places: int) ->
     )
 
 
-def cost_against_accuracy(models: pd.DataFrame, split: str) -> go.Figure:
-    """Accuracy against the time for one picture, and the models that no other one beats in both.
+def cost_against_accuracy(
+    models: pd.DataFrame, references: pd.DataFrame, split: str, cost: Cost
+) -> go.Figure:
+    """Accuracy against a cost, and the models that no other one beats in both.
 
     Args:
-        models: title, family, value, low, high, n, latency (ms); one row per model.
+        models: title, family, value, low, high, n, and the cost's column; one row per model.
+        references: as in `accuracy_ranking`; their cost is not known, so they stand at the side.
     """
-    front, places = frontier(models), digits(models)
-    named = front if len(models) > MANY else models.sort_values("latency")
+    front, places = frontier(models, cost), digits(models)
+    named = front if len(models) > MANY else models.sort_values(cost.column)
     above = {title: place % 2 == 1 for place, title in enumerate(named["title"])}
     figure = go.Figure()
     if len(front) > 1:
         figure.add_scatter(
-            x=front["latency"],
+            x=front[cost.column],
             y=front["value"],
             mode="lines",
             line={"color": theme.REFERENCE, "dash": "dot", "width": 1.5, "shape": "hv"},
@@ -107,38 +127,58 @@ def cost_against_accuracy(models: pd.DataFrame, split: str) -> go.Figure:
             hoverinfo="skip",
         )
     for family, rows in models.groupby("family", sort=False):
-        _add_family(figure, str(family), rows, above)
+        _add_family(figure, str(family), rows, above, cost)
+    _add_beside(figure, references, models, cost)
     quick, best = front.iloc[0], front.iloc[-1]
-    factor = best["latency"] / quick["latency"]
     finding = (
-        f"{best['title']} is both the most accurate and the fastest"
+        f"{best['title']} is both the most accurate and the fastest {cost.verb}"
         if len(front) == 1
-        else f"The most accurate model takes {_times(factor)} as long as the fastest"
+        else f"The most accurate model takes {_times(best[cost.column] / quick[cost.column])} "
+        f"as long {cost.verb} as the fastest"
     )
-    figure.update_xaxes(title="time for one picture (ms)", type="log", dtick="D2")
+    figure.update_xaxes(title=cost.axis, type="log", dtick="D2")
     figure.update_yaxes(title=f"{split} accuracy", tickformat=f".{places - 1}%")
     shown = f"One sign per model, {split} accuracy with 95\u00a0% interval, time on a log scale"
     return theme.finish(figure, finding, shown, height=440)
+
+
+def _add_beside(
+    figure: go.Figure, references: pd.DataFrame, models: pd.DataFrame, cost: Cost
+) -> None:
+    """Numbers from elsewhere as signs at the right, from our weakest model upwards."""
+    middle = (references["low"] + references["high"]) / 2
+    shown = references[middle >= models["value"].min()]
+    if shown.empty:
+        return
+    figure.add_scatter(
+        x=[1.6 * models[cost.column].max()] * len(shown),
+        y=middle[shown.index],
+        mode="markers",
+        marker={"symbol": "diamond-open", "size": 9, "color": theme.REFERENCE},
+        customdata=shown["name"],
+        name="from elsewhere, at unknown cost",
+        hovertemplate="%{customdata}: %{y:.2%}<extra>not ours</extra>",
+    )
 
 
 def _times(factor: float) -> str:
     return f"{factor:,.{1 if factor < 10 else 0}f} times"
 
 
-def frontier(models: pd.DataFrame) -> pd.DataFrame:
+def frontier(models: pd.DataFrame, cost: Cost) -> pd.DataFrame:
     """Models of which none is as fast and more accurate, the fastest first (Pareto frontier)."""
-    ordered = models.sort_values(["latency", "value"], ascending=[True, False])
+    ordered = models.sort_values([cost.column, "value"], ascending=[True, False])
     before = ordered["value"].cummax().shift(fill_value=-np.inf)
     return ordered[ordered["value"] > before]
 
 
 def _add_family(
-    figure: go.Figure, family: str, rows: pd.DataFrame, above: Mapping[str, bool]
+    figure: go.Figure, family: str, rows: pd.DataFrame, above: Mapping[str, bool], cost: Cost
 ) -> None:
     """The models of one family; those in `above` are named, over or under their sign."""
     label, colour, symbol = FAMILIES[family]
     figure.add_scatter(
-        x=rows["latency"],
+        x=rows[cost.column],
         y=rows["value"],
         error_y=theme.bars(rows["value"], rows["low"], rows["high"], colour),
         mode="markers+text",
@@ -151,7 +191,7 @@ def _add_family(
         customdata=rows["title"],
         name=label,
         cliponaxis=False,
-        hovertemplate="%{customdata}: %{y:.2%} in %{x:.2f} ms<extra></extra>",
+        hovertemplate=f"%{{customdata}}: %{{y:.2%}} in %{{x:,.2f}} {cost.unit}<extra></extra>",
     )
 
 
