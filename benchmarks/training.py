@@ -1,0 +1,253 @@
+"""How fast does a network train here, against the usual recipe and against PyTorch?
+
+The same pictures, network and machine, in turns, each turn in a process of its own:
+
+    usual      Keras as its documentation shows it: model.fit, augmentation layers, Adam, float32
+    ours32     the project's engine in float32
+    ours       the project's engine in this machine's best precision
+    torch      PyTorch, eager, channels last, the same precision (in an environment of its own)
+
+Speed is pictures per second, forward, backward and update, in the epoch after the first, which
+builds the graphs. `--curves` trains each to the end instead: accuracy on validation by wall time.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from benchmarks.report import Measure, finish
+
+HERE = Path(__file__).resolve().parent
+TORCH = HERE.parent / ".venv-torch"
+CONTESTANTS = ("usual", "ours32", "ours", "torch")
+ROUNDS, PICTURES, HELD = 5, 8_192, 512
+TIMES_THE_USUAL, TIMES_TORCH = 5, 1.3
+LEVELS = (0.75, 0.80, 0.90, 0.93, 0.94)
+
+Curve = list[tuple[float, float]]  # (seconds of training so far, accuracy on validation)
+
+
+# --- one contestant, in a process of its own ---------------------------------------------------
+
+
+def compete(name: str, pictures: int, epochs: int, folder: Path) -> Curve:
+    """Train on the first pictures of CIFAR-10 for some epochs; 0: as the plan has it."""
+    from src import specifications, studies
+
+    dataset = studies.load(specifications.CIFAR10)
+    train, held = dataset.train, dataset.validation
+    if pictures:
+        train = studies.take(train, slice(0, pictures))
+        held = studies.take(held, slice(0, HELD))
+    if name == "usual":
+        return usual(train, held, epochs)
+    if name == "torch":
+        return torch(train, held, epochs, folder)
+    return ours(train, held, epochs, folder, "float32" if name == "ours32" else None)
+
+
+def ours(train: Any, held: Any, epochs: int, folder: Path, compute: str | None) -> Curve:
+    """The project's engine; time is that of training and of looking at validation."""
+    from src import training
+
+    architecture, recipe = planned()
+    recipe = replace(recipe, epochs=epochs or recipe.epochs)
+    history = training.fit(
+        architecture, recipe, train, held, seed=1, folder=folder, compute=compute
+    ).history
+    return list(zip(history["seconds"], history["validation_accuracy"], strict=True))
+
+
+def planned() -> Any:
+    """Architecture and recipe of the study's best network."""
+    from src import experiments, specifications
+
+    best = experiments.plan(specifications.CIFAR10, "full")["best"]
+    return best.architecture, best.recipe
+
+
+def usual(train: Any, held: Any, epochs: int) -> Curve:
+    """The same network of Keras's own layers, trained as its guides do."""
+    import keras
+
+    model = plainly(keras, train)
+    started, curve = time.perf_counter(), []
+
+    def note(_: int, logs: dict[str, float]) -> None:
+        curve.append((time.perf_counter() - started, float(logs["val_accuracy"])))
+
+    model.fit(
+        train.images.astype("float32"),
+        train.labels,
+        batch_size=128,
+        epochs=epochs or 30,
+        validation_data=(held.images.astype("float32"), held.labels),
+        callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=note)],
+        verbose=0,
+    )
+    return curve
+
+
+def plainly(keras: Any, train: Any) -> Any:
+    """The planned network with Keras's normalisation and augmentation layers, compiled."""
+    from src import models
+
+    def standard(layer: Any) -> Any:
+        if isinstance(layer, models.FusedBatchNorm):
+            return keras.layers.BatchNormalization(name=layer.name)
+        return layer.__class__.from_config(layer.get_config())
+
+    network = models.build(planned()[0], train.images, 10, seed=1)
+    copy = keras.models.clone_model(network, clone_function=standard)
+    for ours, theirs in zip(network.layers, copy.layers, strict=True):
+        theirs.set_weights(ours.get_weights())
+    augmentation = [
+        keras.layers.RandomFlip("horizontal"),
+        keras.layers.RandomTranslation(0.1, 0.1),
+    ]
+    model = keras.Sequential([keras.Input(train.images.shape[1:]), *augmentation, copy])
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile("adam", loss, metrics=["accuracy"])
+    return model
+
+
+def torch(train: Any, held: Any, epochs: int, folder: Path) -> Curve:
+    """PyTorch, in its own environment, on the same pictures and the same first weights."""
+    import numpy as np
+
+    from src import models, training
+
+    architecture, recipe = planned()
+    network = models.build(architecture, train.images, 10, seed=1)
+    weights = {f"w{i}": array for i, array in enumerate(network.get_weights())}
+    folder.mkdir(parents=True, exist_ok=True)
+    np.savez(
+        folder / "problem.npz",
+        images=train.images,
+        labels=train.labels,
+        held_images=held.images,
+        held_labels=held.labels,
+        **weights,
+    )
+    settings = {
+        "widths": architecture.widths,
+        "epochs": epochs or recipe.epochs,
+        "batch": recipe.batch_size,
+        "bfloat16": training.precision() != "float32",
+    }
+    command = [environment(), HERE / "torch_contestant.py", folder, json.dumps(settings)]
+    return answer(command)
+
+
+def environment() -> Path:
+    """The interpreter of PyTorch's environment, which is made where there is none."""
+    python = TORCH / "bin" / "python"
+    if not (TORCH / "ready").exists():
+        print("Installing PyTorch into .venv-torch", file=sys.stderr)
+        subprocess.run([sys.executable, "-m", "venv", TORCH], check=True)
+        wanted = HERE / "requirements-torch.txt"
+        subprocess.run([python, "-m", "pip", "install", "-q", "-r", wanted], check=True)
+        (TORCH / "ready").touch()
+    return python
+
+
+def answer(command: list[Any]) -> Curve:
+    """What a contestant's process prints last."""
+    done = subprocess.run(
+        [str(part) for part in command], stdout=subprocess.PIPE, text=True, check=True
+    )
+    return [tuple(point) for point in json.loads(done.stdout.splitlines()[-1])]
+
+
+# --- all of them -------------------------------------------------------------------------------
+
+
+def sent(name: str, pictures: int, epochs: int) -> Curve:
+    """Have one contestant train in a process of its own."""
+    command = [sys.executable, __file__, "--compete", name]
+    return answer([*command, "--pictures", pictures, "--epochs", epochs])
+
+
+def speeds(names: list[str], rounds: int) -> dict[str, float]:
+    """Median pictures per second of each, in turns."""
+    found: dict[str, list[float]] = {name: [] for name in names}
+    for number in range(rounds):
+        for name in names:
+            (first, _), (second, _) = sent(name, PICTURES, 2)
+            found[name].append(PICTURES / (second - first))
+            print(f"round {number + 1}: {name} {found[name][-1]:,.0f} pictures/s", file=sys.stderr)
+    return {name: statistics.median(values) for name, values in found.items()}
+
+
+def of_speed(names: list[str], rounds: int) -> list[Measure]:
+    """Pictures per second, and the ratios that are promised."""
+    median = speeds(names, rounds)
+    measures = [Measure(f"{name}: pictures per second", median[name], "/s") for name in names]
+    promised: list[tuple[str, str, float]] = [("ours", "usual", TIMES_THE_USUAL)]
+    promised += [("ours32", "usual", 1), ("ours", "torch", TIMES_TORCH)]
+    return measures + [
+        Measure(f"{one}: times {other}", median[one] / median[other], "×", least, at_least=True)
+        for one, other, least in promised
+        if one in median and other in median
+    ]
+
+
+def of_curves(names: list[str]) -> list[Measure]:
+    """Wall time to each level of accuracy on validation, where it is reached."""
+    measures = []
+    for name in names:
+        curve = sent(name, 0, 0)
+        print(f"{name}: " + ", ".join(f"{s:,.0f} s {a:.1%}" for s, a in curve), file=sys.stderr)
+        reached = {level: reaching(curve, level) for level in LEVELS}
+        measures += [
+            Measure(f"{name}: {level:.0%} on validation", seconds, "s")
+            for level, seconds in reached.items()
+            if seconds is not None
+        ]
+        measures.append(Measure(f"{name}: at the end", 100 * curve[-1][1], "%"))
+    return measures
+
+
+def reaching(curve: Curve, level: float) -> float | None:
+    """Seconds until an accuracy is reached for the first time; None: never."""
+    return next((seconds for seconds, accuracy in curve if accuracy >= level), None)
+
+
+def main() -> int:
+    """Measure and print; 1 where a promise is broken."""
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument("--compete", choices=CONTESTANTS)
+    parser.add_argument("--pictures", type=int, default=0)
+    parser.add_argument("--epochs", type=int, default=0)
+    parser.add_argument("--only", nargs="+", choices=CONTESTANTS, default=list(CONTESTANTS))
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument("--curves", action="store_true")
+    given, sys.argv[1:] = parser.parse_known_args()
+    if given.compete:
+        return alone(lambda folder: compete(given.compete, given.pictures, given.epochs, folder))
+    measures = of_curves(given.only) if given.curves else of_speed(given.only, given.rounds)
+    return finish("Training the best network's architecture on CIFAR-10, in turns", measures)
+
+
+def alone(train: Callable[[Path], Curve]) -> int:
+    """Be one contestant: its curve is the last line printed."""
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        print(json.dumps(train(Path(folder) / "run")))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
