@@ -91,6 +91,16 @@ class Case:
     requirements: tuple[Requirement, ...]
     criteria: tuple[Criterion, ...]
 
+    @property
+    def latency_limit(self) -> float:
+        """Milliseconds that success allows one picture; infinite where nothing is said."""
+        allowed = [
+            c.target
+            for c in self.criteria
+            if (c.kind, c.metric, c.direction) == ("success", "latency_ms", "at most")
+        ]
+        return min(allowed, default=float("inf"))
+
 
 @dataclass(frozen=True)
 class Filed:

@@ -20,6 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
 from src import (
+    business,
     cards,
     classifiers,
     config,
@@ -469,14 +470,25 @@ def _pictures_of(scored: evaluation.Scored) -> pd.DataFrame:
 
 
 def default_model(draft: Draft) -> str:
-    """The served model with the highest accuracy on validation."""
+    """The served model with the highest accuracy on validation of those that are fast enough.
+
+    Fast enough is what inputs/business.toml asks for; where no model is, the fastest one serves.
+    """
+    served = {
+        name: draft.read_json(f"models/{name}/metrics.json")
+        for name in draft.models()
+        if draft.has(f"models/{name}/model.tflite")
+    }
 
     def accuracy(name: str) -> float:
-        metrics = draft.read_json(f"models/{name}/metrics.json")
-        return float(metrics["splits"]["validation"]["metrics"]["accuracy"]["value"])
+        return float(served[name]["splits"]["validation"]["metrics"]["accuracy"]["value"])
 
-    served = [name for name in draft.models() if draft.has(f"models/{name}/model.tflite")]
-    return max(served, key=accuracy)
+    def milliseconds(name: str) -> float:
+        return float(served[name]["cost"]["latency_ms"]["float32"]["value"])
+
+    limit = business.load(config.stated() / "business.toml", draft.study).latency_limit
+    fast = [name for name in served if milliseconds(name) <= limit]
+    return max(fast, key=accuracy) if fast else min(served, key=milliseconds)
 
 
 def manifest(draft: Draft) -> dict[str, Any]:

@@ -268,13 +268,7 @@ def criteria(frame: pd.DataFrame) -> go.Figure:
     figure.add_scatter(
         x=shares["result"],
         y=shares["id"],
-        error_x={
-            "type": "data",
-            "symmetric": False,
-            "array": shares["high"] - shares["result"],
-            "arrayminus": shares["result"] - shares["low"],
-            "color": theme.REFERENCE,
-        },
+        error_x=theme.bars(shares["result"], shares["low"], shares["high"], theme.REFERENCE),
         mode="markers",
         marker={"size": 11, "color": colours},
         name="result",

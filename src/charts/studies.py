@@ -32,13 +32,7 @@ def accuracies(studies: pd.DataFrame, references: pd.DataFrame) -> go.Figure:
     figure.add_scatter(
         x=studies["accuracy"],
         y=studies["title"].map(theme.wrapped),
-        error_x={
-            "type": "data",
-            "symmetric": False,
-            "array": studies["high"] - studies["accuracy"],
-            "arrayminus": studies["accuracy"] - studies["low"],
-            "color": theme.ACCENT,
-        },
+        error_x=theme.bars(studies["accuracy"], studies["low"], studies["high"], theme.ACCENT),
         mode="markers",
         marker={"size": 12, "color": theme.ACCENT},
         name="ours",

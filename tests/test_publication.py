@@ -1,0 +1,45 @@
+"""What the notebooks decide and write between training and publication."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from src import business, config, publication, runs
+
+LIMIT = business.load(config.stated() / "business.toml", "toy").latency_limit
+
+
+def _draft(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, **models: Any) -> runs.Draft:
+    """A draft with models of (accuracy on validation, milliseconds, whether it can be served)."""
+    monkeypatch.setenv("OUTPUTS_DIR", str(tmp_path))
+    draft = runs.Draft("toy", "full")
+    for name, (accuracy, milliseconds, served) in models.items():
+        draft.write_json(f"models/{name}/config.json", {})
+        splits = {"validation": {"metrics": {"accuracy": {"value": accuracy}}}}
+        cost = {"latency_ms": {"float32": {"value": milliseconds}}}
+        draft.write_json(f"models/{name}/metrics.json", {"splits": splits, "cost": cost})
+        if served:
+            draft.write(f"models/{name}/model.tflite", b"")
+    return draft
+
+
+@pytest.mark.parametrize(
+    ("models", "chosen"),
+    [
+        ({"good": (0.9, 5, True), "better": (0.95, 60, True)}, "better"),
+        ({"good": (0.9, 5, True), "slow": (0.99, 1.01 * LIMIT, True)}, "good"),
+        ({"good": (0.9, 5, True), "unserved": (0.99, 1, False)}, "good"),
+        ({"slow": (0.9, 3 * LIMIT, True), "slower": (0.99, 9 * LIMIT, True)}, "slow"),
+    ],
+)
+def test_the_most_accurate_model_that_is_fast_enough_serves(
+    models: dict[str, Any], chosen: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert publication.default_model(_draft(tmp_path, monkeypatch, **models)) == chosen
+
+
+def test_without_a_limit_every_model_is_fast_enough() -> None:
+    case = business.load(config.stated() / "business.toml", "toy")
+    unlimited = business.Case(**vars(case) | {"criteria": ()})
+    assert (case.latency_limit, unlimited.latency_limit) == (100, float("inf"))
