@@ -47,6 +47,8 @@ def _model_row(model: runs.ModelRecord, split: str) -> dict[str, Any]:
     for name in METRICS:
         metric = quality["metrics"].get(name, missing)
         row |= {name: metric["value"], f"{name}_low": metric["low"], f"{name}_high": metric["high"]}
+    averaged = model.metrics.get("averaged", {"splits": {}})["splits"].get(split)
+    row["averaged"] = averaged and averaged["value"]
     return row | _cost_row(cost) | {"n_train": model.config["n_train"]}
 
 
@@ -131,13 +133,14 @@ def _cross_validated(run: runs.Run) -> None:
 
 
 PERCENTAGES = [f"{name}{end}" for name in METRICS[:2] for end in ("", "_low", "_high")]
-PERCENTAGES += ["calibration_error"]
+PERCENTAGES += ["averaged", "calibration_error"]
 COLUMNS = {
     "title": ("Model", None),
     "family": ("Kind", None),
     "accuracy": ("Accuracy", "%.2f %%"),
     "accuracy_low": ("from", "%.2f %%"),
     "accuracy_high": ("to", "%.2f %%"),
+    "averaged": ("Accuracy, views averaged", "%.2f %%"),
     "n": ("Pictures", "localized"),
     "macro_f1": ("Macro F1", "%.2f %%"),
     "macro_f1_low": ("from ", "%.2f %%"),
@@ -163,7 +166,8 @@ def _table(run: runs.Run, models: pd.DataFrame, split: str) -> None:
     st.subheader("All models of this version")
     st.caption(
         f"{split.capitalize()} split, the same {theme.pictures(models['n'].iloc[0])} for each; "
-        "“from” and “to” are the 95\u00a0% interval of the column before. "
+        "“from” and “to” are the 95\u00a0% interval of the column before; “views averaged” is with "
+        "the mean over mirrored and shifted copies, which takes as many times as long. "
         "Select a row to see mistakes."
     )
     config = {

@@ -114,6 +114,12 @@ def _results(metrics: dict[str, Any]) -> str:
                 f"| {name.replace('_', ' ')} | {split} | {part['n']:,} | {found['value']:.4f} "
                 f"| {found['low']:.4f} to {found['high']:.4f} |"
             )
+    averaged = metrics.get("averaged", {"splits": {}})
+    rows += [
+        f"| accuracy, mean over {averaged['views']} views of each picture | {split} "
+        f"| {found['n']:,} | {found['value']:.4f} | {found['low']:.4f} to {found['high']:.4f} |"
+        for split, found in averaged["splits"].items()
+    ]
     return "## Results\n\n" + "\n".join(rows)
 
 

@@ -104,6 +104,30 @@ def _parts(pixels: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
     return batches + [pixels[i : i + 1] for i in range(whole, len(pixels))]
 
 
+def averaged(model: ServedModel, pixels: NDArray[np.uint8], mirrored: bool) -> Floats:
+    """Test-time averaging: probabilities (n, K) from the mean logits over views of each picture.
+
+    The views are the picture, and it moved by a pixel to two opposite corners and continued by
+    reflection, which count half; with `mirrored` their mirror images too (K. Jordan 2024, arXiv
+    2404.00498). It takes 3 times as long as `ServedModel.predict`, or 6.
+    """
+    views = [(1.0, pixels), (0.5, _moved(pixels, 0)), (0.5, _moved(pixels, 2))]
+    if mirrored:
+        views += [(weight, view[:, :, ::-1]) for weight, view in views]
+    logits = sum(
+        weight * model.predict(np.ascontiguousarray(view)).logits for weight, view in views
+    )
+    total = sum(weight for weight, _ in views)
+    return evaluation.softmax(logits / total, model.temperature).astype(np.float32)
+
+
+def _moved(pixels: NDArray[np.uint8], start: int) -> NDArray[np.uint8]:
+    """Pictures moved by one pixel along both axes: right and down from 0, left and up from 2."""
+    height, width = pixels.shape[1:3]
+    framed = np.pad(pixels, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="reflect")
+    return framed[:, start : start + height, start : start + width]
+
+
 def load(run: runs.Run, name: str, precision: str = "float32") -> ServedModel:
     """Load one of a run's models; its bytes are checked against the manifest.
 

@@ -32,6 +32,7 @@ from src import (
     folders,
     hypotheses,
     images,
+    inference,
     models,
     runs,
     statistics,
@@ -238,10 +239,27 @@ def record_evaluation(draft: Draft, dataset: Dataset, name: str) -> dict[str, An
     }
     if served:
         metrics["parity"] = draft.read_json(f"{folder}/parity.json")
+    if isinstance(model, ServedModel) and _learned_moved(made):
+        metrics["averaged"] = _averaged(model, dataset, made["augmentation"]["flip"])
     draft.write_json(f"{folder}/metrics.json", metrics)
     if len(made["seeds"]) > 1:
         _record_seeds(draft, dataset, name, made)
     return metrics
+
+
+def _learned_moved(made: dict[str, Any]) -> bool:
+    """Whether a network saw its training pictures moved, so that it knows such views."""
+    return made["family"] == "network" and bool((made["augmentation"] or {}).get("shift"))
+
+
+def _averaged(model: ServedModel, dataset: Dataset, mirrored: bool) -> dict[str, Any]:
+    """Accuracy with test-time averaging, {"views": V, "splits": {split: {n, value, low, …}}}."""
+    found = {}
+    for split in dataset.splits[1:]:
+        answers = inference.averaged(model, split.images, mirrored).argmax(1)
+        correct = int((answers == split.labels).sum())
+        found[split.name] = {"n": len(split)} | statistics.wilson(correct, len(split)).asdict()
+    return {"views": 6 if mirrored else 3, "splits": found}
 
 
 def at_a_glance(metrics: Mapping[str, dict[str, Any]]) -> pd.DataFrame:
