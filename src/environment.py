@@ -62,6 +62,25 @@ def _installed(name: str) -> str | None:
         return None
 
 
+CGROUP = Path("/sys/fs/cgroup")  # version 2, as containers have it
+
+
+def available_bytes() -> int:
+    """Memory this process may still take: what the machine has free, or what its container has."""
+    import psutil
+
+    free = int(psutil.virtual_memory().available)
+    limit, used = (_cgroup(name) for name in ("memory.max", "memory.current"))
+    return free if limit is None or used is None else min(free, max(0, limit - used))
+
+
+def _cgroup(name: str) -> int | None:
+    """One number of this process's control group; none where it has no such limit."""
+    path = CGROUP / name
+    text = path.read_text().strip() if path.is_file() else "max"
+    return None if text == "max" else int(text)
+
+
 def peak_bytes() -> int:
     """Most memory this process has held so far (resident set), bytes."""
     return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

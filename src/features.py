@@ -22,7 +22,7 @@ from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from src import export, inference, training
+from src import augmentation, export, inference
 from src.specifications import Augmentation
 from src.studies import Split
 
@@ -41,7 +41,7 @@ class Views:
         """View 0 is the pictures themselves, view k what epoch k of a training would show."""
         if view == 0:
             return images
-        return training.augment(images, self.augmentation, self.seed, view)
+        return augmentation.augment(images, self.augmentation, self.seed, view)
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,9 @@ import json
 import math
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -26,9 +26,9 @@ import tensorflow as tf
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from src import models
+from src import augmentation, environment, models, optimizers
 from src.experiments import Architecture, Experiment, Recipe
-from src.specifications import Augmentation
+from src.optimizers import Average, Schedule
 from src.studies import Dataset, Split
 
 Pixels = NDArray[np.uint8]
@@ -43,9 +43,8 @@ HISTORY = [
     "validation_loss",
     "validation_accuracy",
 ]
-
-
-CHUNK = 2**24  # values in float32 at a time: 64 MB
+VALUES = 2**22  # of pictures that are answered at a time: 16 MB
+MEASURED = 20  # batches that give mean weights their normalisation statistics
 CHECKPOINT = 2  # of the files' layout: others are not resumed
 WHOLE_FROM = 0.875  # share of the epochs after which nothing is pruned any more
 
@@ -96,232 +95,6 @@ class _State:
         return self.history[-1]["seconds"] if self.history else 0.0
 
 
-# --- augmentation ------------------------------------------------------------------------------
-
-
-def augment(images: Pixels, augmentation: Augmentation, seed: int, epoch: int) -> Pixels:
-    """Each picture (n, H, W, C) changed at random, as one pass over the whole array.
-
-    Mirror, shift, rotation and zoom are one affine map, so a picture is resampled once; beyond its
-    border it is continued by reflection. Shifts alone are whole pixels and lose nothing. Zooming in
-    and shifting are what is also called a random crop.
-    """
-    random = np.random.default_rng([seed, epoch])
-    changes = _draw(images.shape, augmentation, random, epoch)
-    maps = _maps(changes, images.shape)
-    warped = np.empty_like(images)
-    step = max(1, CHUNK // images[0].size)
-    for start in range(0, len(images), step):
-        part = slice(start, start + step)
-        warped[part] = _warp(images[part], maps[part])
-        if augmentation.colour:
-            warped[part] = _recoloured(warped[part], changes.colour[part])
-    if augmentation.cutout:
-        _cut_out(warped, round(augmentation.cutout * images.shape[1]), random)
-    return warped
-
-
-def preview(
-    image: Pixels, augmentation: Augmentation, seed: int, n: int = 8
-) -> tuple[Pixels, list[str]]:
-    """What training may make of one picture (H, W, C): n variants and what was done to each."""
-    images = np.repeat(image[None], n, 0)
-    random = np.random.default_rng([seed, 0])
-    changes = _draw(images.shape, augmentation, random, 0)
-    return augment(images, augmentation, seed, 0), [changes.describe(i) for i in range(n)]
-
-
-@dataclass(frozen=True)
-class _Changes:
-    """What happens to each of n pictures."""
-
-    degrees: Floats  # (n,) anticlockwise
-    scale: Floats  # (n,)
-    mirrored: NDArray[np.bool_]  # (n,)
-    shift: Floats  # (n, 2) pixels to the left and up
-    colour: Floats  # (n, 3) factors of brightness, contrast and saturation
-
-    def describe(self, i: int) -> str:
-        x, y = -self.shift[i]
-        parts = ["mirrored"] if self.mirrored[i] else []
-        parts += [f"shifted by {x:+.1f}, {y:+.1f} pixels"] if np.any(self.shift) else []
-        parts += [f"turned by {self.degrees[i]:+.0f}°"] if np.any(self.degrees) else []
-        parts += [f"zoomed to {self.scale[i]:.0%}"] if np.any(self.scale != 1) else []
-        if np.any(self.colour != 1):
-            named = zip(("brightness", "contrast", "saturation"), self.colour[i], strict=True)
-            parts += [f"{name} {factor - 1:+.0%}" for name, factor in named]
-        return ", ".join(parts)
-
-
-def _draw(
-    shape: tuple[int, ...], augmentation: Augmentation, random: np.random.Generator, epoch: int
-) -> _Changes:
-    n, height, width, _ = shape
-    degrees = augmentation.rotation * random.uniform(-1, 1, n)
-    scale = 1 + augmentation.zoom * random.uniform(-1, 1, n)
-    mirrored = _mirrored(n, augmentation, random, epoch)
-    shift = augmentation.shift * np.array([width, height]) * random.uniform(-1, 1, (n, 2))
-    if not augmentation.rotation and not augmentation.zoom:
-        shift = np.rint(shift)
-    colour = np.ones((n, 3))
-    if augmentation.colour:  # drawn last, so that all else is as it is without
-        colour += augmentation.colour * random.uniform(-1, 1, (n, 3))
-    return _Changes(degrees, scale, mirrored, shift, colour)
-
-
-def _maps(changes: _Changes, shape: tuple[int, ...]) -> NDArray[np.float32]:
-    """(n, 8) maps from output to input places, as ImageProjectiveTransformV3 takes them."""
-    n, height, width, _ = shape
-    angle = np.deg2rad(changes.degrees)
-    mirror = np.where(changes.mirrored, -1.0, 1.0)
-    cos, sin = np.cos(angle) / changes.scale, np.sin(angle) / changes.scale
-    x, y = (width - 1) / 2, (height - 1) / 2
-    a, b, d, e = mirror * cos, -mirror * sin, sin, cos
-    rows = [
-        *(a, b, x - a * x - b * y + changes.shift[:, 0]),
-        *(d, e, y - d * x - e * y + changes.shift[:, 1]),
-        *(np.zeros(n), np.zeros(n)),
-    ]
-    return np.stack(rows, 1).astype(np.float32)
-
-
-def _mirrored(
-    n: int, augmentation: Augmentation, random: np.random.Generator, epoch: int
-) -> NDArray[np.bool_]:
-    if not augmentation.flip:
-        return np.zeros(n, bool)
-    if augmentation.alternate:  # each pair of epochs shows both sides of every picture
-        first = np.random.default_rng([n, 7]).random(n) < 0.5
-        return first ^ (epoch % 2 == 1)
-    return random.random(n) < 0.5
-
-
-def _warp(images: Pixels, maps: NDArray[np.float32]) -> Pixels:
-    warped = tf.raw_ops.ImageProjectiveTransformV3(
-        images=images.astype(np.float32),
-        transforms=maps,
-        output_shape=images.shape[1:3],
-        fill_value=0.0,
-        interpolation="BILINEAR",
-        fill_mode="REFLECT",
-    )
-    rounded: Pixels = np.rint(warped.numpy()).astype(np.uint8)
-    return rounded
-
-
-def _recoloured(images: Pixels, factors: Floats) -> Pixels:
-    brightness, contrast, saturation = factors.astype(np.float32).T[..., None, None, None]
-    values = images.astype(np.float32)
-    grey = values.mean(-1, keepdims=True)
-    mean = grey.mean((1, 2), keepdims=True)
-    values = grey + saturation * (values - grey)
-    values = brightness * mean + contrast * (values - mean)
-    recoloured: Pixels = np.clip(np.rint(values), 0, 255).astype(np.uint8)
-    return recoloured
-
-
-def _cut_out(images: Pixels, side: int, random: np.random.Generator) -> None:
-    n, height, width, _ = images.shape
-    top = random.integers(0, height - side + 1, n)[:, None, None]
-    left = random.integers(0, width - side + 1, n)[:, None, None]
-    rows, columns = np.arange(height)[None, :, None], np.arange(width)[None, None, :]
-    inside = (rows >= top) & (rows < top + side) & (columns >= left) & (columns < left + side)
-    images[inside] = images.mean((0, 1, 2)).astype(np.uint8)
-
-
-# --- optimiser ---------------------------------------------------------------------------------
-
-
-class Muon(keras.optimizers.Optimizer):
-    """Orthogonalised momentum for convolution filters, Nesterov momentum for all else.
-
-    Filters (h, w, in, out) are kept at a norm of sqrt(out) and moved along the orthogonal factor of
-    their momentum, found by Newton–Schulz iteration (K. Jordan et al. 2024,
-    kellerjordan.github.io/posts/muon). `other` is the learning rate of all else, as a share.
-    """
-
-    def __init__(self, learning_rate: Any, momentum: float = 0.6, other: float = 0.3) -> None:
-        super().__init__(learning_rate=learning_rate, name="muon")
-        self.momentum, self.other = momentum, other
-
-    def build(self, variables: list[Any]) -> None:
-        if self.built:
-            return
-        super().build(variables)
-        self.momenta = [
-            self.add_variable_from_reference(variable, name="momentum") for variable in variables
-        ]
-
-    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
-        momentum = self.momenta[self._get_variable_index(variable)]
-        is_filter = len(variable.shape) == 4
-        decay = self.momentum if is_filter else 0.85
-        momentum.assign(decay * momentum + gradient)
-        step = gradient + decay * momentum
-        if is_filter:
-            norm = math.sqrt(variable.shape[-1]) / tf.norm(variable)
-            variable.assign(variable * norm - learning_rate * _orthogonal(step))
-        else:
-            variable.assign_sub(self.other * learning_rate * step)
-
-
-def _orthogonal(gradient: tf.Tensor, steps: int = 3) -> tf.Tensor:
-    """The nearest (semi-)orthogonal matrix, roughly: quintic Newton–Schulz on (out, h·w·in)."""
-    shape = gradient.shape
-    x = tf.transpose(tf.reshape(gradient, (-1, shape[-1])))
-    wide = x.shape[0] <= x.shape[1]
-    x = x if wide else tf.transpose(x)
-    x /= tf.norm(x) + 1e-7
-    for _ in range(steps):
-        a = tf.matmul(x, x, transpose_b=True)
-        x = 3.4445 * x + tf.matmul(-4.7750 * a + 2.0315 * tf.matmul(a, a), x)
-    x = x if wide else tf.transpose(x)
-    return tf.reshape(tf.transpose(x), shape)
-
-
-class _Schedule(keras.optimizers.schedules.LearningRateSchedule):
-    """A linear rise to the peak, then a fall to zero, or none; reduced on plateaus (`_reduced`).
-
-    It follows `progress`, the share of the epochs that is done: pruned epochs have fewer steps.
-    """
-
-    def __init__(self, recipe: Recipe) -> None:
-        self.recipe = recipe
-        self.progress = tf.Variable(0.0, trainable=False)
-        self.left = tf.Variable(1.0, trainable=False)
-
-    def __call__(self, _: Any) -> tf.Tensor:
-        progress = tf.convert_to_tensor(self.progress)
-        rise = progress / max(self.recipe.warmup, 1e-6)
-        fall = (1.0 - progress) / (1.0 - self.recipe.warmup)
-        if self.recipe.schedule == "cosine":
-            fall = 0.5 * (1.0 - tf.cos(math.pi * fall))
-        if self.recipe.schedule == "constant":
-            fall = tf.ones_like(rise)
-        share = tf.clip_by_value(tf.minimum(rise, fall), 0.0, 1.0)
-        return self.recipe.learning_rate * share * self.left
-
-    def get_config(self) -> dict[str, Any]:
-        return {"recipe": asdict(self.recipe)}
-
-
-def _reduced(history: list[dict[str, float]], recipe: Recipe) -> float:
-    """What is left of the learning rate: less after every `plateau` epochs without a lower loss."""
-    best, waited, left = math.inf, 0, 1.0
-    for row in history:
-        waited = 0 if row["validation_loss"] < best else waited + 1
-        best = min(best, row["validation_loss"])
-        if recipe.plateau and waited == recipe.plateau:
-            left, waited = left * recipe.reduction, 0
-    return left
-
-
-def _optimizer(recipe: Recipe, schedule: _Schedule) -> keras.optimizers.Optimizer:
-    if recipe.optimizer == "muon":
-        return Muon(schedule)
-    return keras.optimizers.AdamW(schedule, weight_decay=recipe.weight_decay)
-
-
 # --- the engine --------------------------------------------------------------------------------
 
 
@@ -352,7 +125,8 @@ def fit(
     weights of the epoch with the lowest validation loss.
 
     Raises:
-        TrainingError: the loss is not a number; the last checkpoint is kept.
+        TrainingError: the loss is not a number; the last checkpoint is kept. Or memory is too
+            small; nothing was begun.
     """
     compute = compute or precision()
     n_classes = int(train.labels.max()) + 1  # every class has training pictures, see `studies`
@@ -371,10 +145,10 @@ def fit(
 
 
 def _pictures(train: Split, recipe: Recipe, seed: int) -> Callable[[int], Pixels]:
-    augmentation = recipe.augmentation
-    if augmentation is None:
+    changes = recipe.augmentation
+    if changes is None:
         return lambda _: train.images
-    return lambda epoch: augment(train.images, augmentation, seed, epoch)
+    return lambda epoch: augmentation.augment(train.images, changes, seed, epoch)
 
 
 def learn(
@@ -397,25 +171,34 @@ def learn(
     Raises:
         TrainingError: see `fit`.
     """
-    schedule = _Schedule(recipe)
-    optimizer = _optimizer(recipe, schedule)
+    _check_memory(model, recipe)
+    schedule = Schedule(recipe)
+    optimizer = optimizers.optimizer(recipe, schedule)
     optimizer.build(model.trainable_variables)
     path = record.folder / "checkpoint.npz"
     fresh = _State(losses=np.full(len(labels), np.inf))
-    state = _load(path, record.settings, model, optimizer) or fresh
+    average = Average(model, recipe.averaging)
+    changing = {
+        "model": model.variables,
+        "optimizer": optimizer.variables,
+        "average": average.variables,
+    }
+    state = _load(path, record.settings, changing) or fresh
     weights = class_weights(labels, model.output.shape[-1], recipe.class_weights)
-    step, evaluate = _steps(model, optimizer, recipe)
+    step, evaluate = _steps(model, optimizer, recipe, average)
     with _Epochs(inputs, recipe.epochs, state.epoch) as epochs, _bar(recipe, state) as bar:
         while not _finished(state, recipe):
-            schedule.left.assign(_reduced(state.history, recipe))
-            part = _chosen(state, recipe, seed)
-            row = _run_epoch(state, part, (epochs.next(), labels, weights[labels]), step, schedule)
-            row |= _measure(evaluate, *validation)
-            row["seconds"] = state.seconds + row["seconds"] + row.pop("evaluation_seconds")
-            if not math.isfinite(row["train_loss"] + row["validation_loss"]):
-                raise TrainingError(_nan_message(state, path))
-            _keep(state, row, model)
-            _save(path, record.settings, state, model, optimizer)
+            schedule.left.assign(optimizers.reduced(state.history, recipe))
+            part, started = _chosen(state, recipe, seed), time.perf_counter()
+            shown = epochs.next()
+            row = _run_epoch(state, part, (shown, labels, weights[labels]), step, schedule)
+            with average.in_place(_some(shown, recipe, seed)):
+                row |= _measure(evaluate, *validation)
+                row["seconds"] = state.seconds + time.perf_counter() - started
+                if not math.isfinite(row["train_loss"] + row["validation_loss"]):
+                    raise TrainingError(_nan_message(state, path))
+                _keep(state, row, model)
+            _save(path, record.settings, state, changing)
             log(record.logs, row)
             _show(bar, state)
     for variable, value in zip(model.variables, state.best, strict=True):
@@ -447,6 +230,26 @@ def run(
                 logs=logs / part,
             ),
         )
+
+
+def _check_memory(model: keras.Model, recipe: Recipe) -> None:
+    needed, free = needed_bytes(model, recipe), environment.available_bytes()
+    if needed > free:
+        raise TrainingError(
+            f"Training {model.name} in batches of {recipe.batch_size} needs about "
+            f"{needed / 1e9:.1f} GB of memory, and {free / 1e9:.1f} GB are free. Close other "
+            "programs, or train in smaller batches."
+        )
+
+
+def needed_bytes(model: keras.Model, recipe: Recipe) -> int:
+    """About how much memory a training takes on top of its pictures; the tests measure it too.
+
+    Every layer's output for one batch is kept for its gradient; each parameter has a gradient, a
+    momentum, its value at the best epoch, and all three in the checkpoint.
+    """
+    values = sum(math.prod(layer.output.shape[1:]) for layer in model.layers)
+    return int(4 * (recipe.batch_size * values + 6 * model.count_params()))
 
 
 def _finished(state: _State, recipe: Recipe) -> bool:
@@ -489,7 +292,14 @@ class _Epochs:
         return inputs
 
 
-def _steps(model: keras.Model, optimizer: Any, recipe: Recipe) -> tuple[Any, Any]:
+def _some(inputs: Inputs, recipe: Recipe, seed: int) -> Iterator[Inputs]:
+    """A few random batches of an epoch's inputs."""
+    order = np.random.default_rng([seed, 3]).permutation(len(inputs))
+    for start in range(0, min(MEASURED * recipe.batch_size, len(order)), recipe.batch_size):
+        yield inputs[order[start : start + recipe.batch_size]]
+
+
+def _steps(model: keras.Model, optimizer: Any, recipe: Recipe, average: Average) -> tuple[Any, Any]:
     """The compiled training step and evaluation step.
 
     `jit_compile=False`: on a CPU, XLA's convolutions are several times slower than oneDNN's.
@@ -510,6 +320,8 @@ def _steps(model: keras.Model, optimizer: Any, recipe: Recipe) -> tuple[Any, Any
             losses = loss_of(labels, logits, recipe.label_smoothing)
             loss = tf.reduce_mean(tf.cast(weights, tf.float32) * losses)
         optimizer.apply(tape.gradient(loss, variables), variables)
+        if recipe.averaging:
+            average.update()
         return losses, _correct(labels, logits)
 
     @tf.function(jit_compile=False, reduce_retracing=True)
@@ -558,10 +370,10 @@ def _run_epoch(
     part: tuple[NDArray[np.int64], Floats],
     examples: tuple[Inputs, NDArray[np.int64], Floats],
     step: Any,
-    schedule: _Schedule,
+    schedule: Schedule,
 ) -> dict[str, float]:
     """Train on the chosen rows of inputs, labels and class weights; notes each one's loss."""
-    wall, cpu = time.perf_counter(), time.process_time()
+    cpu = time.process_time()
     inputs, labels, class_weight = examples
     order, importance = part
     size, epochs = schedule.recipe.batch_size, schedule.recipe.epochs
@@ -578,7 +390,6 @@ def _run_epoch(
     state.cpu_seconds += time.process_time() - cpu
     return {
         "epoch": state.epoch + 1,
-        "seconds": time.perf_counter() - wall,
         "learning_rate": float(rates[0]),
         "train_loss": float(np.average(losses, weights=weights)),
         "train_accuracy": float(np.average(correct, weights=importance)),
@@ -586,18 +397,13 @@ def _run_epoch(
 
 
 def _measure(evaluate: Any, inputs: Inputs, labels: NDArray[np.int64]) -> dict[str, float]:
-    wall = time.perf_counter()
-    batch = max(1, min(500, CHUNK // 4 // inputs[0].size))
+    batch = max(1, min(500, VALUES // inputs[0].size))
     results = [
         evaluate(inputs[start : start + batch], labels[start : start + batch])
         for start in range(0, len(labels), batch)
     ]
     loss, correct = np.array(results, float).sum(0) / len(labels)
-    return {
-        "validation_loss": float(loss),
-        "validation_accuracy": float(correct),
-        "evaluation_seconds": time.perf_counter() - wall,
-    }
+    return {"validation_loss": float(loss), "validation_accuracy": float(correct)}
 
 
 def _keep(state: _State, row: dict[str, float], model: keras.Model) -> None:
@@ -661,7 +467,10 @@ def _stated(settings: Any) -> dict[str, Any]:
     }
 
 
-def _save(path: Path, settings: str, state: _State, model: keras.Model, optimizer: Any) -> None:
+Changing = Mapping[str, Sequence[Any]]  # the variables that change, in groups
+
+
+def _save(path: Path, settings: str, state: _State, changing: Changing) -> None:
     meta = {
         "layout": CHECKPOINT,
         "settings": settings,
@@ -671,8 +480,7 @@ def _save(path: Path, settings: str, state: _State, model: keras.Model, optimize
         "cpu_seconds": state.cpu_seconds,
     }
     groups = {
-        "model": [variable.numpy() for variable in model.variables],
-        "optimizer": [variable.numpy() for variable in optimizer.variables],
+        **{name: [v.numpy() for v in variables] for name, variables in changing.items()},
         "best": state.best,
         "losses": [state.losses],
     }
@@ -685,18 +493,15 @@ def _save(path: Path, settings: str, state: _State, model: keras.Model, optimize
     os.replace(partial, path)
 
 
-def _load(path: Path, settings: str, model: keras.Model, optimizer: Any) -> _State | None:
+def _load(path: Path, settings: str, changing: Changing) -> _State | None:
     if not path.is_file():
         return None
     with np.load(path, allow_pickle=False) as stored:
         meta = json.loads(str(stored["meta"]))
         if (meta.pop("layout", 1), meta.pop("settings")) != (CHECKPOINT, settings):
             return None
-        for name, variables in (
-            ("model", model.variables),
-            ("optimizer", optimizer.variables),
-        ):
+        for name, variables in changing.items():
             for i, variable in enumerate(variables):
                 variable.assign(stored[f"{name}_{i}"])
-        best = [stored[f"best_{i}"] for i in range(len(model.variables))]
+        best = [stored[f"best_{i}"] for i in range(len(changing["model"]))]
         return _State(best=best, losses=stored["losses_0"], **meta)

@@ -21,7 +21,17 @@ import pandas as pd
 from keras import layers
 from numpy.typing import NDArray
 
-from src import backbones, config, crossvalidation, exploration, export, linear, runs, training
+from src import (
+    augmentation,
+    backbones,
+    config,
+    crossvalidation,
+    exploration,
+    export,
+    linear,
+    runs,
+    training,
+)
 from src.crossvalidation import CrossValidation, Pool
 from src.experiments import Recipe
 from src.features import Reader, Views
@@ -236,8 +246,8 @@ class _Start:
 
     def _inputs(self, epoch: int) -> NDArray[Any]:
         if self.below is None:
-            augmentation = self.transfer.augmentation
-            return training.augment(self.train.images, augmentation, self.seed, epoch)
+            changes = self.transfer.augmentation
+            return augmentation.augment(self.train.images, changes, self.seed, epoch)
         return self.seen.mixed(self.seed, epoch)
 
 

@@ -11,7 +11,8 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 SRC = ROOT / "src"
 RUNTIME = [ROOT / "app.py", ROOT / "asgi.py", *sorted(ROOT.glob("app_pages/*.py"))]
-TRAINING = {"models", "training", "export", "backbones", "features", "transfer"}
+TRAINING = {"augmentation", "models", "optimizers", "training", "export", "backbones", "features"}
+TRAINING |= {"transfer"}
 TRAINING_LIBRARIES = {"tensorflow", "keras"}
 NOT_SERVED = TRAINING_LIBRARIES | {"sklearn", "scipy", "matplotlib", "seaborn", "nbclient", "tqdm"}
 # Frames and arrays in, frames and figures out: they know neither files nor runs.

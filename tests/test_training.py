@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,9 +14,17 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
-import tensorflow as tf
 
-from src import experiments, export, models, specifications, studies, training
+from src import (
+    config,
+    environment,
+    experiments,
+    export,
+    models,
+    specifications,
+    studies,
+    training,
+)
 from src.experiments import Architecture, Recipe
 from src.specifications import Augmentation
 from src.studies import Dataset
@@ -50,63 +60,6 @@ def fit(digits: Dataset) -> Callable[..., training.Trained]:
     return run
 
 
-PICTURES = np.arange(2 * 4 * 4, dtype=np.uint8).reshape(2, 4, 4, 1)
-
-
-def test_no_augmentation_changes_nothing() -> None:
-    assert (training.augment(PICTURES, Augmentation(), 0, 0) == PICTURES).all()
-
-
-def test_alternating_flip_shows_both_sides_in_two_epochs() -> None:
-    augmentation = Augmentation(flip=True, alternate=True)
-    first, second = (training.augment(PICTURES, augmentation, 0, e) for e in (0, 1))
-    assert (first == second[:, :, ::-1]).all()
-    assert {p.tobytes() for p in first} <= {p.tobytes() for p in (*PICTURES, *PICTURES[:, :, ::-1])}
-
-
-def test_shift_alone_moves_whole_pixels_and_reflects_at_the_border() -> None:
-    picture = np.arange(8 * 8, dtype=np.uint8).reshape(1, 8, 8, 1)
-    shifted = training.augment(np.repeat(picture, 64, 0), Augmentation(shift=0.25), 3, 0)
-    padded = np.pad(picture[0, :, :, 0], 2, mode="symmetric")
-    windows = np.lib.stride_tricks.sliding_window_view(padded, (8, 8)).reshape(-1, 64)
-    expected = {window.tobytes() for window in windows}
-    found = {p.tobytes() for p in shifted}
-    assert found <= expected
-    assert len(found) > 10  # of the 25 there are
-
-
-def test_rotation_and_zoom_keep_the_centre() -> None:
-    picture = np.zeros((1, 9, 9, 1), np.uint8)
-    picture[0, 3:6, 3:6] = 200
-    turned = training.augment(np.repeat(picture, 20, 0), Augmentation(rotation=20, zoom=0.1), 0, 0)
-    assert (turned[:, 4, 4, 0] == 200).all()
-    assert len({p.tobytes() for p in turned}) == 20
-
-
-def test_cutout_greys_one_square() -> None:
-    pictures = np.zeros((5, 8, 8, 1), np.uint8)
-    pictures[:, ::2] = 100
-    changed = training.augment(pictures, Augmentation(cutout=0.5), 0, 0) == 50
-    assert changed.sum((1, 2, 3)).tolist() == [16] * 5
-
-
-def test_augmentation_depends_on_seed_and_epoch_alone() -> None:
-    augmentation = Augmentation(flip=True, shift=0.2, rotation=10, zoom=0.1)
-    pictures = studies.load(specifications.DIGITS).train.images[:50]
-    again = [training.augment(pictures, augmentation, 1, 2) for _ in range(2)]
-    assert (again[0] == again[1]).all()
-    assert (again[0] != training.augment(pictures, augmentation, 1, 3)).any()
-    assert (again[0] != training.augment(pictures, augmentation, 2, 2)).any()
-
-
-def test_orthogonal_step_has_singular_values_near_one() -> None:
-    gradient = tf.random.stateless_normal((3, 3, 8, 16), (1, 2))
-    step = training._orthogonal(gradient, steps=5).numpy().reshape(-1, 16)
-    values = np.linalg.svd(step, compute_uv=False)
-    assert values.min() > 0.6
-    assert values.max() < 1.3
-
-
 def test_fused_normalisation_agrees_with_keras() -> None:
     x = np.random.default_rng(0).normal(2, 3, (6, 4, 4, 5)).astype(np.float32)
     ours, theirs = models.FusedBatchNorm(momentum=0.9), keras.layers.BatchNormalization()
@@ -135,7 +88,16 @@ def test_interrupted_training_ends_like_an_uninterrupted_one(
     rate = 3e-3 if architecture is SMALL else 0.1
     augmentation = Augmentation(shift=0.125, rotation=10)
     pruning = 0.0 if architecture is SMALL else 0.5
-    recipe = Recipe(4, 64, optimizer, rate, augmentation=augmentation, pruning=pruning)
+    averaging = 0.0 if architecture is SMALL else 0.9
+    recipe = Recipe(
+        4,
+        64,
+        optimizer,
+        rate,
+        augmentation=augmentation,
+        averaging=averaging,
+        pruning=pruning,
+    )
     whole = fit(recipe, tmp_path / "whole", architecture)
     save = training._save
 
@@ -221,33 +183,6 @@ def test_plan_trains_the_same_network_with_and_without_augmentation() -> None:
     assert len(plan["plain_subset"].seeds) == 5
 
 
-def test_colour_changes_values_and_nothing_else() -> None:
-    shifted = Augmentation(shift=0.25, rotation=10)
-    pictures = np.random.default_rng(0).integers(60, 200, (6, 8, 8, 3)).astype(np.uint8)
-    changes = [
-        training._draw(pictures.shape, a, np.random.default_rng(1), 0)
-        for a in (shifted, replace(shifted, colour=0.3))
-    ]
-    assert (changes[0].shift == changes[1].shift).all()
-    assert (changes[0].degrees == changes[1].degrees).all()
-    brighter = training._recoloured(pictures, np.tile([1.2, 1.0, 1.0], (6, 1)))
-    np.testing.assert_allclose(brighter.mean((1, 2, 3)), 1.2 * pictures.mean((1, 2, 3)), atol=1)
-    grey = training._recoloured(pictures, np.tile([1.0, 1.0, 0.0], (6, 1)))
-    assert (grey == grey[..., :1]).all()
-    text = changes[1].describe(0)
-    assert "brightness" in text
-    assert "saturation" in text
-
-
-def test_rate_falls_after_a_plateau_and_only_then() -> None:
-    recipe = Recipe(9, plateau=2, reduction=0.5)
-    losses = [5, 4, 6, 5, 3, 3, 3, 3, 3]
-    rows = [{"validation_loss": float(loss)} for loss in losses]
-    left = [training._reduced(rows[:n], recipe) for n in range(len(rows) + 1)]
-    assert left == [1, 1, 1, 1, 0.5, 0.5, 0.5, 0.25, 0.25, 0.125]
-    assert training._reduced(rows, Recipe(9)) == 1
-
-
 def test_rare_classes_count_more_by_the_exponent() -> None:
     labels = np.repeat([0, 1], [30, 10])
     assert training.class_weights(labels, 2, 0.0).tolist() == [1, 1]
@@ -323,5 +258,58 @@ def test_checkpoints_of_another_layout_are_not_resumed(
     with np.load(tmp_path / "checkpoint.npz") as stored:
         settings = json.loads(str(stored["meta"]))["settings"]
     monkeypatch.setattr(training, "CHECKPOINT", training.CHECKPOINT + 1)
-    nothing: Any = None
-    assert training._load(tmp_path / "checkpoint.npz", settings, nothing, nothing) is None
+    assert training._load(tmp_path / "checkpoint.npz", settings, {}) is None
+
+
+# --- memory ------------------------------------------------------------------------------------
+
+
+def test_too_little_memory_is_told_before_anything_begins(
+    fit: Callable[..., training.Trained], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(environment, "available_bytes", lambda: 10**5)
+    with pytest.raises(training.TrainingError, match=r"needs about .* GB .*, and 0\.0 GB are free"):
+        fit(Recipe(1), tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_container_may_leave_less_than_the_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(environment, "CGROUP", tmp_path)
+    machine = environment.available_bytes()
+    assert machine > 10**8
+    (tmp_path / "memory.current").write_text("70\n")
+    for limit, free in (("100\n", 30), ("50\n", 0)):
+        (tmp_path / "memory.max").write_text(limit)
+        assert environment.available_bytes() == free
+    (tmp_path / "memory.max").write_text("max\n")
+    assert environment.available_bytes() == pytest.approx(machine, rel=0.5)
+
+
+MEASURED = """
+import sys
+import numpy as np
+from pathlib import Path
+from src import environment, models, training
+from src.experiments import Architecture, Recipe
+from src.studies import Split
+
+images = np.random.default_rng(0).integers(0, 256, (2048, 32, 32, 3), np.uint8)
+split = Split("train", np.arange(2048), images, np.arange(2048) % 10)
+held = Split("validation", np.arange(64), images[:64], np.arange(64) % 10)
+architecture, small, large = Architecture("fast", (32, 64)), Recipe(1, 128), Recipe(1, 2048)
+training.fit(architecture, small, split, held, seed=0, folder=Path(sys.argv[1]), compute="float32")
+before = environment.peak_bytes()
+training.fit(architecture, large, split, held, seed=0, folder=Path(sys.argv[1]), compute="float32")
+model = models.build(architecture, images, 10, 0)
+needed = training.needed_bytes(model, large) - training.needed_bytes(model, small)
+print(needed / (environment.peak_bytes() - before))
+"""
+
+
+@pytest.mark.slow
+def test_the_estimate_of_memory_is_near_what_is_taken(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", MEASURED, str(tmp_path)]
+    done = subprocess.run(command, cwd=config.ROOT, capture_output=True, text=True, check=True)
+    assert 0.7 < float(done.stdout.splitlines()[-1]) < 3

@@ -13,7 +13,17 @@ import pandas as pd
 import pytest
 from keras import layers
 
-from src import backbones, export, features, runs, specifications, studies, training, transfer
+from src import (
+    augmentation,
+    backbones,
+    export,
+    features,
+    runs,
+    specifications,
+    studies,
+    training,
+    transfer,
+)
 from src.experiments import Recipe
 from src.features import Reader, Views
 from src.specifications import CLOTHING, DIGITS, MNIST, Augmentation
@@ -83,7 +93,7 @@ def test_kept_activations_lead_to_the_same_answers(digits: Dataset, tmp_path: Pa
     reader = Reader(model, "lower", tmp_path)
     found = reader.read(digits.validation, Views(SHIFTED, 1, 5))
     for view, shown in enumerate(
-        (digits.validation.images, training.augment(digits.validation.images, SHIFTED, 5, 1))
+        (digits.validation.images, augmentation.augment(digits.validation.images, SHIFTED, 5, 1))
     ):
         pictures = shown.astype(np.float32)
         embedding = keras.Model(model.input, model.get_layer("embedding").output)
