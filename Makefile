@@ -4,6 +4,7 @@ PORT    ?= 8501
 STUDY   ?= cifar10
 PROFILE ?= full
 PYTEST_ARGS ?=
+ARGS    ?=
 # Only as typed: some systems have a NAME in their environment.
 OWN_NAME := $(if $(filter command line,$(origin NAME)),$(NAME))
 
@@ -17,7 +18,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport PYTHONPATH PYTHONHOME
 
 .DEFAULT_GOAL := help
-.PHONY: help app test lint notebooks study bench slug readme browser curl clean pictures
+.PHONY: help app test lint notebooks study bench race slug readme browser curl clean pictures
 .DELETE_ON_ERROR:
 
 help: ## list the commands
@@ -29,7 +30,7 @@ app: $(VENV)/app.stamp ## the dashboard on the published runs: http://localhost:
 	@$(BIN) -m streamlit run asgi.py --server.port $(PORT)
 
 test: lint browser curl pictures ## lint, types and all tests, in a real browser too (PYTEST_ARGS=)
-	@$(BIN) -m pytest $(PYTEST_ARGS)
+	@$(BIN) -m pytest -n auto --maxprocesses 4 --dist loadfile $(PYTEST_ARGS)
 
 lint: $(VENV)/dev.stamp ## lint, format and types alone
 	@$(BIN) -m ruff check .
@@ -45,6 +46,9 @@ study: $(VENV)/notebooks.stamp ## a study of your own photos (FOLDER=name in inp
 bench: $(VENV)/dev.stamp browser ## measure speed, memory and start of the served app
 	@$(BIN) benchmarks/serving.py
 	@$(BIN) benchmarks/app.py
+
+race: $(VENV)/dev.stamp ## speed of training against Keras as usual and PyTorch (ARGS=--curves)
+	@$(BIN) benchmarks/training.py $(ARGS)
 
 slug: $(VENV)/dev.stamp ## size of what is deployed, against its limit
 	@$(BIN) benchmarks/slug.py

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import slug
+from benchmarks import slug, training
 from benchmarks.report import Measure, line
 
 
@@ -46,3 +46,47 @@ def test_what_is_measured_is_what_is_deployed() -> None:
     assert not any(name.endswith(".keras") for name in names)
     assert "streamlit" in slug.packages()
     assert "tensorflow" not in slug.packages()
+
+
+CURVE = [(10.0, 0.5), (20.0, 0.81), (30.0, 0.78), (40.0, 0.9)]
+
+
+def test_a_level_is_reached_when_it_is_for_the_first_time() -> None:
+    assert training.reaching(CURVE, 0.8) == 20
+    assert training.reaching(CURVE, 0.9) == 40
+    assert training.reaching(CURVE, 0.95) is None
+
+
+def test_speeds_are_medians_of_turns_and_ratios_are_promised(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    turns = {"usual": [64.0, 128.0, 32.0], "ours": [8.0, 8.0, 4.0]}  # seconds of the second epoch
+    order = []
+
+    def sent(name: str, pictures: int, epochs: int) -> training.Curve:
+        assert (pictures, epochs) == (training.PICTURES, 2)
+        order.append(name)
+        return [(5.0, 0.1), (5.0 + turns[name].pop(0), 0.2)]
+
+    monkeypatch.setattr(training, "sent", sent)
+    measures = {m.name: m for m in training.of_speed(["usual", "ours"], rounds=3)}
+    assert order == ["usual", "ours"] * 3
+    assert measures["usual: pictures per second"].value == training.PICTURES / 64
+    assert measures["ours: times usual"].value == 8
+    assert measures["ours: times usual"].holds
+    assert list(measures) == [
+        "usual: pictures per second",
+        "ours: pictures per second",
+        "ours: times usual",
+    ]
+
+
+def test_curves_tell_when_each_level_was_reached(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training, "sent", lambda *_: CURVE)
+    measures = {m.name: m.value for m in training.of_curves(["ours"])}
+    assert measures == {
+        "ours: 75% on validation": 20,
+        "ours: 80% on validation": 20,
+        "ours: 90% on validation": 40,
+        "ours: at the end": 90,
+    }
