@@ -177,7 +177,7 @@ def _table(run: runs.Run, models: pd.DataFrame, split: str) -> None:
     kinds = models["family"].map(lambda family: charts.FAMILIES[family][0])
     shown = models[list(COLUMNS)].assign(family=kinds).dropna(axis="columns", how="all")
     event = st.dataframe(
-        components.in_percent(shown, PERCENTAGES),
+        components.in_percent(shown, [name for name in PERCENTAGES if name in shown]),
         column_config=config,
         hide_index=True,
         on_select="rerun",

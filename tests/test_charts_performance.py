@@ -35,6 +35,10 @@ def floats(values: Any) -> list[float]:
     ("given", "expected"),
     [
         (theme.percent(0.8731), "87.3\u00a0%"),
+        (theme.percent(0.9994), "99.9\u00a0%"),
+        (theme.percent(0.9996), "99.96\u00a0%"),
+        (theme.percent(0.99999999), "100.0000\u00a0%"),
+        (theme.percent(1.0), "100.0\u00a0%"),
         (theme.percent(float("nan")), "–"),
         (theme.percent(None), "–"),
         (theme.interval(0.8612, 0.884), "86.1–88.4\u00a0%"),

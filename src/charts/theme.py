@@ -127,9 +127,11 @@ def bars(values: pd.Series, low: pd.Series, high: pd.Series, colour: Any) -> dic
 
 
 def percent(share: float | None, digits: int = 1) -> str:
-    """0.8731 → "87.3 %"; a missing value is an en dash."""
+    """0.8731 → "87.3 %"; a missing value is an en dash; only all there are is "100.0 %"."""
     if share is None or math.isnan(share):
         return "–"
+    while share < 1 and digits < 4 and round(100 * share, digits) == 100:
+        digits += 1
     return f"{share:.{digits}%}".replace("%", "\u00a0%")
 
 
