@@ -25,7 +25,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from src import audit, config, pictures
+from src import audit, config, environment, pictures
 from src.formats import DataError, Part, Pixels, Raw
 from src.pictures import Collection, Decoded, Shape
 from src.specifications import KNOWN, Augmentation, StudySpec
@@ -360,17 +360,9 @@ def _signature(pixels: Pixels) -> bytes:
 
 
 def _check_memory(n: int, shape: Shape) -> None:
-    need, free = COPIES * n * int(np.prod(shape)), _free_memory()
-    if free is not None and need > free:
+    need, free = COPIES * n * int(np.prod(shape)), environment.available_bytes()
+    if need > free:
         raise DataError(
-            f"{n:,} pictures need about {need / 2**30:.1f} GB of memory, and {free / 2**30:.1f} GB "
+            f"{n:,} pictures need about {need / 1e9:.1f} GB of memory, and {free / 1e9:.1f} GB "
             f"are free. Use about {int(n * free / need):,} of them, or a machine with more."
         )
-
-
-def _free_memory() -> int | None:
-    """Bytes that could be used without swapping; None where the system does not tell."""
-    path = Path("/proc/meminfo")
-    text = path.read_text() if path.is_file() else ""
-    found = re.search(r"^MemAvailable:\s+(\d+) kB", text, re.MULTILINE)
-    return 1024 * int(found[1]) if found else None

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from src import config, folders, specifications, studies
+from src import config, environment, folders, specifications, studies
 from src.formats import DataError
 from src.specifications import StudySpec
 from tests.albums import fill, packed, picture
@@ -230,10 +230,10 @@ def test_classes_too_small_to_be_one_are_listed(inputs: Path) -> None:
 
 def test_too_many_pictures_for_the_memory(inputs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(inputs / "shop", {"a": 5, "b": 5})
-    monkeypatch.setattr(folders, "_free_memory", lambda: 1000)
+    monkeypatch.setattr(environment, "available_bytes", lambda: 1000)
     with pytest.raises(DataError, match=r"10 pictures need about 0\.0 GB.*Use about 1 of them"):
         _spec()
-    monkeypatch.setattr(folders, "_free_memory", lambda: None)
+    monkeypatch.setattr(environment, "available_bytes", lambda: 10**9)
     assert len(_spec().classes) == 2
 
 

@@ -74,7 +74,7 @@ app = FastAPI(
     title="Product photo studies",
     version="1",
     description=DESCRIPTION,
-    docs_url=None,  # ours is src/reference.py
+    docs_url=None,  # ours is api/reference.py
     redoc_url=None,
     redirect_slashes=False,  # a redirect would name a scheme and host that a proxy may have changed
 )
