@@ -64,7 +64,7 @@ def ours(train: Any, held: Any, epochs: int, folder: Path, compute: str | None) 
     architecture, recipe = planned()
     recipe = replace(recipe, epochs=epochs or recipe.epochs)
     history = training.fit(
-        architecture, recipe, train, held, seed=1, folder=folder, compute=compute
+        architecture, recipe, train, held, seed=1, record=training.Record(folder), compute=compute
     ).history
     return list(zip(history["seconds"], history["validation_accuracy"], strict=True))
 

@@ -34,6 +34,7 @@ class Recipe:
     plateau: int = 0  # epochs without a lower validation loss before the rate falls; 0: never
     reduction: float = 0.3  # to this share of itself
     class_weights: float = 0.0  # power of a class's inverse frequency; 1: every class counts alike
+    distillation: float = 0.0  # share of the target that is what a teacher says, see `Experiment`
     averaging: float = 0.0  # what a running mean of the weights keeps of itself each step; 0: none
     pruning: float = 0.0  # share of the pictures already learnt that an epoch leaves out
 
@@ -49,6 +50,7 @@ class Experiment:
     recipe: Recipe
     trained_on: str  # "full": the training set; "subset": its stratified part
     seeds: tuple[int, ...] = (config.SEED,)
+    teacher: str = ""  # a network of the same plan, trained before, whose answers this one learns
 
 
 @dataclass(frozen=True)

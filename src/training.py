@@ -15,7 +15,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -26,7 +26,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from src import augmentation, environment, models, optimizers
+from src import augmentation, environment, export, models, optimizers
 from src.experiments import Architecture, Experiment, Recipe
 from src.optimizers import Average, Schedule
 from src.studies import Dataset, Split
@@ -71,8 +71,8 @@ class Record:
     """Where a training writes down what it does."""
 
     folder: Path  # of the checkpoint
-    settings: str  # a checkpoint is only resumed where these are equal
     logs: Path | None = None  # of the TensorBoard events
+    settings: str = ""  # a checkpoint is only resumed where these are equal
 
 
 @dataclass
@@ -114,15 +114,16 @@ def fit(
     validation: Split,
     *,
     seed: int,
-    folder: Path,
-    logs: Path | None = None,
+    record: Record,
     compute: str | None = None,
+    taught: Floats | None = None,
 ) -> Trained:
     """Train a network, or go on where an interrupted training with the same settings stopped.
 
-    After every epoch `folder` holds a checkpoint; `logs` receives TensorBoard events; `compute` is
-    a Keras dtype policy, by default the hardware's (`precision`). The returned model has the
-    weights of the epoch with the lowest validation loss.
+    `record` says where, its settings are filled in here; `compute` is a Keras dtype policy, by
+    default the hardware's (`precision`); `taught` is what a teacher says to the training pictures,
+    probabilities (n, K). The returned model has the weights of the epoch with the lowest
+    validation loss.
 
     Raises:
         TrainingError: the loss is not a number; the last checkpoint is kept. Or memory is too
@@ -132,6 +133,8 @@ def fit(
     n_classes = int(train.labels.max()) + 1  # every class has training pictures, see `studies`
     model = models.build(architecture, train.images, n_classes, seed, compute)
     settings = _fingerprint(architecture, recipe, train, validation, seed, compute)
+    if taught is not None:
+        settings += hashlib.sha256(np.ascontiguousarray(taught).data).hexdigest()
     return learn(
         model,
         recipe,
@@ -139,9 +142,15 @@ def fit(
         _pictures(train, recipe, seed),
         (validation.images, validation.labels),
         seed=seed,
-        record=Record(folder, settings, logs),
-        compute=compute,
+        record=replace(record, settings=settings),
+        taught=taught,
     )
+
+
+def computes_in(model: keras.Model) -> str:
+    """`mixed_bfloat16` where some layer of a model multiplies in bfloat16, else `float32`."""
+    half = any(layer.compute_dtype == "bfloat16" for layer in model.layers)
+    return "mixed_bfloat16" if half else "float32"
 
 
 def _pictures(train: Split, recipe: Recipe, seed: int) -> Callable[[int], Pixels]:
@@ -160,13 +169,13 @@ def learn(
     *,
     seed: int,
     record: Record,
-    compute: str,
+    taught: Floats | None = None,
 ) -> Trained:
     """Train what is trainable of a model; `fit` with a model and inputs of the caller's own.
 
     `inputs` gives for an epoch (from 0) what the model takes, (n, …) in the order of `labels`, and
     is called in a thread while the epoch before trains; `validation` is inputs with labels.
-    `compute` is only noted down.
+    `taught` is as in `fit`.
 
     Raises:
         TrainingError: see `fit`.
@@ -184,14 +193,16 @@ def learn(
         "average": average.variables,
     }
     state = _load(path, record.settings, changing) or fresh
-    weights = class_weights(labels, model.output.shape[-1], recipe.class_weights)
+    n_classes = model.output.shape[-1]
+    targets = _targets(labels, taught, recipe, n_classes)
+    weights = class_weights(labels, n_classes, recipe.class_weights)[labels]
     step, evaluate = _steps(model, optimizer, recipe, average)
     with _Epochs(inputs, recipe.epochs, state.epoch) as epochs, _bar(recipe, state) as bar:
         while not _finished(state, recipe):
             schedule.left.assign(optimizers.reduced(state.history, recipe))
             part, started = _chosen(state, recipe, seed), time.perf_counter()
             shown = epochs.next()
-            row = _run_epoch(state, part, (shown, labels, weights[labels]), step, schedule)
+            row = _run_epoch(state, part, (shown, labels, targets, weights), step, schedule)
             with average.in_place(_some(shown, recipe, seed)):
                 row |= _measure(evaluate, *validation)
                 row["seconds"] = state.seconds + time.perf_counter() - started
@@ -204,7 +215,9 @@ def learn(
     for variable, value in zip(model.variables, state.best, strict=True):
         variable.assign(value)
     history = pd.DataFrame(state.history)[HISTORY].astype({"epoch": int})
-    return Trained(model, history, state.best_epoch, state.seconds, state.cpu_seconds, compute)
+    return Trained(
+        model, history, state.best_epoch, state.seconds, state.cpu_seconds, computes_in(model)
+    )
 
 
 def run(
@@ -216,6 +229,7 @@ def run(
         TrainingError: see `fit`.
     """
     train = dataset.subset if experiment.trained_on == "subset" else dataset.train
+    taught = _taught(experiment, train, folder)
     for seed in experiment.seeds:
         part = f"{experiment.name}/seed_{seed}"
         yield (
@@ -226,10 +240,21 @@ def run(
                 train,
                 dataset.validation,
                 seed=seed,
-                folder=folder / part,
-                logs=logs / part,
+                record=Record(folder / part, logs / part),
+                taught=taught,
             ),
         )
+
+
+def _taught(experiment: Experiment, train: Split, folder: Path) -> Floats | None:
+    """What an experiment's teacher says to the training pictures, probabilities (n, K)."""
+    if not experiment.teacher:
+        return None
+    kept = sorted((folder / experiment.teacher).glob("seed_*/model.tflite"))
+    if not kept:
+        raise TrainingError(f"{experiment.name} learns from {experiment.teacher}: train it first.")
+    teacher = export.served_model(kept[0].read_bytes(), train.images.shape[1:], "float32", 1.0)
+    return teacher.predict(train.images).probabilities.astype(np.float64)
 
 
 def _check_memory(model: keras.Model, recipe: Recipe) -> None:
@@ -299,25 +324,34 @@ def _some(inputs: Inputs, recipe: Recipe, seed: int) -> Iterator[Inputs]:
         yield inputs[order[start : start + recipe.batch_size]]
 
 
+def _targets(
+    labels: NDArray[np.int64], taught: Floats | None, recipe: Recipe, n_classes: int
+) -> NDArray[np.float32]:
+    """The distribution (n, K) that each picture's answer should have.
+
+    The smoothed label, mixed with a teacher's answer (Hinton et al. 2015, arXiv 1503.02531).
+    """
+    smoothing, share = recipe.label_smoothing, recipe.distillation
+    targets = np.eye(n_classes)[labels] * (1 - smoothing) + smoothing / n_classes
+    if taught is not None:
+        targets = (1 - share) * targets + share * taught
+    return targets.astype(np.float32)
+
+
 def _steps(model: keras.Model, optimizer: Any, recipe: Recipe, average: Average) -> tuple[Any, Any]:
     """The compiled training step and evaluation step.
 
     `jit_compile=False`: on a CPU, XLA's convolutions are several times slower than oneDNN's.
     """
-    n_classes = model.output.shape[-1]
     variables = model.trainable_variables
-
-    def loss_of(labels: tf.Tensor, logits: tf.Tensor, smoothing: float) -> tf.Tensor:
-        one_hot = tf.one_hot(labels, n_classes) * (1 - smoothing) + smoothing / n_classes
-        return tf.nn.softmax_cross_entropy_with_logits(one_hot, logits)
 
     @tf.function(jit_compile=False, reduce_retracing=True)
     def step(
-        images: tf.Tensor, labels: tf.Tensor, weights: tf.Tensor
+        images: tf.Tensor, labels: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
         with tf.GradientTape() as tape:
             logits = model(tf.cast(images, tf.float32), training=True)
-            losses = loss_of(labels, logits, recipe.label_smoothing)
+            losses = tf.nn.softmax_cross_entropy_with_logits(targets, logits)
             loss = tf.reduce_mean(tf.cast(weights, tf.float32) * losses)
         optimizer.apply(tape.gradient(loss, variables), variables)
         if recipe.averaging:
@@ -328,7 +362,8 @@ def _steps(model: keras.Model, optimizer: Any, recipe: Recipe, average: Average)
     def evaluate(images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         logits = model(tf.cast(images, tf.float32), training=False)
         correct = tf.cast(_correct(labels, logits), tf.float32)
-        return tf.reduce_sum(loss_of(labels, logits, 0.0)), tf.reduce_sum(correct)
+        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+        return tf.reduce_sum(losses), tf.reduce_sum(correct)
 
     return step, evaluate
 
@@ -368,13 +403,13 @@ def _chosen(state: _State, recipe: Recipe, seed: int) -> tuple[NDArray[np.int64]
 def _run_epoch(
     state: _State,
     part: tuple[NDArray[np.int64], Floats],
-    examples: tuple[Inputs, NDArray[np.int64], Floats],
+    examples: tuple[Inputs, NDArray[np.int64], NDArray[np.float32], Floats],
     step: Any,
     schedule: Schedule,
 ) -> dict[str, float]:
-    """Train on the chosen rows of inputs, labels and class weights; notes each one's loss."""
+    """Train on the chosen rows of inputs, labels, targets and weights; notes each one's loss."""
     cpu = time.process_time()
-    inputs, labels, class_weight = examples
+    inputs, labels, targets, class_weight = examples
     order, importance = part
     size, epochs = schedule.recipe.batch_size, schedule.recipe.epochs
     n_steps = math.ceil(len(order) / size)
@@ -384,7 +419,8 @@ def _run_epoch(
         schedule.progress.assign((state.epoch + (i + 0.5) / n_steps) / epochs)
         rates.append(schedule(i))
         rows = order[i * size : (i + 1) * size]
-        results.append(step(inputs[rows], labels[rows], weights[i * size : (i + 1) * size]))
+        batch_weights = weights[i * size : (i + 1) * size]
+        results.append(step(inputs[rows], labels[rows], targets[rows], batch_weights))
     losses, correct = (np.concatenate(column) for column in zip(*results, strict=True))
     state.losses[order] = losses
     state.cpu_seconds += time.process_time() - cpu

@@ -170,7 +170,7 @@ def run(
         if transfer.tuning is None:
             yield seed, headed
         else:
-            record = Record(folder / part, started.settings, logs / part)
+            record = Record(folder / part, logs / part, started.settings)
             yield seed, _joined(headed, started.tuned(transfer.tuning, record))
 
 
@@ -241,7 +241,6 @@ class _Start:
             (images, self.validation.labels),
             seed=self.seed,
             record=record,
-            compute=COMPUTE,
         )
 
     def _inputs(self, epoch: int) -> NDArray[Any]:

@@ -18,6 +18,7 @@ import pytest
 from src import (
     config,
     environment,
+    evaluation,
     experiments,
     export,
     models,
@@ -53,7 +54,7 @@ def fit(digits: Dataset) -> Callable[..., training.Trained]:
             digits.train,
             digits.validation,
             seed=1,
-            folder=folder,
+            record=training.Record(folder),
             compute="float32",
         )
 
@@ -153,9 +154,10 @@ def test_both_precisions_train_export_and_agree_with_keras(
         digits.train,
         digits.validation,
         seed=1,
-        folder=tmp_path,
+        record=training.Record(tmp_path),
         compute=compute,
     )
+    assert trained.precision == compute
     exported = export.export(trained.model, digits.train.images[:50])
     images, labels = digits.validation.images, digits.validation.labels
     parity = export.parity(exported, images, labels, 1.0)
@@ -298,10 +300,11 @@ from src.studies import Split
 images = np.random.default_rng(0).integers(0, 256, (2048, 32, 32, 3), np.uint8)
 split = Split("train", np.arange(2048), images, np.arange(2048) % 10)
 held = Split("validation", np.arange(64), images[:64], np.arange(64) % 10)
+record = training.Record(Path(sys.argv[1]))
 architecture, small, large = Architecture("fast", (32, 64)), Recipe(1, 128), Recipe(1, 2048)
-training.fit(architecture, small, split, held, seed=0, folder=Path(sys.argv[1]), compute="float32")
+training.fit(architecture, small, split, held, seed=0, record=record, compute="float32")
 before = environment.peak_bytes()
-training.fit(architecture, large, split, held, seed=0, folder=Path(sys.argv[1]), compute="float32")
+training.fit(architecture, large, split, held, seed=0, record=record, compute="float32")
 model = models.build(architecture, images, 10, 0)
 needed = training.needed_bytes(model, large) - training.needed_bytes(model, small)
 print(needed / (environment.peak_bytes() - before))
@@ -313,3 +316,58 @@ def test_the_estimate_of_memory_is_near_what_is_taken(tmp_path: Path) -> None:
     command = [sys.executable, "-c", MEASURED, str(tmp_path)]
     done = subprocess.run(command, cwd=config.ROOT, capture_output=True, text=True, check=True)
     assert 0.7 < float(done.stdout.splitlines()[-1]) < 3
+
+
+# --- distillation ------------------------------------------------------------------------------
+
+
+def test_targets_mix_smoothed_labels_with_what_the_teacher_says() -> None:
+    labels, taught = np.array([1, 0]), np.array([[0.2, 0.8, 0.0], [0.5, 0.25, 0.25]])
+    recipe = Recipe(1, label_smoothing=0.3, distillation=0.5)
+    alone = training._targets(labels, None, recipe, 3)
+    np.testing.assert_allclose(alone, [[0.1, 0.8, 0.1], [0.8, 0.1, 0.1]], rtol=1e-6)
+    mixed = training._targets(labels, taught, recipe, 3)
+    np.testing.assert_allclose(mixed, (alone + taught) / 2, rtol=1e-6)
+
+
+def test_a_student_learns_its_teachers_answers(
+    digits: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The teacher takes every digit for the next one; so does who listens to it alone."""
+    wrong = np.eye(10)[(digits.train.labels + 1) % 10]
+    monkeypatch.setattr(training, "_taught", lambda *_: wrong)
+    student = experiments.Experiment(
+        name="student",
+        title="",
+        description="",
+        architecture=FAST,
+        recipe=Recipe(12, 16, "muon", 0.1, schedule="linear", distillation=1.0, patience=99),
+        trained_on="full",
+        seeds=(1,),
+        teacher="teacher",
+    )
+    ((_, trained),) = training.run(student, digits, folder=tmp_path, logs=tmp_path / "logs")
+    # Judged by the labels it is ever more wrong, by its teacher ever more right.
+    assert trained.history["train_loss"].iloc[-1] < 0.3
+    assert trained.history["train_accuracy"].iloc[-1] < 0.05
+
+
+def test_a_student_needs_its_teacher_first(digits: Dataset, tmp_path: Path) -> None:
+    student = experiments.plan(specifications.DIGITS, "quick")["best"]
+    student = replace(student, teacher="teacher")
+    with pytest.raises(training.TrainingError, match="best learns from teacher: train it first"):
+        next(training.run(student, digits, folder=tmp_path, logs=tmp_path))
+
+
+def test_a_teacher_is_the_exported_model_of_its_first_seed(digits: Dataset, tmp_path: Path) -> None:
+    model = models.build(FAST, digits.train.images, 10, seed=5)
+    files = export.export(model, digits.train.images)
+    path = tmp_path / "teacher" / "seed_5" / "model.tflite"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(files.float32)
+    student = experiments.plan(specifications.DIGITS, "quick")["best"]
+    taught = training._taught(replace(student, teacher="teacher"), digits.train, tmp_path)
+    logits = model(digits.train.images.astype(np.float32)).numpy()
+    assert taught is not None
+    np.testing.assert_allclose(taught, evaluation.softmax(logits), atol=1e-5)
+    assert training._taught(student, digits.train, tmp_path) is None
