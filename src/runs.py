@@ -325,7 +325,15 @@ class Draft:
         """Write a frame as Parquet or CSV, by the name's ending, without its index."""
         stream = io.BytesIO()
         if path.endswith(".parquet"):
-            frame.to_parquet(stream, index=False, compression="zstd")
+            # Bytes of floats sorted by their place compress by a third.
+            split = [str(name) for name in frame if frame[name].dtype.kind == "f"]
+            frame.to_parquet(
+                stream,
+                index=False,
+                compression="zstd",
+                use_byte_stream_split=split,
+                use_dictionary=[str(name) for name in frame if str(name) not in split],
+            )
         else:
             frame.to_csv(stream, index=False, float_format="%.6g")
         self.write(path, stream.getvalue())
