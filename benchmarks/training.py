@@ -3,8 +3,8 @@
 The same pictures, network and machine, in turns, each turn in a process of its own:
 
     usual      Keras as its documentation shows it: model.fit, augmentation layers, Adam, float32
-    ours32     the project's engine in float32
-    ours       the project's engine in this machine's best precision, where that is another one
+    ours32     the project's engine in float32, where the machine's best precision is another
+    ours       the project's engine in this machine's best precision
     torch      PyTorch, eager, channels last, the same precision (in an environment of its own)
 
 Speed is pictures per second, forward, backward and update, in the epoch after the first, which
