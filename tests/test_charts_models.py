@@ -99,6 +99,9 @@ def test_of_many_models_only_those_on_the_frontier_are_named() -> None:
     figure = _against(many)
     named = [text for trace in figure.data[1:] for text in trace.text if text]
     assert sorted(named) == ["Forest", "Quick", "Slow"]
+    crowded = _against(many.assign(latency=many["latency"].replace(3.0, 2.1)))
+    named = [text for trace in crowded.data[1:] for text in trace.text if text]
+    assert sorted(named) == ["Forest", "Slow"]  # of two neighbours the better one
 
 
 def test_high_accuracies_keep_two_decimals() -> None:

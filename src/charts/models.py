@@ -114,7 +114,7 @@ def cost_against_accuracy(
         references: as in `accuracy_ranking`; their cost is not known, so they stand at the side.
     """
     front, places = frontier(models, cost), digits(models)
-    named = front if len(models) > MANY else models.sort_values(cost.column)
+    named = _apart(front, models, cost) if len(models) > MANY else models.sort_values(cost.column)
     above = {title: place % 2 == 1 for place, title in enumerate(named["title"])}
     figure = go.Figure()
     if len(front) > 1:
@@ -140,6 +140,17 @@ def cost_against_accuracy(
     figure.update_yaxes(title=f"{split} accuracy", tickformat=f".{places - 1}%")
     shown = f"One sign per model, {split} accuracy with 95\u00a0% interval, time on a log scale"
     return theme.finish(figure, finding, shown, height=440)
+
+
+def _apart(front: pd.DataFrame, models: pd.DataFrame, cost: Cost) -> pd.DataFrame:
+    """Of the frontier the best, and others whose names have room beside the next one's."""
+    room = np.log(models[cost.column].max() / models[cost.column].min()) / 6
+    kept: list[int] = []
+    for place in reversed(range(len(front))):
+        at = np.log(front[cost.column].iloc[place])
+        if not kept or np.log(front[cost.column].iloc[kept[-1]]) - at >= room:
+            kept.append(place)
+    return front.iloc[kept[::-1]]
 
 
 def _add_beside(
