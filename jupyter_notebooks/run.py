@@ -185,8 +185,8 @@ def _run(given: argparse.Namespace) -> int:
             print("The notebook's process was ended, perhaps for want of memory.", file=sys.stderr)
             return 1
         print(f"    done in {time.perf_counter() - started:.0f} s", file=sys.stderr, flush=True)
-    newest = next(iter(runs.versions(given.study)), "nothing")
-    print(f"Published: {given.study} {newest}.", file=sys.stderr)
+    if paths[-1:] == notebooks()[-1:]:
+        print(f"Published: {given.study} {runs.versions(given.study)[0]}.", file=sys.stderr)
     return 0
 
 
