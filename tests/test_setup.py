@@ -181,6 +181,7 @@ def test_make_alone_explains_every_command() -> None:
         "notebooks",
         "study",
         "bench",
+        "race",
         "slug",
         "readme",
         "clean",
