@@ -26,8 +26,9 @@ import tensorflow as tf
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from src import augmentation, environment, export, models, optimizers
+from src import augmentation, environment, models, optimizers
 from src.experiments import Architecture, Experiment, Recipe
+from src.inference import ServedModel
 from src.optimizers import Average, Schedule
 from src.studies import Dataset, Split
 
@@ -253,7 +254,13 @@ def _taught(experiment: Experiment, train: Split, folder: Path) -> Floats | None
     kept = sorted((folder / experiment.teacher).glob("seed_*/model.tflite"))
     if not kept:
         raise TrainingError(f"{experiment.name} learns from {experiment.teacher}: train it first.")
-    teacher = export.served_model(kept[0].read_bytes(), train.images.shape[1:], "float32", 1.0)
+    teacher = ServedModel(
+        kept[0].read_bytes(),
+        name=experiment.teacher,
+        precision="float32",
+        classes=(),
+        image_shape=train.images.shape[1:],
+    )
     return teacher.predict(train.images).probabilities.astype(np.float64)
 
 
