@@ -13,6 +13,8 @@ from src.specifications import Augmentation
 Pixels = NDArray[np.uint8]
 Floats = NDArray[np.float64]
 CHUNK = 2**24  # values in float32 at a time: 64 MB
+SMALLEST_ERASED = 0.02  # share of the area
+LONGEST_ERASED = 1 / 0.3  # height to width, or the other way round
 
 
 def augment(images: Pixels, augmentation: Augmentation, seed: int, epoch: int) -> Pixels:
@@ -32,8 +34,8 @@ def augment(images: Pixels, augmentation: Augmentation, seed: int, epoch: int) -
         warped[part] = _warp(images[part], maps[part])
         if augmentation.colour:
             warped[part] = _recoloured(warped[part], changes.colour[part])
-    if augmentation.cutout:
-        _cut_out(warped, round(augmentation.cutout * images.shape[1]), random)
+    if augmentation.erasing:
+        _erase(warped, augmentation.erasing, random)
     return warped
 
 
@@ -136,10 +138,21 @@ def _recoloured(images: Pixels, factors: Floats) -> Pixels:
     return recoloured
 
 
-def _cut_out(images: Pixels, side: int, random: np.random.Generator) -> None:
-    n, height, width, _ = images.shape
-    top = random.integers(0, height - side + 1, n)[:, None, None]
-    left = random.integers(0, width - side + 1, n)[:, None, None]
-    rows, columns = np.arange(height)[None, :, None], np.arange(width)[None, None, :]
-    inside = (rows >= top) & (rows < top + side) & (columns >= left) & (columns < left + side)
-    images[inside] = images.mean((0, 1, 2)).astype(np.uint8)
+def _erase(images: Pixels, largest: float, random: np.random.Generator) -> None:
+    """Put noise in a rectangle of half the pictures (Zhong et al. 2020, arXiv 1708.04896)."""
+    n, height, width, channels = images.shape
+    area = height * width * random.uniform(SMALLEST_ERASED, largest, n)
+    aspect = np.exp(random.uniform(-1, 1, n) * np.log(LONGEST_ERASED))
+    rows = _span(np.sqrt(area * aspect), height, random)
+    columns = _span(np.sqrt(area / aspect), width, random)
+    chosen = random.random(n) < 0.5
+    inside = chosen[:, None, None] & rows[:, :, None] & columns[:, None, :]
+    images[inside] = random.integers(0, 256, (np.count_nonzero(inside), channels), np.uint8)
+
+
+def _span(lengths: Floats, side: int, random: np.random.Generator) -> NDArray[np.bool_]:
+    """Which places of a side (n, side) lie within stretches of given lengths, put at random."""
+    whole = np.clip(np.rint(lengths), 1, side)
+    first = np.floor(random.random(len(lengths)) * (side - whole + 1))
+    places = np.arange(side)
+    return np.asarray((places >= first[:, None]) & (places < (first + whole)[:, None]))

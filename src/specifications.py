@@ -39,7 +39,7 @@ class Augmentation:
     shift: float = 0.0  # up to this share of the side, both directions
     rotation: float = 0.0  # up to this many degrees, both directions
     zoom: float = 0.0  # scale between 1 - zoom and 1 + zoom
-    cutout: float = 0.0  # a square of this share of the side is greyed out
+    erasing: float = 0.0  # half the pictures lose a rectangle of up to this share of their area
     colour: float = 0.0  # brightness, contrast, saturation each by up to this share, both ways
 
 

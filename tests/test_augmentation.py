@@ -44,11 +44,19 @@ def test_rotation_and_zoom_keep_the_centre() -> None:
     assert len({p.tobytes() for p in turned}) == 20
 
 
-def test_cutout_greys_one_square() -> None:
-    pictures = np.zeros((5, 8, 8, 1), np.uint8)
-    pictures[:, ::2] = 100
-    changed = augmentation.augment(pictures, Augmentation(cutout=0.5), 0, 0) == 50
-    assert changed.sum((1, 2, 3)).tolist() == [16] * 5
+def test_erasing_puts_noise_in_one_rectangle_of_half_the_pictures() -> None:
+    pictures = np.full((400, 20, 30, 3), 100, np.uint8)
+    changed = augmentation.augment(pictures, Augmentation(erasing=0.3), 0, 0)
+    erased = (changed != 100).any(-1)
+    shares = erased.mean((1, 2))
+    assert 0.4 < (shares > 0).mean() < 0.6
+    assert shares.max() < 0.33  # whole pixels: a little more than asked
+    assert shares[shares > 0].min() < 0.05
+    for picture in erased[shares > 0]:  # noise has the old value once in 256³
+        rows, columns = picture.any(1), picture.any(0)
+        assert (picture == rows[:, None] & columns).all()
+        assert all(np.abs(np.diff(side.astype(int))).sum() <= 2 for side in (rows, columns))
+    assert abs(changed[erased].mean() - 127.5) < 2
 
 
 def test_augmentation_depends_on_seed_and_epoch_alone() -> None:
