@@ -22,6 +22,7 @@ from src.statistics import Estimate, FloatArray
 
 VERDICTS = ("supported", "refuted", "undecided")
 DIRECTIONS = ("at least", "at most")
+REALISTIC = 1_000_000  # pictures that someone might still collect
 NUMBERS = {"value", "low", "high", "margin", "n", "needed"}  # what every meaning may quote
 RESAMPLES = 10_000  # of a bootstrap
 
@@ -299,6 +300,10 @@ def _needed(count: int | None, thing: str, things: str) -> str:
     """The number that would decide if the result stayed as it is, in words before "would"."""
     if count is None:
         return f"no number of further {things}, for the result lies on the margin,"
+    if count > REALISTIC:
+        return (
+            f"no realistic number of further {things}, for the result all but lies on the margin,"
+        )
     return f"about {max(count, 1):,} more {thing if count <= 1 else things}"
 
 

@@ -215,6 +215,8 @@ def test_accuracy_refuted_and_undecided() -> None:
     assert result["meaning"] == f"open: about {total - 100} more test pictures"
     even = judged("accuracy", Evidence({"net": right(70, 100)}))
     assert even["needed"].startswith("no number of further test pictures")
+    close = judged("accuracy", Evidence({"net": right(70_010, 100_000)}))
+    assert close["needed"].startswith("no realistic number of further test pictures")
 
 
 def test_alpha_sets_the_level_of_the_interval() -> None:
