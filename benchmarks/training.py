@@ -144,7 +144,7 @@ def torch(train: Any, held: Any, epochs: int, folder: Path) -> Curve:
         "widths": architecture.widths,
         "epochs": epochs or recipe.epochs,
         "batch": recipe.batch_size,
-        "bfloat16": training.precision() != "float32",
+        "bfloat16": training.precision(recipe) != "float32",
     }
     command = [environment(), HERE / "torch_contestant.py", folder, json.dumps(settings)]
     return answer(command)
@@ -244,7 +244,7 @@ def contestants() -> list[str]:
     """All of them, but the project's engine once where its best precision is float32."""
     from src import training
 
-    same = training.precision() == "float32"
+    same = training.precision(planned()[1]) == "float32"
     return [name for name in CONTESTANTS if not (same and name == "ours32")]
 
 

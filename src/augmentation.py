@@ -145,8 +145,8 @@ def _erase(images: Pixels, largest: float, random: np.random.Generator) -> None:
     aspect = np.exp(random.uniform(-1, 1, n) * np.log(LONGEST_ERASED))
     rows = _span(np.sqrt(area * aspect), height, random)
     columns = _span(np.sqrt(area / aspect), width, random)
-    chosen = random.random(n) < 0.5
-    inside = chosen[:, None, None] & rows[:, :, None] & columns[:, None, :]
+    chosen = random.random((n, 1, 1)) < 0.5
+    inside = chosen & rows[:, :, None] & columns[:, None, :]
     images[inside] = random.integers(0, 256, (np.count_nonzero(inside), channels), np.uint8)
 
 

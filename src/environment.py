@@ -44,11 +44,20 @@ def _git(*arguments: str) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
+def cpu_flags() -> set[str]:
+    """What the processor can do, in Linux's words; empty elsewhere."""
+    return set(_cpu("flags").split())
+
+
 def _processor() -> str:
+    return _cpu("model name") or platform.processor()
+
+
+def _cpu(key: str) -> str:
+    """What Linux says of the first processor; empty where it says nothing."""
     path = Path("/proc/cpuinfo")
     lines = path.read_text().splitlines() if path.is_file() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith(key)), "")
 
 
 def _memory_gb() -> float:

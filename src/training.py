@@ -47,6 +47,7 @@ HISTORY = [
 VALUES = 2**22  # of pictures that are answered at a time: 16 MB
 MEASURED = 20  # batches that give mean weights their normalisation statistics
 CHECKPOINT = 2  # of the files' layout: others are not resumed
+LARGE_BATCH = 256
 WHOLE_FROM = 0.875  # share of the epochs after which nothing is pruned any more
 
 
@@ -99,13 +100,18 @@ class _State:
 # --- the engine --------------------------------------------------------------------------------
 
 
-def precision() -> str:
-    """`mixed_bfloat16` where the hardware multiplies bfloat16 matrices, else `float32`."""
+def precision(recipe: Recipe) -> str:
+    """`mixed_bfloat16` where it trains faster on this hardware, else `float32`.
+
+    A processor that multiplies bfloat16 in vectors, without AMX's tiles, gains half again with
+    large batches; with small ones it loses more on conversions (benchmarks/LOG.md).
+    """
     if tf.config.list_physical_devices("GPU"):
         return "mixed_bfloat16"
-    cpu = Path("/proc/cpuinfo")
-    flags = cpu.read_text() if cpu.is_file() else ""
-    return "mixed_bfloat16" if "amx_bf16" in flags or "avx512_bf16" in flags else "float32"
+    flags = environment.cpu_flags()
+    large = recipe.batch_size >= LARGE_BATCH
+    faster = "amx_bf16" in flags or ("avx512_bf16" in flags and large)
+    return "mixed_bfloat16" if faster else "float32"
 
 
 def fit(
@@ -122,7 +128,7 @@ def fit(
     """Train a network, or go on where an interrupted training with the same settings stopped.
 
     `record` says where, its settings are filled in here; `compute` is a Keras dtype policy, by
-    default the hardware's (`precision`); `taught` is what a teacher says to the training pictures,
+    default the faster (`precision`); `taught` is what a teacher says to the training pictures,
     probabilities (n, K). The returned model has the weights of the epoch with the lowest
     validation loss.
 
@@ -130,7 +136,7 @@ def fit(
         TrainingError: the loss is not a number; the last checkpoint is kept. Or memory is too
             small; nothing was begun.
     """
-    compute = compute or precision()
+    compute = compute or precision(recipe)
     n_classes = int(train.labels.max()) + 1  # every class has training pictures, see `studies`
     model = models.build(architecture, train.images, n_classes, seed, compute)
     settings = _fingerprint(architecture, recipe, train, validation, seed, compute)

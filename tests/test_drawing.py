@@ -316,7 +316,7 @@ def test_the_summary_counts_each_variant_by_itself(recorded: tuple[Any, Any]) ->
 
 
 def test_the_published_model_reads_drawings_better_than_when_only_resized() -> None:
-    run = runs.open_run("digits", "v1")
+    run = runs.open_run("digits", runs.versions("digits")[0])
     frame = drawing.evaluate(
         inference.load(run, run.default_model), run.dataset["classes"], DRAWINGS
     )

@@ -144,6 +144,22 @@ def test_stops_early_and_returns_the_best_epoch(
     assert accuracy == pytest.approx(trained.history["validation_accuracy"].iloc[losses.argmin()])
 
 
+@pytest.mark.parametrize(
+    ("flags", "batch_size", "expected"),
+    [
+        ({"avx2"}, 512, "float32"),
+        ({"avx512_bf16"}, 64, "float32"),
+        ({"avx512_bf16"}, 512, "mixed_bfloat16"),
+        ({"avx512_bf16", "amx_bf16"}, 64, "mixed_bfloat16"),
+    ],
+)
+def test_precision_follows_the_processor_and_the_batch(
+    flags: set[str], batch_size: int, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(environment, "cpu_flags", lambda: flags)
+    assert training.precision(Recipe(1, batch_size)) == expected
+
+
 @pytest.mark.parametrize("compute", ["float32", "mixed_bfloat16"])
 def test_both_precisions_train_export_and_agree_with_keras(
     digits: Dataset, tmp_path: Path, compute: str
