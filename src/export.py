@@ -26,7 +26,7 @@ from src.inference import ServedModel
 
 Pixels = NDArray[np.uint8]
 # Models with more bytes of weights keep them in half precision; float32 is computed all the same.
-LARGE_BYTES = 8_000_000
+LARGE_BYTES = 500_000
 NORMALISATIONS = (layers.BatchNormalization, models.FusedBatchNorm)
 BATCH_VALUES = 2**22  # of pictures that Keras answers at a time: 16 MB
 
