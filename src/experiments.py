@@ -48,7 +48,7 @@ class Experiment:
     description: str
     architecture: Architecture
     recipe: Recipe
-    trained_on: str  # "full": the training set; "subset": its stratified part
+    trained_on: str = "full"  # the training set; "subset": its stratified part
     seeds: tuple[int, ...] = (config.SEED,)
     teacher: str = ""  # a network of the same plan, trained before, whose answers this one learns
 
@@ -61,17 +61,16 @@ class Scale:
     subset_epochs: int
     full_epochs: int
     seeds: int  # runs on the subset
-    best: Architecture
-    recipe: Recipe  # of the best network
+    fast: tuple[Experiment, ...]  # the strong networks
     dense: tuple[int, ...] = ()  # units of the fully connected network, where there is one
 
 
-def _fast(
-    epochs: int,
-    batch_size: int,
-    augmentation: Augmentation,
-    smoothing: float,
-    pruning: float = 0.0,
+def _seeds(n: int) -> tuple[int, ...]:
+    return tuple(range(config.SEED, config.SEED + n))
+
+
+def _strong(
+    epochs: int, batch_size: int, augmentation: Augmentation | None, smoothing: float = 0.2
 ) -> Recipe:
     return Recipe(
         epochs,
@@ -81,34 +80,89 @@ def _fast(
         warmup=0.05,
         schedule="linear",
         label_smoothing=smoothing,
-        patience=30,
+        patience=epochs,  # the rate falls as planned, and the last epochs are the best
         augmentation=augmentation,
-        pruning=pruning,
+    )
+
+
+def _best(widths: tuple[int, ...], recipe: Recipe) -> Experiment:
+    return Experiment(
+        name="best",
+        title="Fast CNN",
+        description=(
+            "The strongest network that two cores train in a sitting: whitening first layer, "
+            "orthogonalised momentum, label smoothing, whole epochs augmented at once."
+        ),
+        architecture=Architecture("fast", widths),
+        recipe=recipe,
     )
 
 
 # Mirrored in turn rather than at random, and shifted by whole pixels: nothing is resampled.
+_MIRRORED = Augmentation(flip=True, alternate=True)
+_CIFAR10_QUICK = Experiment(
+    name="quick",
+    title="Fast CNN, five minutes",
+    description="The strong recipe for as long as one waits: nine epochs.",
+    architecture=Architecture("fast", (64, 128, 256)),
+    recipe=_strong(9, 512, replace(_MIRRORED, shift=2 / 32)),
+    seeds=_seeds(5),
+)
+_CIFAR10_STANDARD = replace(
+    _CIFAR10_QUICK,
+    name="standard",
+    title="Fast CNN, fifteen minutes",
+    description="The same network three times as long, shifted further and partly erased.",
+    recipe=_strong(27, 512, replace(_MIRRORED, shift=4 / 32, erasing=0.2)),
+    seeds=_seeds(1),
+)
+_CIFAR10_BEST = _best(
+    (64, 128, 256),
+    replace(_strong(60, 512, _CIFAR10_STANDARD.recipe.augmentation), pruning=0.4),
+)
+_CIFAR10 = (
+    replace(
+        _CIFAR10_QUICK,
+        name="quick_unaugmented",
+        title="Fast CNN, five minutes, without augmentation",
+        description="What the strong recipe is worth without augmentation: H4.",
+        recipe=replace(_CIFAR10_QUICK.recipe, augmentation=None),
+        seeds=_seeds(3),
+    ),
+    _CIFAR10_QUICK,
+    _CIFAR10_STANDARD,
+    _CIFAR10_BEST,
+    Experiment(
+        name="compact",
+        title="Compact CNN",
+        description="A quarter of the size, for the smallest machine: it learns from the best one.",
+        architecture=Architecture("fast", (24, 64, 128)),
+        recipe=replace(_strong(30, 512, _CIFAR10_QUICK.recipe.augmentation), distillation=0.9),
+        teacher="best",
+    ),
+)
+
 _SCALES = {
     "cifar10": Scale(
         plain=(24, 48, 96, 128),
         subset_epochs=20,
-        full_epochs=8,
+        full_epochs=15,
         seeds=5,
-        best=Architecture("fast", (32, 128, 256)),
-        recipe=_fast(9, 512, Augmentation(flip=True, alternate=True, shift=2 / 32), 0.2),
+        fast=_CIFAR10,
     ),
     "fashion_mnist": Scale(
         plain=(24, 48, 96),
         subset_epochs=30,
         full_epochs=15,
         seeds=3,
-        best=Architecture("fast", (64, 128, 256)),
-        recipe=_fast(
-            80,
-            512,
-            Augmentation(flip=True, alternate=True, shift=3 / 28, erasing=0.3),
-            smoothing=0.1,
-            pruning=0.5,  # most pictures are easy: bags, trousers, boots
+        fast=(
+            _best(
+                (64, 128, 256),
+                replace(  # most pictures are easy: bags, trousers, boots
+                    _strong(80, 512, replace(_MIRRORED, shift=3 / 28, erasing=0.3), smoothing=0.1),
+                    pruning=0.5,
+                ),
+            ),
         ),
     ),
     "mnist": Scale(
@@ -116,8 +170,12 @@ _SCALES = {
         subset_epochs=12,
         full_epochs=5,
         seeds=3,
-        best=Architecture("fast", (24, 64, 128)),
-        recipe=_fast(16, 256, Augmentation(shift=2 / 28, rotation=10.0, zoom=0.1), 0.1),
+        fast=(
+            _best(
+                (24, 64, 128),
+                _strong(16, 256, Augmentation(shift=2 / 28, rotation=10.0, zoom=0.1), 0.1),
+            ),
+        ),
         dense=(512, 256),
     ),
     "digits": Scale(
@@ -125,8 +183,7 @@ _SCALES = {
         subset_epochs=30,
         full_epochs=30,
         seeds=5,
-        best=Architecture("fast", (32, 64, 128)),
-        recipe=_fast(30, 64, Augmentation(alternate=True, shift=0.125), 0.2),
+        fast=(_best((32, 64, 128), _strong(30, 64, Augmentation(alternate=True, shift=0.125))),),
         dense=(128, 64),
     ),
 }
@@ -141,7 +198,7 @@ def plan(spec: StudySpec, profile: str) -> dict[str, Experiment]:
     scale = _SCALES.get(spec.name)
     if scale is None:
         return {}
-    networks = (*_augmentation_study(spec, scale), *_dense(scale), _best(scale))
+    networks = (*_augmentation_study(spec, scale), *_dense(scale), *scale.fast)
     experiments = {experiment.name: experiment for experiment in networks}
     if profile == "quick":
         return {name: _quickened(e) for name, e in experiments.items()}
@@ -160,7 +217,7 @@ def _quickened(experiment: Experiment) -> Experiment:
 def _augmentation_study(spec: StudySpec, scale: Scale) -> list[Experiment]:
     """The same plain CNN without and with augmentation, on the subset and on the full set."""
     architecture = Architecture("plain", scale.plain, 0.2)
-    seeds = tuple(config.SEED + i for i in range(scale.seeds))
+    seeds = _seeds(scale.seeds)
     parts = (("subset", scale.subset_epochs, seeds), ("full", scale.full_epochs, seeds[:1]))
     return [
         _plain(architecture, Recipe(epochs, augmentation=augmentation), trained_on, runs)
@@ -196,20 +253,5 @@ def _dense(scale: Scale) -> list[Experiment]:
             description="Two layers of neurons that see all pixels at once and know no neighbours.",
             architecture=Architecture("dense", scale.dense, 0.2),
             recipe=Recipe(epochs=15, batch_size=128, learning_rate=1e-3),
-            trained_on="full",
         )
     ]
-
-
-def _best(scale: Scale) -> Experiment:
-    return Experiment(
-        name="best",
-        title="Fast CNN",
-        description=(
-            "The strongest network that two cores train in a sitting: whitening first layer, "
-            "orthogonalised momentum, label smoothing, whole epochs augmented at once."
-        ),
-        architecture=scale.best,
-        recipe=scale.recipe,
-        trained_on="full",
-    )
