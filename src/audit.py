@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from PIL import Image
 
 FILES = (
     "path",  # relative, POSIX
@@ -214,6 +215,13 @@ def _near_copies(files: Frame, _side: int) -> Rows:
     return rows
 
 
+def signature(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The few values, *SIGNATURE, of a picture (H, W, 1 or 3) to find nearly equal ones by."""
+    rows, columns, _ = SIGNATURE
+    picture = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels).convert("RGB")
+    return np.asarray(picture.resize((columns, rows), Image.Resampling.BOX))
+
+
 def signatures(files: Frame) -> NDArray[np.uint8]:
     """The column `signature` as uint8 (n, *SIGNATURE)."""
     return np.frombuffer(b"".join(files["signature"]), np.uint8).reshape(-1, *SIGNATURE)
@@ -237,6 +245,14 @@ def near_pairs(colours: NDArray[np.uint8]) -> Iterator[tuple[int, int, int]]:
             gap = np.abs(values[first] - values[second]).mean() if first < second else np.inf
             if gap <= NEAR_LEVELS:
                 yield first, int(second), int(different[row, second])
+
+
+def groups(colours: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """The group (n,) of each picture, given their signatures: nearly equal ones share a number."""
+    group = np.arange(len(colours))
+    for first, second, _ in near_pairs(colours):
+        group[group == group[second]] = group[first]
+    return group
 
 
 def _few_photos(files: Frame, _side: int) -> Rows:

@@ -32,13 +32,15 @@ SHARES = (0.25, 0.5, 0.75, 1.0)  # of a fold's training pictures, for the learni
 class Pool:
     """Pictures to cross-validate on, with their features.
 
-    `embeddings` (views, n, D) float32, view 0 of the unchanged picture; `ids` and `splits` (n,).
+    `embeddings` (views, n, D) float32, view 0 of the unchanged picture; `ids` and `splits` (n,);
+    `groups` (n,): pictures with the same number are nearly equal, and answered in the same fold.
     """
 
     embeddings: NDArray[np.float32]
     labels: Integers
     ids: NDArray[Any]
     splits: NDArray[np.str_]
+    groups: Integers
     classes: tuple[str, ...]
     class_weights: float  # see `linear.examples`
 
@@ -98,21 +100,30 @@ def _folds(pool: Pool) -> int:
     return int(np.clip(np.bincount(pool.labels).min(), 2, FOLDS))
 
 
-def assign(labels: Integers, folds: int, random: np.random.Generator) -> Integers:
-    """The fold (n,) of each picture: every class is spread evenly, at random."""
+def assign(labels: Integers, groups: Integers, folds: int, random: np.random.Generator) -> Integers:
+    """The fold (n,) of each picture: every class is spread evenly, at random, groups as a whole.
+
+    A class with fewer groups than folds is spread picture by picture: each fold needs some.
+    """
     fold = np.empty(len(labels), np.int64)
     for label in np.unique(labels):
-        rows = random.permutation(np.flatnonzero(labels == label))
-        fold[rows] = (np.arange(len(rows)) + random.integers(folds)) % folds
+        rows = np.flatnonzero(labels == label)
+        _, group = np.unique(groups[rows], return_inverse=True)
+        if group.max() + 1 < folds:
+            group = np.arange(len(rows))
+        order = random.permutation(group.max() + 1)
+        of_group = np.empty(len(order), np.int64)
+        of_group[order] = (np.arange(len(order)) + random.integers(folds)) % folds
+        fold[rows] = of_group[group]
     return fold
 
 
 def _answer(pool: Pool, repeat: int, fold: int, share: float, seed: int) -> _Answer:
     """What a head trained on a share of the other folds says about this one."""
-    folds = assign(pool.labels, _folds(pool), np.random.default_rng([seed, repeat]))
+    folds = assign(pool.labels, pool.groups, _folds(pool), np.random.default_rng([seed, repeat]))
     asked, others = np.flatnonzero(folds == fold), np.flatnonzero(folds != fold)
     random = np.random.default_rng([seed, repeat, fold])
-    drawn = assign(pool.labels[others], HELD_BACK, random)
+    drawn = assign(pool.labels[others], pool.groups[others], HELD_BACK, random)
     held_back = drawn == drawn[0]  # some part that is not empty, however few pictures there are
     train, chooser = others[~held_back], others[held_back]
     train = train[_part(pool.labels[train], share, random)]

@@ -23,7 +23,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from PIL import Image
 
 from src import audit, config, environment, pictures
 from src.formats import DataError, Part, Pixels, Raw
@@ -209,6 +208,7 @@ def read(spec: StudySpec) -> Raw:
             prepared.pixels[rows["row"].to_numpy()],
             np.asarray(labels[rows.index], np.int64),
             rows["path"].to_numpy(str),
+            audit.groups(audit.signatures(rows)),
         )
         for part in ("train", "validation", "test")
         if len(rows := used[used["part"] == part])
@@ -327,7 +327,7 @@ def _row(entry: pictures.Entry, decoded: Decoded) -> dict[str, Any]:
         "width": decoded.size[0],
         "height": decoded.size[1],
         "fingerprint": "" if pixels is None else hashlib.sha256(pixels.tobytes()).hexdigest(),
-        "signature": b"" if pixels is None else _signature(pixels),
+        "signature": b"" if pixels is None else audit.signature(pixels).tobytes(),
         "size": entry.file.size,
         "sha256": decoded.sha256,
         "format": decoded.format,
@@ -350,13 +350,6 @@ def _unused(path: str, kind: str, detail: str) -> dict[str, Any]:
         "format": "",
         "row": -1,
     }
-
-
-def _signature(pixels: Pixels) -> bytes:
-    """The few values by which `audit.near_pairs` finds nearly equal pictures."""
-    rows, columns, _ = audit.SIGNATURE
-    picture = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels).convert("RGB")
-    return picture.resize((columns, rows), Image.Resampling.BOX).tobytes()
 
 
 def _check_memory(n: int, shape: Shape) -> None:

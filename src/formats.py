@@ -30,12 +30,14 @@ class Part(NamedTuple):
     """One official part of a data set.
 
     `images` (n, H, W, C) uint8; `labels` (n,) int64; `ids` (n,): relative paths for data that comes
-    as single files, else None, and a picture is named by its position.
+    as single files, else None, and a picture is named by its position. `groups` (n,) int64:
+    pictures with the same number are nearly equal and must not be split up; None: none are.
     """
 
     images: Pixels
     labels: Integers
     ids: Ids | None = None
+    groups: Integers | None = None
 
 
 Raw = dict[str, Part]

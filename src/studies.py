@@ -24,6 +24,8 @@ from src import config, folders, specifications
 from src.formats import DataError, Ids, Integers, Part, Pixels, Raw
 from src.specifications import Layout, RemoteFile, StudySpec
 
+LARGEST_GROUP = 0.1  # share of a class; nearly equal pictures that are more are trained on
+
 
 @dataclass(frozen=True)
 class Source:
@@ -317,7 +319,7 @@ def content_sha256(keys: Iterable[Iterable[bytes]]) -> str:
 
 
 def _check_classes(spec: StudySpec, raw: Raw) -> None:
-    for name, (images, labels, _) in raw.items():
+    for name, (images, labels, *_) in raw.items():
         missing = [c for i, c in enumerate(spec.classes) if not np.any(labels == i)]
         if missing:
             raise DataError(f"The {name} set of {spec.name} has no picture of {missing}.")
@@ -339,34 +341,60 @@ def _check_content(spec: StudySpec, keys: dict[str, list[bytes]]) -> None:
 def _split(spec: StudySpec, raw: Raw, keys: dict[str, list[bytes]], source: Source) -> Dataset:
     """Official parts stay as they are; what is missing is drawn from the training pictures."""
     train = raw["train"]
-    order, remaining = _shuffled(train.labels, keys["train"], spec.classes), 1.0
+    groups = np.arange(len(train.labels)) if train.groups is None else train.groups
+    order, remaining = _shuffled(train.labels, keys["train"], groups, spec.classes), 1.0
     drawn = {}
     for name, share in (("test", spec.test_share), ("validation", spec.validation_share)):
         if name in raw:
             drawn[name] = _part(name, raw[name], np.arange(len(raw[name].labels)))
             continue
-        drawn[name] = _part(name, train, _head(order, (share or 0.0) / remaining))
-        order = _tail(order, (share or 0.0) / remaining)
+        head, order = _cut(order, groups, (share or 0.0) / remaining)
+        drawn[name] = _part(name, train, np.sort(np.concatenate(head)))
         remaining -= share or 0.0
     kept = _part("train", train, np.sort(np.concatenate(order)))
-    subset = _part("train", train, _head(order, spec.subset_share / remaining))
+    head, _ = _cut(order, groups, spec.subset_share / remaining)
+    subset = _part("train", train, np.sort(np.concatenate(head)))
     return Dataset(spec, kept, drawn["validation"], drawn["test"], subset.ids, source)
 
 
-def _shuffled(labels: Integers, keys: list[bytes], classes: tuple[str, ...]) -> list[Integers]:
-    """Per class the row numbers in the order of the keys: random, seeded, source-independent."""
+def _shuffled(
+    labels: Integers, keys: list[bytes], groups: Integers, classes: tuple[str, ...]
+) -> list[Integers]:
+    """Per class the row numbers in the order of the keys: random, seeded, source-independent.
+
+    Rows of one group stand together; groups too large to be cut off for a test stand at the end.
+    """
     rank = np.empty(len(keys), np.int64)
     rank[sorted(range(len(keys)), key=keys.__getitem__)] = np.arange(len(keys))
-    rows = [np.flatnonzero(labels == label) for label in range(len(classes))]
-    return [row[np.argsort(rank[row])] for row in rows]
+    return [
+        rows[_gathered(rank[rows], groups[rows])]
+        for rows in (np.flatnonzero(labels == label) for label in range(len(classes)))
+    ]
 
 
-def _head(order: list[Integers], share: float) -> Integers:
-    return np.sort(np.concatenate([rows[: round(share * len(rows))] for rows in order]))
+def _gathered(rank: Integers, groups: Integers) -> Integers:
+    _, group, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    first = np.full(len(sizes), rank.max(initial=0))
+    np.minimum.at(first, group, rank)
+    large = sizes > max(1, LARGEST_GROUP * len(rank))
+    return np.lexsort((rank, first[group], large[group]))
 
 
-def _tail(order: list[Integers], share: float) -> list[Integers]:
-    return [rows[round(share * len(rows)) :] for rows in order]
+def _cut(
+    order: list[Integers], groups: Integers, share: float
+) -> tuple[list[Integers], list[Integers]]:
+    """The first share of every class and the rest; as near to it as its groups allow."""
+    places = [_place(groups[rows], round(share * len(rows))) for rows in order]
+    head = [rows[:place] for rows, place in zip(order, places, strict=True)]
+    return head, [rows[place:] for rows, place in zip(order, places, strict=True)]
+
+
+def _place(groups: Integers, wanted: int) -> int:
+    """Where to cut: between two groups and with something on both sides, if that can be."""
+    between = 1 + np.flatnonzero(np.diff(groups))
+    if wanted in (0, len(groups)) or not len(between):
+        return wanted
+    return int(between[np.argmin(np.abs(between - wanted))])
 
 
 def _part(name: str, part: Part, rows: Integers) -> Split:

@@ -22,6 +22,7 @@ from keras import layers
 from numpy.typing import NDArray
 
 from src import (
+    audit,
     augmentation,
     backbones,
     config,
@@ -340,11 +341,13 @@ def cross_validate(transfer: Transfer, dataset: Dataset, *, folder: Path) -> Cro
     labels = np.concatenate([s.labels for s in splits])
     rows = exploration.stratified(labels, MOST)
     embeddings = [reader.read(s, views).embeddings for s in splits]
+    signatures = np.stack([audit.signature(image) for s in splits for image in s.images])[rows]
     pool = Pool(
         embeddings=np.concatenate(embeddings, axis=1)[:, rows],
         labels=labels[rows],
         ids=np.concatenate([s.ids for s in splits])[rows],
         splits=np.repeat([s.name for s in splits], [len(s) for s in splits])[rows],
+        groups=audit.groups(signatures),
         classes=dataset.spec.classes,
         class_weights=transfer.class_weights,
     )

@@ -164,6 +164,16 @@ def test_nearly_equal_pictures_are_named_with_what_makes_them_serious() -> None:
     ]
 
 
+def test_groups_join_what_is_nearly_equal_step_by_step() -> None:
+    values = np.random.default_rng(0).integers(0, 240, (5, *audit.SIGNATURE), np.uint8)
+    values[4], values[2] = values[0] + 6, values[0] + 12  # 0 and 2 are only alike through 4
+    assert [pair[:2] for pair in audit.near_pairs(values)] == [(0, 4), (2, 4)]
+    group = audit.groups(values)
+    assert group[0] == group[2] == group[4]
+    assert len(set(group.tolist())) == 3
+    assert audit.groups(values[:0]).tolist() == []
+
+
 def test_near_pairs_across_blocks() -> None:
     values = np.random.default_rng(0).integers(0, 256, (2100, *audit.SIGNATURE), np.uint8)
     values[2050], values[1500] = values[3], values[3]

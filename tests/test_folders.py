@@ -12,8 +12,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from src import config, environment, folders, specifications, studies
+from src import audit, config, environment, folders, specifications, studies
 from src.formats import DataError
 from src.specifications import StudySpec
 from tests.albums import fill, packed, picture
@@ -137,6 +138,22 @@ def test_every_class_that_is_kept_is_in_every_split(inputs: Path) -> None:
     assert counts["train"]["5"] == 3
     subset = studies.class_counts(studies.load(_spec()).subset, _spec().classes)
     assert min(subset.values()) == subset["5"] == 2
+
+
+def test_nearly_equal_pictures_stay_in_one_split(inputs: Path) -> None:
+    fill(inputs / "shop", {"bag": 60, "hat": 60})
+    for place in range(0, 60, 3):  # every third saved once more, a little darker
+        for name in ("bag", "hat"):
+            file = inputs / "shop" / name / f"{place}.png"
+            darker = np.asarray(Image.open(file)).astype(int) * 99 // 100
+            Image.fromarray(darker.astype(np.uint8)).save(file.with_name(f"{place} darker.png"))
+    dataset = studies.load(_spec())
+    assert [len(split) for split in dataset.splits] == pytest.approx([104, 24, 32], abs=3)
+    split_of = {key: split.name for split in dataset.splits for key in split.ids.tolist()}
+    assert len(split_of) == 160
+    for place in range(0, 60, 3):
+        for name in ("bag", "hat"):
+            assert split_of[f"{name}/{place}.png"] == split_of[f"{name}/{place} darker.png"]
 
 
 def test_given_splits_stay_and_missing_ones_are_drawn(inputs: Path) -> None:
@@ -331,7 +348,7 @@ def test_interrupted_reading_leaves_nothing_that_counts(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(folders, "_signature", stopped)
+        patched.setattr(audit, "signature", stopped)
         with pytest.raises(KeyboardInterrupt):
             _spec()
     assert len(studies.load(_spec()).train) == 6

@@ -73,7 +73,7 @@ def test_views_repeat_labels_and_rare_classes_count_more() -> None:
 
 def test_folds_spread_every_class_evenly() -> None:
     labels = np.repeat([0, 1, 2], [50, 11, 5])
-    fold = crossvalidation.assign(labels, 5, np.random.default_rng(0))
+    fold = crossvalidation.assign(labels, np.arange(66), 5, np.random.default_rng(0))
     for label in range(3):
         counts = np.bincount(fold[labels == label], minlength=5)
         assert counts.max() - counts.min() <= 1
@@ -85,7 +85,8 @@ def pool() -> Pool:
     ids = np.array([f"{i}.jpg" for i in range(120)])
     splits = np.where(np.arange(120) < 100, "train", "validation")
     views = np.stack([features, features + 0.01])
-    return Pool(views, labels, ids, splits, ("cap", "coat", "shoe"), 0.5)
+    groups = np.arange(120)
+    return Pool(views, labels, ids, splits, groups, ("cap", "coat", "shoe"), 0.5)
 
 
 def test_every_picture_is_answered_once_per_repeat(pool: Pool) -> None:
@@ -137,12 +138,25 @@ def test_a_head_never_sees_the_pictures_it_answers(
     assert len(asked | train | chooser) == 120
 
 
+def test_nearly_equal_pictures_are_in_one_fold() -> None:
+    labels = np.repeat([0, 1], [40, 30])
+    groups = np.arange(70) // 3  # one of them lies in both classes
+    fold = crossvalidation.assign(labels, groups, 5, np.random.default_rng(0))
+    for label in (0, 1):
+        for group in np.unique(groups[labels == label]):
+            assert len(set(fold[(labels == label) & (groups == group)])) == 1
+        assert sorted(set(fold[labels == label])) == [0, 1, 2, 3, 4]
+    alike = crossvalidation.assign(labels, np.zeros(70, int), 5, np.random.default_rng(0))
+    assert np.bincount(alike).tolist() == [14] * 5
+
+
 @pytest.mark.parametrize("seed", range(6))
 def test_as_few_pictures_as_a_study_may_have_are_enough(seed: int) -> None:
     features, labels = _clouds(10, 2)
     labels[:4] = [0, 0, 1, 1]
     ids = np.arange(10).astype(str)
-    few = Pool(features[None], labels, ids, np.full(10, "train"), ("cap", "coat"), 0.5)
+    splits, groups = np.full(10, "train"), np.array([0, 0, 1, 2, 3, 3, 3, 4, 5, 6])
+    few = Pool(features[None], labels, ids, splits, groups, ("cap", "coat"), 0.5)
     found = crossvalidation.run("frozen", few, seed)
     assert found.folds.groupby("repeat")["n"].sum().tolist() == [10, 10, 10]
     assert found.curve["n"].tolist() == [10] * 4

@@ -100,7 +100,7 @@ def test_split_of_digits_is_stratified_disjoint_and_complete() -> None:
 def test_split_does_not_depend_on_the_order_of_the_file() -> None:
     raw = _read_raw()
     order = np.random.default_rng(0).permutation(20)
-    images, labels, _ = raw["train"]
+    images, labels, *_ = raw["train"]
     shuffled = {"train": Part(images[order], labels[order]), "test": raw["test"]}
     source = studies.Source("mirror", "", "only")
     found = []
