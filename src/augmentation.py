@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import tensorflow as tf
@@ -26,17 +26,17 @@ def augment(images: Pixels, augmentation: Augmentation, seed: int, epoch: int) -
     """
     random = np.random.default_rng([seed, epoch])
     changes = _draw(images.shape, augmentation, random, epoch)
-    maps = _maps(changes, images.shape)
-    warped = np.empty_like(images)
+    moved = _warped if augmentation.rotation or augmentation.zoom else _shifted
+    changed = np.empty_like(images)
     step = max(1, CHUNK // images[0].size)
     for start in range(0, len(images), step):
         part = slice(start, start + step)
-        warped[part] = _warp(images[part], maps[part])
+        changed[part] = moved(images[part], changes.part(part))
         if augmentation.colour:
-            warped[part] = _recoloured(warped[part], changes.colour[part])
+            changed[part] = _recoloured(changed[part], changes.colour[part])
     if augmentation.erasing:
-        _erase(warped, augmentation.erasing, random)
-    return warped
+        _erase(changed, augmentation.erasing, random)
+    return changed
 
 
 def preview(
@@ -58,6 +58,9 @@ class _Changes:
     mirrored: NDArray[np.bool_]  # (n,)
     shift: Floats  # (n, 2) pixels to the left and up
     colour: Floats  # (n, 3) factors of brightness, contrast and saturation
+
+    def part(self, rows: slice) -> _Changes:
+        return _Changes(*(getattr(self, field.name)[rows] for field in fields(self)))
 
     def describe(self, i: int) -> str:
         x, y = -self.shift[i]
@@ -114,10 +117,26 @@ def _mirrored(
     return random.random(n) < 0.5
 
 
-def _warp(images: Pixels, maps: NDArray[np.float32]) -> Pixels:
+def _shifted(images: Pixels, changes: _Changes) -> Pixels:
+    """Mirror and whole pixels alone: what `_warped` gives in a third of the time."""
+    n, height, width, _ = images.shape
+    across, down = changes.shift.astype(np.int64).T[..., None]
+    columns = np.arange(width)
+    columns = np.where(changes.mirrored[:, None], width - 1 - columns, columns)
+    x, y = _reflected(columns + across, width), _reflected(np.arange(height) + down, height)
+    return images[np.arange(n)[:, None, None], y[:, :, None], x[:, None, :]]
+
+
+def _reflected(places: NDArray[np.int64], side: int) -> NDArray[np.int64]:
+    """Places on a side that is continued by its mirror image at both ends."""
+    within = places % (2 * side)
+    return np.minimum(within, 2 * side - 1 - within)
+
+
+def _warped(images: Pixels, changes: _Changes) -> Pixels:
     warped = tf.raw_ops.ImageProjectiveTransformV3(
         images=images.astype(np.float32),
-        transforms=maps,
+        transforms=_maps(changes, images.shape),
         output_shape=images.shape[1:3],
         fill_value=0.0,
         interpolation="BILINEAR",

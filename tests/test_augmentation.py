@@ -34,6 +34,17 @@ def test_shift_alone_moves_whole_pixels_and_reflects_at_the_border() -> None:
     assert len(found) > 10  # of the 25 there are
 
 
+def test_whole_pixels_are_moved_as_resampling_would() -> None:
+    pictures = np.random.default_rng(0).integers(0, 256, (60, 9, 12, 3), np.uint8)
+    asked = Augmentation(flip=True, shift=0.5)
+    changes = augmentation._draw(pictures.shape, asked, np.random.default_rng(1), 0)
+    assert changes.mirrored.any()
+    assert np.abs(changes.shift).max() >= 4
+    shifted = augmentation._shifted(pictures, changes)
+    assert (shifted == augmentation._warped(pictures, changes)).all()
+    assert (shifted != pictures).any((1, 2, 3)).sum() > 50
+
+
 def test_rotation_and_zoom_keep_the_centre() -> None:
     picture = np.zeros((1, 9, 9, 1), np.uint8)
     picture[0, 3:6, 3:6] = 200
