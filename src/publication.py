@@ -543,7 +543,13 @@ def manifest(draft: Draft) -> dict[str, Any]:
 
 
 def publish(draft: Draft, version: str | None = None) -> str:
-    """Write the model card and publish; returns the version."""
+    """Write the model card and publish; returns the version.
+
+    Only the default model can be trained further: a `.keras` file holds the same weights as the
+    `.tflite` beside it, and a run must stay small.
+    """
     content = manifest(draft)
+    for name in set(draft.models()) - {content["default_model"]}:
+        draft.remove(f"models/{name}/model.keras")
     draft.write("MODEL_CARD.md", cards.model_card(draft, content).encode())
     return draft.publish(content, version)

@@ -46,7 +46,7 @@ REQUIRED = (
 )
 REQUIRED_OF_A_MODEL = "config.json predictions.parquet report.csv metrics.json".split()
 # Networks are served; classical models are there to be compared with.
-REQUIRED_OF_A_SERVED_MODEL = "history.csv model.keras model.tflite model_int8.tflite".split()
+REQUIRED_OF_A_SERVED_MODEL = "history.csv model.tflite model_int8.tflite".split()
 SERVED_FAMILIES = ("network", "transfer")
 # The deployed app never loads these, so a deployment may leave them out.
 NOT_DEPLOYED = (".keras", ".png")  # see .slugignore
@@ -317,6 +317,10 @@ class Draft:
         partial = target.with_name(f".{target.name}.partial")
         partial.write_bytes(content)
         os.replace(partial, target)
+
+    def remove(self, path: str) -> None:
+        """Take one file back, if it is there."""
+        (self.folder / path).unlink(missing_ok=True)
 
     def write_json(self, path: str, value: Any) -> None:
         self.write(path, json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False).encode())

@@ -60,6 +60,8 @@ def test_digits_take_networks_and_classical_models(apart: Path) -> None:
     }
     assert [h["id"] for h in run.hypotheses] == ["H1", "H2", "H3"]
     assert run.default_model in run.served
+    whole = [path for path in run.manifest["files"] if path.endswith(".keras")]
+    assert whole == [f"models/{run.default_model}/model.keras"]
 
 
 @pytest.mark.slow

@@ -28,7 +28,8 @@ def _draft(note: str = "first") -> runs.Draft:
             draft.write_table(path, pd.DataFrame({"label": ["0", "1"], "count": [3, 4]}))
         else:
             draft.write(path, json.dumps({"note": note, "classes": ["0", "1"]}).encode())
-    for file in (*runs.REQUIRED_OF_A_MODEL, *runs.REQUIRED_OF_A_SERVED_MODEL):
+    served = runs.REQUIRED_OF_A_SERVED_MODEL
+    for file in (*runs.REQUIRED_OF_A_MODEL, *served, "model.keras"):
         draft.write(f"models/best/{file}", b"label,precision\n0,0.5\n1,1.0\n")
     draft.write_json("models/best/config.json", {"family": "network"})
     draft.logs.mkdir(parents=True, exist_ok=True)
