@@ -13,6 +13,8 @@ import pytest
 
 from src import runs
 
+OF_A_MODEL = (*runs.REQUIRED_OF_A_MODEL, *runs.REQUIRED_OF_A_SERVED_MODEL, "model.keras")
+
 
 @pytest.fixture(autouse=True)
 def outputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -28,8 +30,7 @@ def _draft(note: str = "first") -> runs.Draft:
             draft.write_table(path, pd.DataFrame({"label": ["0", "1"], "count": [3, 4]}))
         else:
             draft.write(path, json.dumps({"note": note, "classes": ["0", "1"]}).encode())
-    served = runs.REQUIRED_OF_A_SERVED_MODEL
-    for file in (*runs.REQUIRED_OF_A_MODEL, *served, "model.keras"):
+    for file in OF_A_MODEL:
         draft.write(f"models/best/{file}", b"label,precision\n0,0.5\n1,1.0\n")
     draft.write_json("models/best/config.json", {"family": "network"})
     draft.logs.mkdir(parents=True, exist_ok=True)
@@ -87,9 +88,7 @@ def test_reads_what_was_written(outputs: Path) -> None:
         "profile": "full",
         "created": "2026-01-01",
     }
-    assert len(manifest["files"]) == len(runs.REQUIRED) + len(
-        (*runs.REQUIRED_OF_A_MODEL, *runs.REQUIRED_OF_A_SERVED_MODEL)
-    )
+    assert len(manifest["files"]) == len(runs.REQUIRED) + len(OF_A_MODEL)
 
 
 @pytest.mark.parametrize("step", ["write_json", "_flush", "rename", "_keep_logs", "rmtree"])
