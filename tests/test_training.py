@@ -192,7 +192,7 @@ def test_plan_trains_the_same_network_with_and_without_augmentation() -> None:
     plan = experiments.plan(specifications.CIFAR10, "full")
     assert list(plan) == [
         *("plain_subset", "plain_subset_augmented", "plain", "plain_augmented"),
-        *("quick_unaugmented", "quick", "standard", "best", "compact"),
+        *("quick", "standard", "best", "compact"),
     ]
     for name in ("plain_subset", "plain"):
         without, with_ = plan[name], plan[f"{name}_augmented"]
@@ -200,9 +200,6 @@ def test_plan_trains_the_same_network_with_and_without_augmentation() -> None:
         assert with_.recipe.augmentation == specifications.CIFAR10.augmentation
         assert (without.architecture, without.seeds) == (with_.architecture, with_.seeds)
     assert len(plan["plain_subset"].seeds) == 5
-    without, with_ = plan["quick_unaugmented"], plan["quick"]
-    assert without.recipe == replace(with_.recipe, augmentation=None)
-    assert (without.architecture, without.seeds) == (with_.architecture, with_.seeds[:3])
 
 
 def test_a_teacher_is_trained_before_its_pupil() -> None:
