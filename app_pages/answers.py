@@ -13,10 +13,9 @@ SIDE = 160  # pixels of the pictures in a card: 5 × 32, 20 × 8
 
 def confident(share: float | None) -> str:
     """A confidence in percent, with as many digits as keep it apart from certainty."""
-    digits = 1 if share is None or share < 0.9995 else 3
-    if share is not None and digits == 3 and share >= 0.999995:
-        return f"more than {theme.percent(0.99999, 3)}"
-    return theme.percent(share, digits)
+    if share is not None and share >= 0.999995:
+        return f"more than {theme.percent(0.99999)}"
+    return theme.percent(share)
 
 
 def verdict(said: photos.Answer, classes: list[str], threshold: float | None) -> None:

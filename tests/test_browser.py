@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 from selenium.webdriver.support.color import Color
 
+from app_pages import answers
 from src import config, drawing, images, inference, runs
 from tests.live import Browser, Server
 
@@ -143,7 +144,7 @@ def test_a_photo_is_classified(
     browser.wait_for(photo.name)
     browser.settle()
     assert answer in browser.text
-    assert f"{probability:.1%}".removesuffix("%") in browser.text
+    assert answers.confident(probability) in browser.text.replace(" %", "\u00a0%")
     assert_sound(browser)
 
 
