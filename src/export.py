@@ -26,7 +26,7 @@ from src.inference import ServedModel
 
 Pixels = NDArray[np.uint8]
 # Models with more bytes of weights keep them in half precision; float32 is computed all the same.
-LARGE_BYTES = 500_000
+LARGE_BYTES = 1_000_000
 NORMALISATIONS = (layers.BatchNormalization, models.FusedBatchNorm)
 BATCH_VALUES = 2**22  # of pictures that Keras answers at a time: 16 MB
 
@@ -49,6 +49,7 @@ def export(model: keras.Model, calibration: Pixels) -> Exported:
     copy = _in_float32(model)
     large = 4 * copy.count_params() > LARGE_BYTES
     if large:
+        copy = _absorbed(copy)
         _halve(copy)
     served = models.serving(copy)
     whole = _saved(served)
@@ -59,11 +60,33 @@ def export(model: keras.Model, calibration: Pixels) -> Exported:
     )
 
 
+def _absorbed(model: keras.Model) -> keras.Model:
+    """The network with the normalisation of its input done by its first filters, where it can be.
+
+    The converter does the same, and what it multiplies would be rounded differently.
+    """
+    names = [layer.name for layer in model.layers]
+    if "whitening" not in names:
+        return model
+    normalised = model.get_layer("normalised")
+    mean, deviation = normalised.mean.numpy().ravel(), normalised.variance.numpy().ravel() ** 0.5
+    kernel, bias = model.get_layer("whitening").get_weights()  # no padding: all see whole patches
+    scaled = kernel / deviation[:, None]
+    config = model.get_config()
+    left = config["layers"][names.index("normalised")]["config"]
+    left |= {"mean": [0.0] * len(mean), "variance": [1.0] * len(mean)}
+    copy = keras.Model.from_config(config)
+    copy.set_weights(model.get_weights())
+    moved = bias - (scaled * mean[:, None]).sum((0, 1, 2))
+    copy.get_layer("whitening").set_weights([scaled, moved])
+    return copy
+
+
 def _halve(model: keras.Model) -> None:
     """Round the weights to half precision, which keeps 11 bits.
 
-    The scale of a normalisation goes into the filters first, as the served files have it: so the
-    same rounded filters are used by all three forms.
+    A normalisation becomes a scale and a shift first, as the served files have it, and the scale
+    goes into the filters where it can: so the same rounded numbers are used by all three forms.
     """
     for layer in model.layers:
         if isinstance(layer, NORMALISATIONS) and len(layer.get_weights()) == 4:
@@ -74,17 +97,19 @@ def _halve(model: keras.Model) -> None:
 
 
 def _fold(normalisation: Any, convolution: Any) -> None:
-    """Let a normalisation only shift, its scale being that of the filters before it."""
-    if convolution is None:
-        return
+    """Let a normalisation only scale and shift, or only shift where filters before it can scale."""
     gamma, beta, mean, variance = normalisation.get_weights()
     scale = gamma / np.sqrt(variance + normalisation.epsilon)
+    ones, left = np.ones_like(gamma), beta - mean * scale
+    plain = [left, 0 * mean, ones - normalisation.epsilon]
+    if convolution is None:
+        normalisation.set_weights([scale, *plain])
+        return
     kernel, *bias = convolution.get_weights()
     depthwise = isinstance(convolution, layers.DepthwiseConv2D)  # (h, w, C, multiplier)
     per_filter = scale.reshape(kernel.shape[2:]) if depthwise else scale
     convolution.set_weights([kernel * per_filter, *(b * scale for b in bias)])
-    ones, left = np.ones_like(gamma), beta - mean * scale
-    normalisation.set_weights([ones, left, 0 * mean, ones - normalisation.epsilon])
+    normalisation.set_weights([ones, *plain])
 
 
 def _feeding(model: keras.Model, layer: Any) -> Any:

@@ -123,7 +123,7 @@ def _plain(x: Any, architecture: Architecture, policy: Any) -> Any:
 
 
 def _fast(x: Any, architecture: Architecture, policy: Any) -> Any:
-    """Whitening 2×2 convolution, then two convolutions a stage with pooling between them.
+    """Whitening 2×2 convolution, then convolutions stage by stage, each with pooling in front.
 
     After the speed-run networks of Keller Jordan (cifar10-airbench), with ReLU and a mean at the
     end: on a CPU their GELU costs more than it gains, and the mean keeps the activation map exact.
@@ -131,23 +131,26 @@ def _fast(x: Any, architecture: Architecture, policy: Any) -> Any:
     channels = 2 * 4 * x.shape[-1]
     x = layers.Conv2D(channels, 2, activation="relu", name="whitening", dtype=policy)(x)
     for width in architecture.widths:
-        x = layers.Conv2D(
-            width,
-            3,
-            padding="same",
-            use_bias=False,
-            kernel_initializer=_identity,
-            dtype=policy,
-        )(x)
+        x = _filters(x, width, policy, _identity)
         if x.shape[1] > SMALLEST_MAP:
             x = layers.MaxPooling2D(2, dtype=policy)(x)
-        x = layers.ReLU(dtype=policy)(FusedBatchNorm(dtype=policy)(x))
-        x = _convolution(x, width, policy, _identity)
+        x = shortcut = layers.ReLU(dtype=policy)(FusedBatchNorm(dtype=policy)(x))
+        for _ in range(architecture.depth - 2):
+            x = _convolution(x, width, policy, _identity)
+        x = FusedBatchNorm(dtype=policy)(_filters(x, width, policy, _identity))
+        if architecture.depth > 2:
+            x = layers.Add(dtype=policy)([x, shortcut])
+        x = layers.ReLU(dtype=policy)(x)
     return x
 
 
 def _convolution(x: Any, width: int, policy: Any, initializer: Any = "he_normal") -> Any:
-    x = layers.Conv2D(
+    x = _filters(x, width, policy, initializer)
+    return layers.ReLU(dtype=policy)(FusedBatchNorm(dtype=policy)(x))
+
+
+def _filters(x: Any, width: int, policy: Any, initializer: Any) -> Any:
+    return layers.Conv2D(
         width,
         3,
         padding="same",
@@ -155,7 +158,6 @@ def _convolution(x: Any, width: int, policy: Any, initializer: Any = "he_normal"
         kernel_initializer=initializer,
         dtype=policy,
     )(x)
-    return layers.ReLU(dtype=policy)(FusedBatchNorm(dtype=policy)(x))
 
 
 @keras.saving.register_keras_serializable(package="products")

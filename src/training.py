@@ -46,7 +46,7 @@ HISTORY = [
 ]
 VALUES = 2**22  # of pictures that are answered at a time: 16 MB
 MEASURED = 20  # batches that give mean weights their normalisation statistics
-CHECKPOINT = 2  # of the files' layout: others are not resumed
+CHECKPOINT = 3  # of the files' layout: others are not resumed
 LARGE_BATCH = 256
 WHOLE_FROM = 0.875  # share of the epochs after which nothing is pruned any more
 
@@ -83,7 +83,7 @@ class _State:
 
     history: list[dict[str, float]] = field(default_factory=list)
     best_epoch: int = 0
-    best_loss: float = math.inf
+    best_found: tuple[float, float] = (0.0, -math.inf)  # accuracy, loss with its sign turned
     best: list[NDArray[Any]] = field(default_factory=list)
     cpu_seconds: float = 0.0
     losses: Floats = field(default_factory=lambda: np.empty(0))  # (n,) of each picture, last seen
@@ -129,8 +129,8 @@ def fit(
 
     `record` says where, its settings are filled in here; `compute` is a Keras dtype policy, by
     default the faster (`precision`); `taught` is what a teacher says to the training pictures,
-    probabilities (n, K). The returned model has the weights of the epoch with the lowest
-    validation loss.
+    probabilities (n, K). The returned model has the weights of the epoch with the highest
+    validation accuracy, of equal ones the one with the lowest loss.
 
     Raises:
         TrainingError: the loss is not a number; the last checkpoint is kept. Or memory is too
@@ -457,8 +457,9 @@ def _measure(evaluate: Any, inputs: Inputs, labels: NDArray[np.int64]) -> dict[s
 
 def _keep(state: _State, row: dict[str, float], model: keras.Model) -> None:
     state.history.append(row)
-    if row["validation_loss"] < state.best_loss:
-        state.best_epoch, state.best_loss = state.epoch, row["validation_loss"]
+    found = row["validation_accuracy"], -row["validation_loss"]
+    if found > state.best_found:
+        state.best_epoch, state.best_found = state.epoch, found
         state.best = [variable.numpy() for variable in model.variables]
 
 
@@ -525,7 +526,7 @@ def _save(path: Path, settings: str, state: _State, changing: Changing) -> None:
         "settings": settings,
         "history": state.history,
         "best_epoch": state.best_epoch,
-        "best_loss": state.best_loss,
+        "best_found": state.best_found,
         "cpu_seconds": state.cpu_seconds,
     }
     groups = {
@@ -553,4 +554,5 @@ def _load(path: Path, settings: str, changing: Changing) -> _State | None:
             for i, variable in enumerate(variables):
                 variable.assign(stored[f"{name}_{i}"])
         best = [stored[f"best_{i}"] for i in range(len(changing["model"]))]
+        meta["best_found"] = tuple(meta["best_found"])
         return _State(best=best, losses=stored["losses_0"], **meta)
