@@ -20,6 +20,11 @@ from src.experiments import Architecture
 
 OUTPUTS = ("logits", "embedding", "activation")
 SMALLEST_MAP = 4  # pooling stops here, so that the activation map still says where
+SMALL_MAP, PACKED = (
+    7,
+    8,
+)  # side of maps that are laid side by side, and how many (benchmarks/LOG.md)
+SAME = ("same", (1, 1))
 
 
 @keras.saving.register_keras_serializable(package="products")
@@ -66,6 +71,55 @@ class FusedBatchNorm(layers.Layer):
     def get_config(self) -> dict[str, Any]:
         config: dict[str, Any] = super().get_config()
         return config | {"momentum": self.momentum, "epsilon": self.epsilon}
+
+
+@keras.saving.register_keras_serializable(package="products")
+class Conv2D(layers.Conv2D):
+    """Keras's layer with a faster gradient by the filters where maps are small and in bfloat16.
+
+    oneDNN leaves most of a processor's vectors and tiles empty there. The forward pass and the
+    gradient by the input are as ever.
+    """
+
+    def convolution_op(self, inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+        small = max(inputs.shape[1:3]) <= SMALL_MAP and (self.padding, self.strides) == SAME
+        if small and self.compute_dtype == "bfloat16":
+            return _packed_convolution(inputs, kernel)
+        return super().convolution_op(inputs, kernel)
+
+
+@tf.custom_gradient
+def _packed_convolution(x: tf.Tensor, kernel: tf.Tensor) -> tuple[tf.Tensor, Any]:
+    """Convolution (n, h, w, C) with filters (h, w, C, K); its gradient sees pictures in rows."""
+    kernel = tf.convert_to_tensor(kernel)
+    settings: dict[str, Any] = {"strides": [1, 1, 1, 1], "padding": "SAME"}
+
+    def gradient(by_output: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        by_input = tf.raw_ops.Conv2DBackpropInput(
+            input_sizes=tf.shape(x), filter=kernel, out_backprop=by_output, **settings
+        )
+        by_filter = tf.raw_ops.Conv2DBackpropFilter(
+            input=_side_by_side(x),
+            filter_sizes=kernel.shape,
+            out_backprop=_side_by_side(by_output),
+            **settings,
+        )
+        return by_input, by_filter
+
+    return tf.nn.conv2d(x, kernel, 1, "SAME"), gradient
+
+
+def _side_by_side(maps: tf.Tensor) -> tf.Tensor:
+    """(n, h, w, C) → (n / PACKED, h, PACKED · (w + 1), C): rows of maps with a gap of zeros.
+
+    A gap of one keeps 3×3 filters from reaching over; maps of zeros fill up the last row.
+    """
+    _, height, width, channels = maps.shape
+    missing = -tf.shape(maps)[0] % PACKED
+    maps = tf.pad(maps, [[0, missing], [0, 0], [0, 1], [0, 0]])
+    rows = tf.reshape(maps, (-1, PACKED, height, width + 1, channels))
+    rows = tf.transpose(rows, (0, 2, 1, 3, 4))
+    return tf.reshape(rows, (-1, height, PACKED * (width + 1), channels))
 
 
 def build(
@@ -150,7 +204,7 @@ def _convolution(x: Any, width: int, policy: Any, initializer: Any = "he_normal"
 
 
 def _filters(x: Any, width: int, policy: Any, initializer: Any) -> Any:
-    return layers.Conv2D(
+    return Conv2D(
         width,
         3,
         padding="same",

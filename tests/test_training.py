@@ -14,6 +14,7 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
+import tensorflow as tf
 
 from src import (
     config,
@@ -72,6 +73,37 @@ def test_fused_normalisation_agrees_with_keras() -> None:
     np.testing.assert_allclose(ours.variance.numpy(), variance, rtol=1e-5)
     expected = (x - mean) / np.sqrt(variance + 1e-3)
     np.testing.assert_allclose(ours(x).numpy(), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("n", [16, 13])
+def test_packed_convolution_has_the_gradients_of_a_plain_one(n: int) -> None:
+    random = np.random.default_rng(0)
+    x, kernel = random.normal(size=(n, 5, 6, 3)), random.normal(size=(3, 3, 3, 4))
+    gradients = []
+    for convolution in (models._packed_convolution, lambda x, k: tf.nn.conv2d(x, k, 1, "SAME")):
+        tensors = tf.constant(x, tf.float32), tf.constant(kernel, tf.float32)
+        with tf.GradientTape() as tape:
+            tape.watch(tensors)
+            loss = tf.reduce_sum(tf.square(convolution(*tensors)))
+        gradients.append(tape.gradient(loss, tensors))
+    for ours, theirs in zip(*gradients, strict=True):
+        np.testing.assert_allclose(ours.numpy(), theirs.numpy(), rtol=1e-4, atol=1e-2)
+
+
+def test_only_small_maps_in_bfloat16_are_packed(monkeypatch: pytest.MonkeyPatch) -> None:
+    packed: list[tuple[int, ...]] = []
+
+    def noted(x: Any, kernel: Any) -> Any:
+        packed.append(tuple(x.shape[1:3]))
+        return tf.nn.conv2d(x, kernel, 1, "SAME")
+
+    monkeypatch.setattr(models, "_packed_convolution", noted)
+    pictures = np.zeros((4, 32, 32, 3), np.uint8)
+    models.build(FAST, pictures, 10, 1, "float32")(pictures.astype(np.float32))
+    assert packed == []
+    models.build(FAST, pictures, 10, 1, "mixed_bfloat16")(pictures.astype(np.float32))
+    assert packed
+    assert max(max(sides) for sides in packed) == 7
 
 
 class _Interrupted(Exception):
