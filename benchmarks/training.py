@@ -106,6 +106,8 @@ def plainly(keras: Any, train: Any) -> Any:
     def standard(layer: Any) -> Any:
         if isinstance(layer, models.FusedBatchNorm):
             return keras.layers.BatchNormalization(name=layer.name)
+        if isinstance(layer, models.Conv2D):
+            return keras.layers.Conv2D.from_config(layer.get_config())
         return layer.__class__.from_config(layer.get_config())
 
     network = models.build(planned()[0], train.images, 10, seed=1)
