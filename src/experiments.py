@@ -119,7 +119,8 @@ _CIFAR10_STANDARD = replace(
 )
 _CIFAR10_BEST = _best(
     (64, 128, 192),
-    replace(_strong(60, 512, _CIFAR10_STANDARD.recipe.augmentation), pruning=0.4),
+    replace(_strong(40, 512, _CIFAR10_STANDARD.recipe.augmentation), pruning=0.4),
+    depth=3,
 )
 _CIFAR10 = (
     _CIFAR10_QUICK,
