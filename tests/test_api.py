@@ -600,8 +600,8 @@ def test_the_reference_is_swagger_ui_as_released_and_loads_nothing_else() -> Non
 
 # --- the running server --------------------------------------------------------------------
 
-DIGITS = "studies/digits/versions/" + runs.versions("digits")[0]
-ADDRESSES = ["studies", DIGITS, "docs", "docs/start.js", "openapi.json"]
+NEWEST_DIGITS = "studies/digits/versions/" + runs.versions("digits")[0]
+ADDRESSES = ["studies", NEWEST_DIGITS, "docs", "docs/start.js", "openapi.json"]
 
 
 @pytest.mark.parametrize("path", [*ADDRESSES, "", "nothing", "predict", "a/%2e%2e/b", "docs/x"])

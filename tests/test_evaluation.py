@@ -274,13 +274,13 @@ def test_summary_where_all_labels_are_the_same() -> None:
 def test_summary_of_ten_thousand_is_fast() -> None:
     """A thousand resamples cost less than a hundred of scikit-learn's areas alone."""
     scored = drawn(10_000, 10)
-    start = time.perf_counter()
+    start = time.process_time()
     for _ in range(5):
         metrics.roc_auc_score(scored.labels, scored.probabilities, multi_class="ovr")
-    reference = (time.perf_counter() - start) * 20
-    start = time.perf_counter()
+    reference = (time.process_time() - start) * 20
+    start = time.process_time()
     evaluation.summary(scored)
-    assert time.perf_counter() - start < reference
+    assert time.process_time() - start < reference
 
 
 # Curves -----------------------------------------------------------------------------------------

@@ -138,7 +138,7 @@ def test_a_zip_holds_what_its_folder_holds(tmp_path: Path, inside: str, above: s
     assert _placed(path) == _placed(album)
     assert _left(path) == _left(album) == {"notes.txt": "other format"}
     read, same = (pictures.read_pictures(place, SHAPE) for place in (path, album))
-    for part, (pixels, labels, ids) in read.items():
+    for part, (pixels, labels, ids, _) in read.items():
         assert np.array_equal(pixels, same[part].images)
         assert labels.tolist() == same[part].labels.tolist()
         assert list(ids) == list(same[part].ids)
