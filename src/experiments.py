@@ -8,8 +8,8 @@ from src import config, runs
 from src.specifications import Augmentation, StudySpec
 
 STRONGEST = (
-    "The strongest network that two cores train in a sitting: whitening first layer, "
-    "orthogonalised momentum, label smoothing, whole epochs augmented at once."
+    "The strongest network that two cores train in a sitting: whitening first layer, orthogonalised "
+    "momentum, label smoothing, whole epochs augmented at once."
 )
 
 
