@@ -29,6 +29,7 @@ from src import models as _registered  # noqa: F401 - the layers of published ne
 from src import runs
 
 DEFAULT = "efficientnet_lite0"
+RUN = "run:"
 Shape = tuple[int, int, int]
 
 
@@ -47,10 +48,10 @@ def check(name: str) -> None:
     Raises:
         BackboneError: there is none of that name.
     """
-    if name not in names() and not name.startswith(runs.PUBLISHED):
+    if name not in names() and not name.startswith(RUN):
         raise BackboneError(
             f"There is no backbone {name!r}; there are: {', '.join(names())}, and "
-            f"{runs.PUBLISHED}<study>/<model> for a published network."
+            f"{RUN}<study>/<model> for a published network."
         )
 
 
@@ -61,8 +62,8 @@ def load(name: str, image_shape: Shape) -> keras.Model:
         BackboneError: the backbone is unknown, its weights cannot be had, or they do not fit.
     """
     check(name)
-    if name.startswith(runs.PUBLISHED):
-        trunk = _published(name.removeprefix(runs.PUBLISHED), image_shape)
+    if name.startswith(RUN):
+        trunk = _published(name.removeprefix(RUN), image_shape)
     elif name == DEFAULT:
         trunk = _lite0_trunk(image_shape)
     else:
@@ -331,17 +332,18 @@ def _preprocessed(x: Any, preprocess: Callable[[Any], Any]) -> Any:
 
 
 def _published(path: str, image_shape: Shape) -> keras.Model:
+    study, _, name = path.partition("/")
     try:
-        content = runs.of_newest(path, "model.keras")
+        version = next(iter(runs.versions(study)), "v1")
+        content = runs.open_run(study, version).data(f"models/{name}/model.keras")
     except runs.RunError as error:
-        raise BackboneError(f"{runs.PUBLISHED}{path} cannot be a backbone: {error}") from error
+        raise BackboneError(f"{RUN}{path} cannot be a backbone: {error}") from error
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "model.keras"
         file.write_bytes(content)
         model = keras.saving.load_model(file)
     if model.input.shape[1:] != image_shape:
         raise BackboneError(
-            f"{runs.PUBLISHED}{path} takes pictures {model.input.shape[1:]}, "
-            f"this study has {image_shape}."
+            f"{RUN}{path} takes pictures {model.input.shape[1:]}, this study has {image_shape}."
         )
-    return keras.Model(model.input, model.get_layer("features").output, name=path.replace("/", "_"))
+    return keras.Model(model.input, model.get_layer("features").output, name=f"{study}_{name}")

@@ -72,7 +72,6 @@ def _trained(made: dict[str, Any], machine: dict[str, Any]) -> str:
         f"batches of {training['batch_size']}" if "batch_size" in training else "",
         str(made.get("precision", "")),
         f"seed {made['seed']}" if "seed" in made else "",
-        f"taught by {training['teacher']}" if training.get("teacher") else "",
         _minutes(_seconds(made)),
     ]
     how = ", ".join(filter(None, parts))

@@ -196,7 +196,7 @@ def _stated(experiment: Experiment | Transfer, trained: Trained) -> dict[str, An
         "family": "network",
         "architecture": asdict(experiment.architecture),
         "augmentation": recipe.pop("augmentation"),
-        "training": recipe | {"teacher": experiment.teacher},
+        "training": recipe,
     }
 
 

@@ -48,7 +48,6 @@ REQUIRED_OF_A_MODEL = "config.json predictions.parquet report.csv metrics.json".
 # Networks are served; classical models are there to be compared with.
 REQUIRED_OF_A_SERVED_MODEL = "history.csv model.tflite model_int8.tflite".split()
 SERVED_FAMILIES = ("network", "transfer")
-PUBLISHED = "run:"  # before <study>/<model>: that network in the study's newest version
 # The deployed app never loads these, so a deployment may leave them out.
 NOT_DEPLOYED = (".keras", ".png")  # see .slugignore
 
@@ -86,17 +85,6 @@ def versions(study: str) -> list[str]:
         if (match := re.fullmatch(r"v([1-9]\d*)", path.name)) and (path / MANIFEST).is_file()
     ]
     return [f"v{number}" for number in sorted(numbers, reverse=True)]
-
-
-def of_newest(model: str, file: str) -> bytes:
-    """One file of the model `<study>/<name>` in the study's newest version.
-
-    Raises:
-        RunError: there is no such version, model or file.
-    """
-    study, _, name = model.partition("/")
-    version = next(iter(versions(study)), "v1")
-    return open_run(study, version).data(f"models/{name}/{file}")
 
 
 def estimators(study: str, version: str) -> Path:

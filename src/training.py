@@ -26,9 +26,9 @@ import tensorflow as tf
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from src import augmentation, environment, models, optimizers, runs
+from src import augmentation, environment, models, optimizers
 from src.experiments import Architecture, Experiment, Recipe
-from src.inference import ServedModel, averaged
+from src.inference import ServedModel
 from src.optimizers import Average, Schedule
 from src.studies import Dataset, Split
 
@@ -254,34 +254,20 @@ def run(
 
 
 def _taught(experiment: Experiment, train: Split, folder: Path) -> Floats | None:
-    """What an experiment's teacher says to the training pictures, probabilities (n, K).
-
-    It looks at several views of each, as in `inference.averaged`: so it is more often right, and
-    the pupil learns to be as sure without.
-    """
+    """What an experiment's teacher says to the training pictures, probabilities (n, K)."""
     if not experiment.teacher:
         return None
+    kept = sorted((folder / experiment.teacher).glob("seed_*/model.tflite"))
+    if not kept:
+        raise TrainingError(f"{experiment.name} learns from {experiment.teacher}: train it first.")
     teacher = ServedModel(
-        _teacher(experiment, folder),
+        kept[0].read_bytes(),
         name=experiment.teacher,
         precision="float32",
         classes=(),
         image_shape=train.images.shape[1:],
     )
-    changes = experiment.recipe.augmentation
-    mirrored = changes is not None and changes.flip
-    return averaged(teacher, train.images, mirrored).astype(np.float64)
-
-
-def _teacher(experiment: Experiment, folder: Path) -> bytes:
-    """The `.tflite` file of a published teacher, or of one that was just trained."""
-    name = experiment.teacher
-    if name.startswith(runs.PUBLISHED):
-        return runs.of_newest(name.removeprefix(runs.PUBLISHED), "model.tflite")
-    kept = sorted((folder / name).glob("seed_*/model.tflite"))
-    if not kept:
-        raise TrainingError(f"{experiment.name} learns from {name}: train it first.")
-    return kept[0].read_bytes()
+    return teacher.predict(train.images).probabilities.astype(np.float64)
 
 
 def _check_memory(model: keras.Model, recipe: Recipe) -> None:
