@@ -69,7 +69,8 @@ def _absorbed(model: keras.Model) -> keras.Model:
     if "whitening" not in names:
         return model
     normalised = model.get_layer("normalised")
-    mean, deviation = normalised.mean.numpy().ravel(), normalised.variance.numpy().ravel() ** 0.5
+    mean, variance = (moment.numpy().ravel() for moment in (normalised.mean, normalised.variance))
+    deviation = np.maximum(np.sqrt(variance), keras.config.epsilon())  # as that layer has it
     kernel, bias = model.get_layer("whitening").get_weights()  # no padding: all see whole patches
     scaled = kernel / deviation[:, None]
     config = model.get_config()

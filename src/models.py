@@ -20,11 +20,9 @@ from src.experiments import Architecture
 
 OUTPUTS = ("logits", "embedding", "activation")
 SMALLEST_MAP = 4  # pooling stops here, so that the activation map still says where
-SMALL_MAP, PACKED = (
-    7,
-    8,
-)  # side of maps that are laid side by side, and how many (benchmarks/LOG.md)
-SAME = ("same", (1, 1))
+SMALL_MAP = 7  # side up to which maps are laid side by side (measured in benchmarks/LOG.md)
+PACKED = 8  # so many of them
+PACKABLE = ((3, 3), (1, 1), "same")  # filters, strides and padding that a gap of one suits
 
 
 @keras.saving.register_keras_serializable(package="products")
@@ -82,8 +80,9 @@ class Conv2D(layers.Conv2D):
     """
 
     def convolution_op(self, inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
-        small = max(inputs.shape[1:3]) <= SMALL_MAP and (self.padding, self.strides) == SAME
-        if small and self.compute_dtype == "bfloat16":
+        small = max(inputs.shape[1:3]) <= SMALL_MAP
+        fits = (self.kernel_size, self.strides, self.padding) == PACKABLE
+        if small and fits and self.compute_dtype == "bfloat16":
             return _packed_convolution(inputs, kernel)
         return super().convolution_op(inputs, kernel)
 

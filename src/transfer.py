@@ -341,7 +341,8 @@ def cross_validate(transfer: Transfer, dataset: Dataset, *, folder: Path) -> Cro
     labels = np.concatenate([s.labels for s in splits])
     rows = exploration.stratified(labels, MOST)
     embeddings = [reader.read(s, views).embeddings for s in splits]
-    signatures = np.stack([audit.signature(image) for s in splits for image in s.images])[rows]
+    pictures = [image for s in splits for image in s.images]
+    signatures = np.stack([audit.signature(pictures[row]) for row in rows])
     pool = Pool(
         embeddings=np.concatenate(embeddings, axis=1)[:, rows],
         labels=labels[rows],

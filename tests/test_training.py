@@ -104,6 +104,11 @@ def test_only_small_maps_in_bfloat16_are_packed(monkeypatch: pytest.MonkeyPatch)
     models.build(FAST, pictures, 10, 1, "mixed_bfloat16")(pictures.astype(np.float32))
     assert packed
     assert max(max(sides) for sides in packed) == 7
+    packed.clear()
+    for other in ({"kernel_size": 5}, {"kernel_size": 3, "strides": 2}):
+        layer = models.Conv2D(4, padding="same", dtype="mixed_bfloat16", **other)
+        layer(np.zeros((4, 7, 7, 3), np.float32))
+    assert packed == []  # one gap of zeros would not keep their maps apart
 
 
 class _Interrupted(Exception):
