@@ -134,6 +134,13 @@ _CIFAR10 = (
         recipe=replace(_strong(30, 512, _CIFAR10_QUICK.recipe.augmentation), distillation=0.9),
         teacher="best",
     ),
+    replace(
+        _CIFAR10_QUICK,
+        name="quick_unaugmented",
+        title="Fast CNN, quick, without augmentation",
+        description="The quick network on the pictures as they are: what augmentation gives it.",
+        recipe=replace(_CIFAR10_QUICK.recipe, augmentation=None),
+    ),
 )
 
 _SCALES = {

@@ -247,7 +247,7 @@ def test_plan_trains_the_same_network_with_and_without_augmentation() -> None:
     plan = experiments.plan(specifications.CIFAR10, "full")
     assert list(plan) == [
         *("plain_subset", "plain_subset_augmented", "plain", "plain_augmented"),
-        *("quick", "standard", "best", "compact"),
+        *("quick", "standard", "best", "compact", "quick_unaugmented"),
     ]
     for name in ("plain_subset", "plain"):
         without, with_ = plan[name], plan[f"{name}_augmented"]
