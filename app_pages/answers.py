@@ -11,17 +11,10 @@ from src.charts import classifier, theme
 SIDE = 160  # pixels of the pictures in a card: 5 × 32, 20 × 8
 
 
-def confident(share: float | None) -> str:
-    """A confidence in percent, with as many digits as keep it apart from certainty."""
-    if share is not None and share >= 0.999995:
-        return f"more than {theme.percent(0.99999)}"
-    return theme.percent(share)
-
-
 def verdict(said: photos.Answer, classes: list[str], threshold: float | None) -> None:
     """The answer in words and what to do with it, side by side in a horizontal container."""
     label = components.plain(theme.sentence(classes[said.best]))
-    st.markdown(f"#### {label}, {confident(said.confidence)}", width="content")
+    st.markdown(f"#### {label}, {theme.confidence(said.confidence)}", width="content")
     if said.alone(threshold):
         st.badge("File automatically", icon=":material/check_circle:", color="green")
     else:

@@ -10,7 +10,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.typing import UploadedFile
 
 from app_pages import answers, canvas, components, loaders
-from app_pages.answers import SIDE, confident
+from app_pages.answers import SIDE
 from src import business, drawing, images, inference, photos, runs
 from src.charts import classifier, theme
 
@@ -218,7 +218,7 @@ def policy_figures(filed: business.Filed | None) -> list[components.Figure]:
             theme.percent(coverage.value),
             theme.interval(coverage.low, coverage.high),
             f"n = {theme.count(filed.n)} test",
-            f"Share of test pictures with at least {confident(filed.threshold)} confidence.",
+            f"Share of test pictures with at least {theme.confidence(filed.threshold)} confidence.",
         ),
         components.Figure(
             "Right among those",
@@ -240,7 +240,7 @@ def policy_sentence(filed: business.Filed | None) -> str:
             f"{theme.percent(filed.target, 0)} precision"
         )
     return (
-        f"A photo with at least {confident(filed.threshold)} confidence is filed "
+        f"A photo with at least {theme.confidence(filed.threshold)} confidence is filed "
         "automatically, any other goes to a person"
     )
 
@@ -494,7 +494,7 @@ def limits(setup: Setup, way: str) -> None:
     """What the answers are and are not."""
     with st.expander("How to read the answers", icon=":material/help:"):
         names = theme.listing(setup.run.dataset["classes"])
-        limit = "there is none" if setup.threshold is None else confident(setup.threshold)
+        limit = "there is none" if setup.threshold is None else theme.confidence(setup.threshold)
         st.markdown(
             f"The model knows only these categories: {components.plain(names)}. A picture of "
             "anything else gets one of them too, often with high confidence, so only show it what "

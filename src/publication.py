@@ -365,7 +365,6 @@ def _sizes(draft: Draft, folder: str, made: dict[str, Any]) -> dict[str, int]:
     sizes = {p: (draft.folder / folder / file).stat().st_size for p, file in _FILES.items()}
     return {
         "parameters": made["parameters"],
-        "keras_bytes": sizes["keras"],
         "tflite_bytes": sizes["float32"],
         "int8_bytes": sizes["int8"],
     }

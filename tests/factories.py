@@ -399,7 +399,7 @@ def _write_compared(
     metrics = _metrics(predictions, skill or 1.0)
     del metrics["parity"]
     cost = metrics["cost"]
-    for key in ("parameters", "keras_bytes", "tflite_bytes", "int8_bytes"):
+    for key in ("parameters", "tflite_bytes", "int8_bytes"):
         del cost[key]
     for key in ("latency_ms", "throughput"):
         cost[key] = {"scikit-learn": cost[key]["float32"]}
@@ -500,7 +500,6 @@ def _metrics(predictions: pd.DataFrame, skill: float) -> dict[str, Any]:
         "splits": splits,
         "cost": {
             "parameters": int(90_000 * skill),
-            "keras_bytes": int(1_300_000 * skill),
             "tflite_bytes": int(380_000 * skill),
             "int8_bytes": int(110_000 * skill),
             "training_seconds": 61.5 * skill,

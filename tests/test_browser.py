@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 from selenium.webdriver.support.color import Color
 
-from app_pages import answers
 from src import config, drawing, images, inference, runs
+from src.charts import theme
 from tests.live import Browser, Server
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -144,7 +144,7 @@ def test_a_photo_is_classified(
     browser.wait_for(photo.name)
     browser.settle()
     assert answer in browser.text
-    assert answers.confident(probability) in browser.text.replace(" %", "\u00a0%")
+    assert theme.confidence(probability) in browser.text.replace(" %", "\u00a0%")
     assert_sound(browser)
 
 

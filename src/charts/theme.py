@@ -168,9 +168,9 @@ def of_hundred(share: float) -> str:
 
 
 def confidence(share: float | None) -> str:
-    """0.723 → "72.3 %"; 0.99997 → "more than 99.9 %", for it is not certainty."""
-    if share is not None and 0.9995 <= share < 1:
-        return "more than 99.9\u00a0%"
+    """0.723 → "72.3 %"; 0.99997 → "99.997 %": as many digits as keep it apart from certainty."""
+    if share is not None and share >= 0.999995:
+        return f"more than {percent(0.99999)}"
     return percent(share)
 
 
