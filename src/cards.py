@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import json
 import re
+import statistics
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,8 @@ from typing import Any
 
 from src import config, overview, runs
 from src.overview import Headline, Reference
+
+STRONG = "fast"  # the kind of architecture that learns by the strong recipe
 
 
 def model_card(draft: runs.Draft, manifest: dict[str, Any]) -> str:
@@ -182,6 +185,7 @@ def results_table() -> str:
     parts = [
         "\n".join(rows),
         _folded("Every model", _model_table(newest)),
+        _folded("How long the strongest networks trained", _training_table(newest)),
         _folded("Where the numbers of others come from", _reference_table(known)),
     ]
     return "\n\n".join(parts)
@@ -246,6 +250,54 @@ def _row(run: runs.Run, name: str) -> str:
         f"| {test['n']:,} | {parameters} | {_minutes(cost['training_cpu_seconds'])} "
         f"| {_fastest(cost['latency_ms'])} |"
     )
+
+
+def _training_table(newest: list[runs.Run]) -> str:
+    """One row per network of the strong recipe: hardware, length, times, and the spread of runs."""
+    rows = [
+        (
+            "| study | network | machine | epochs | trainings | wall time of one "
+            "| processor time of one | validation accuracy | test accuracy | same, views averaged |"
+        ),
+        "|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for run in newest:
+        made = {name: run.model(name) for name in run.models}
+        strong = [
+            m for m in made.values() if m.config.get("architecture", {}).get("kind") == STRONG
+        ]
+        rows += [_training_row(run, record) for record in strong]
+    return "\n".join(rows)
+
+
+def _training_row(run: runs.Run, record: runs.ModelRecord) -> str:
+    made, machine = record.config, run.manifest["environment"]
+    accuracies = {
+        split: [part["metrics"]["accuracy"]["value"]]
+        for split, part in record.metrics["splits"].items()
+    }
+    if record.seeds is not None:
+        accuracies = {split: record.seeds[f"{split}_accuracy"].tolist() for split in accuracies}
+    averaged = record.metrics.get("averaged")
+    views = (
+        f"{averaged['splits']['test']['value']:.2%} ({averaged['views']} views)" if averaged else ""
+    )
+    wall, processor = (
+        _minutes(statistics.median(made[kind].values())) for kind in ("seconds", "cpu_seconds")
+    )
+    return (
+        f"| {run.study} {run.version} | {made['title']} | {machine['cores']} cores "
+        f"({machine['cpu']}) | {made['training']['epochs']} | {len(made['seeds'])} | {wall} "
+        f"| {processor} | {_spread(accuracies['validation'])} | {_spread(accuracies['test'])} "
+        f"| {views} |"
+    )
+
+
+def _spread(values: list[float]) -> str:
+    """The mean of several trainings with their standard deviation, or the only value."""
+    if len(values) == 1:
+        return f"{values[0]:.2%}"
+    return f"{statistics.mean(values):.2%} ± {100 * statistics.stdev(values):.2f}"
 
 
 def _fastest(latency: dict[str, dict[str, float]]) -> str:

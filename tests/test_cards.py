@@ -89,9 +89,30 @@ def test_the_readme_has_one_row_per_study_and_folds_the_rest(
         "| 60 test | 540,000 | 95.00% to 99.00% People (test, n = 10,000)<br>"
         "80.00% A course (validation) |"
     ) in table
-    assert table.count("cifar10 v2 |") == 2  # every model, below
+    assert table.count("cifar10 v2 |") == 3  # every model below, the strong one twice
     assert "cifar10 v1" not in table
     assert "| cifar10 | A course | 80.00% | validation | its page |" in table
+
+
+def test_the_readme_says_how_long_strong_networks_trained_and_how_far_runs_differ(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = {"train": 40, "validation": 60, "test": 60}
+    factories.write_run(tmp_path, counts=small, models=("plain", "best"))
+    monkeypatch.setenv("OUTPUTS_DIR", str(tmp_path))
+    run = runs.open_run("cifar10", "v1")
+    best = run.model("best")
+    best.config["seconds"] = {"1": 300.0, "2": 420.0, "3": 900.0}
+    best.config["seeds"] = [1, 2, 3]
+    best.metrics["averaged"] = {"views": 6, "splits": {"test": {"value": 0.955}}}
+    shares = {"validation_accuracy": [0.91, 0.93, 0.92], "test_accuracy": [0.90, 0.92, 0.94]}
+    monkeypatch.setattr(runs.ModelRecord, "seeds", pd.DataFrame(shares))
+    monkeypatch.setattr(runs.Run, "model", {"plain": run.model("plain"), "best": best}.get)
+    table = cards.results_table()
+    assert (
+        "| 12 | 3 | 7 minutes | 15 minutes | 92.00% ± 1.00 | 92.00% ± 2.00 | 95.50% (6 views) |"
+    ) in table
+    assert table.count("± ") == 2  # the plain network is not in this table
 
 
 def test_a_reference_must_be_an_accuracy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
