@@ -212,15 +212,16 @@ def test_the_chart_of_all_studies() -> None:
 
 def _explain() -> None:
     from app_pages import loaders, network
+    from src import runs
 
-    network.explain(loaders.open_run("cifar10", "v1"), "best")
+    network.explain(loaders.open_run("cifar10", runs.versions("cifar10")[0]), "best")
 
 
 def test_a_network_is_explained_layer_by_layer(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OUTPUTS_DIR")  # the published network of the repository
     app = AppTest.from_function(_explain, default_timeout=60).run()
     assert [element.message for element in app.exception] == []
-    made = runs.open_run("cifar10", "v1").model("best").config
+    made = runs.open_run("cifar10", runs.versions("cifar10")[0]).model("best").config
     assert words(app).startswith(f"**{len(made['layers'])} layers turn the 3,072 numbers")
     assert "all agree with the network" in words(app)
     table = app.table[0].value
