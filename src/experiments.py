@@ -16,6 +16,7 @@ class Architecture:
     widths: tuple[int, ...]  # channels per stage, or units per layer of a dense network
     dropout: float = 0.0
     depth: int = 2  # convolutions per stage of a fast network; from 3 on with a shortcut
+    smallest: int = 4  # side of a map that is not pooled any more: it still says where
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ def _strong(
     )
 
 
-def _best(widths: tuple[int, ...], recipe: Recipe, depth: int = 2) -> Experiment:
+def _best(widths: tuple[int, ...], recipe: Recipe, **details: int) -> Experiment:
     return Experiment(
         name="best",
         title="Fast CNN",
@@ -94,7 +95,7 @@ def _best(widths: tuple[int, ...], recipe: Recipe, depth: int = 2) -> Experiment
             "The strongest network that two cores train in a sitting: whitening first layer, "
             "orthogonalised momentum, label smoothing, whole epochs augmented at once."
         ),
-        architecture=Architecture("fast", widths, depth=depth),
+        architecture=Architecture("fast", widths, **details),
         recipe=recipe,
     )
 
@@ -164,6 +165,7 @@ _SCALES = {
                     pruning=0.5,
                 ),
                 depth=3,
+                smallest=6,
             ),
         ),
     ),
