@@ -15,7 +15,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-SMALLEST_MAP = 4  # as `Architecture.smallest` in src/experiments.py
+SMALLEST_MAP = 4  # as in src/models.py
 
 
 def stage(inside: int, width: int, pooled: bool) -> list[nn.Module]:

@@ -161,7 +161,7 @@ _SCALES = {
             _best(
                 (64, 128, 176),
                 replace(  # most pictures are easy: bags, trousers, boots
-                    _strong(36, 512, replace(_MIRRORED, shift=2 / 28, erasing=0.2), smoothing=0.1),
+                    _strong(60, 512, replace(_MIRRORED, shift=2 / 28, erasing=0.2), smoothing=0.1),
                     pruning=0.5,
                 ),
                 depth=3,

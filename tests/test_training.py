@@ -243,24 +243,6 @@ def test_a_deep_network_is_served_in_half_precision_as_keras_has_it(
     assert parity["keras"]["accuracy"] > 0.8
 
 
-@pytest.mark.parametrize(
-    ("kind", "smallest", "side"),
-    [
-        ("fast", 4, 3),
-        ("fast", 6, 6),
-        ("fast", 13, 13),
-        ("plain", 4, 3),
-        ("plain", 7, 7),
-    ],
-)
-def test_maps_are_pooled_down_to_the_smallest_and_no_further(
-    kind: str, smallest: int, side: int
-) -> None:
-    network = Architecture(kind, (4, 4, 4, 4), smallest=smallest)
-    model = models.build(network, np.zeros((2, 28, 28, 1), np.uint8), 3, seed=1)
-    assert model.get_layer("features").output.shape[1:3] == (side, side)
-
-
 def test_plan_trains_the_same_network_with_and_without_augmentation() -> None:
     plan = experiments.plan(specifications.CIFAR10, "full")
     assert list(plan) == [
