@@ -16,7 +16,6 @@ class Architecture:
     widths: tuple[int, ...]  # channels per stage, or units per layer of a dense network
     dropout: float = 0.0
     depth: int = 2  # convolutions per stage of a fast network; from 3 on with a shortcut
-    smallest: int = 4  # side of a map that is not pooled any more: it still says where
 
 
 @dataclass(frozen=True)
@@ -87,7 +86,7 @@ def _strong(
     )
 
 
-def _best(widths: tuple[int, ...], recipe: Recipe, **details: int) -> Experiment:
+def _best(widths: tuple[int, ...], recipe: Recipe, depth: int = 2) -> Experiment:
     return Experiment(
         name="best",
         title="Fast CNN",
@@ -95,7 +94,7 @@ def _best(widths: tuple[int, ...], recipe: Recipe, **details: int) -> Experiment
             "The strongest network that two cores train in a sitting: whitening first layer, "
             "orthogonalised momentum, label smoothing, whole epochs augmented at once."
         ),
-        architecture=Architecture("fast", widths, **details),
+        architecture=Architecture("fast", widths, depth=depth),
         recipe=recipe,
     )
 
@@ -165,7 +164,6 @@ _SCALES = {
                     pruning=0.5,
                 ),
                 depth=3,
-                smallest=6,
             ),
         ),
     ),

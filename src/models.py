@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from src.experiments import Architecture
 
 OUTPUTS = ("logits", "embedding", "activation")
+SMALLEST_MAP = 4  # pooling stops here, so that the activation map still says where
 SMALL_MAP = 7  # side up to which maps are laid side by side (measured in benchmarks/LOG.md)
 PACKED = 8  # so many of them
 PACKABLE = ((3, 3), (1, 1), "same")  # filters, strides and padding that a gap of one suits
@@ -166,7 +167,7 @@ def _dense(x: Any, architecture: Architecture, policy: Any) -> Any:
 def _plain(x: Any, architecture: Architecture, policy: Any) -> Any:
     """The textbook network: convolution, batch normalisation, ReLU, pooling, dropout per stage."""
     for stage, width in enumerate(architecture.widths):
-        if stage and x.shape[1] > architecture.smallest:
+        if stage and x.shape[1] > SMALLEST_MAP:
             x = layers.MaxPooling2D(2, dtype=policy)(x)
         if stage and architecture.dropout:
             x = layers.SpatialDropout2D(architecture.dropout / 2, dtype=policy)(x)
@@ -184,7 +185,7 @@ def _fast(x: Any, architecture: Architecture, policy: Any) -> Any:
     x = layers.Conv2D(channels, 2, activation="relu", name="whitening", dtype=policy)(x)
     for width in architecture.widths:
         x = _filters(x, width, policy, _identity)
-        if x.shape[1] > architecture.smallest:
+        if x.shape[1] > SMALLEST_MAP:
             x = layers.MaxPooling2D(2, dtype=policy)(x)
         x = shortcut = layers.ReLU(dtype=policy)(FusedBatchNorm(dtype=policy)(x))
         for _ in range(architecture.depth - 2):
