@@ -49,7 +49,7 @@ REQUIRED_OF_A_MODEL = "config.json predictions.parquet report.csv metrics.json".
 REQUIRED_OF_A_SERVED_MODEL = "history.csv model.tflite model_int8.tflite".split()
 SERVED_FAMILIES = ("network", "transfer")
 # The deployed app never loads these, so a deployment may leave them out.
-NOT_DEPLOYED = (".keras", ".png")  # see .slugignore
+NOT_DEPLOYED = (".keras", ".png", "_predictions.parquet")  # see .slugignore
 
 
 class RunError(Exception):

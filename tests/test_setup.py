@@ -209,9 +209,11 @@ def test_the_slug_carries_what_the_app_reads_and_nothing_more() -> None:
         *("app_pages/loaders.py", ".streamlit/config.toml", "inputs/business.toml"),
         *("outputs/cifar10/v1/manifest.json", "outputs/cifar10/v1/MODEL_CARD.md"),
         *("outputs/cifar10/v1/models/best/model.tflite",),
+        "outputs/cifar10/v1/models/best/predictions.parquet",
     ]
     left_out = [
         *("outputs/cifar10/v1/models/best/model.keras", "tests/live.py", "README.md"),
+        "outputs/cifar10/v1/models/best/seed_predictions.parquet",
         *("outputs/cifar10/v1/eda/figures/montage.png", ".github/screenshots/studies.png"),
         *("jupyter_notebooks/01_data_collection.ipynb", "benchmarks/slug.py", "Makefile"),
     ]
