@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from src.charts import hypotheses
@@ -63,3 +64,16 @@ def test_of_many_models_the_highest_are_drawn_and_the_number_is_said() -> None:
     others = figure.data[0]
     assert others.y.tolist() == [f"m{k}" for k in range(11, 3, -1)]
     assert figure.layout.title.subtitle.text.endswith("beside it the 8 highest of 12 others")
+
+
+def test_of_two_pairs_close_together_only_the_more_confused_is_named() -> None:
+    frame = pd.DataFrame(
+        {
+            "label_a": list("aaabb"),
+            "label_b": list("bcdcd"),
+            "similarity": [0.8, 0.5, 0.4, -0.6, 0.1],
+            "confusion": [0.15, 0.065, 0.064, 0.063, 0.001],
+        }
+    )
+    named = [trace.text for trace in hypotheses.pair_points(frame).data if "text" in trace.mode]
+    assert [list(names) for names in named] == [["a / b", "a / c", "b / c"]]

@@ -99,6 +99,11 @@ def test_of_many_models_only_those_on_the_frontier_are_named() -> None:
     figure = _against(many)
     named = [text for trace in figure.data[1:] for text in trace.text if text]
     assert sorted(named) == ["Forest", "Quick", "Slow"]
+    places = [zip(trace.text, trace.textposition, strict=True) for trace in figure.data[1:]]
+    assert {place for pairs in places for text, place in pairs if text} == {"top left"}
+    left, right = figure.layout.xaxis.range  # room for a name, and for numbers from elsewhere
+    assert left < np.log10(2.0) - 0.1
+    assert right > np.log10(models.BESIDE * 6.0)
     crowded = _against(many.assign(latency=many["latency"].replace(3.0, 2.1)))
     named = [text for trace in crowded.data[1:] for text in trace.text if text]
     assert sorted(named) == ["Forest", "Slow"]  # of two neighbours the better one

@@ -26,6 +26,7 @@ AXES = {
 }
 SIGNED = ("correlation", "percentage points")  # units in which 0 says that there is nothing
 BESIDE = 8  # results reported beside the one that was tested
+NAME = 0.6  # of similarity, about as wide as the name of a pair is on the page
 
 
 def amount(value: float, unit: str) -> str:
@@ -181,7 +182,7 @@ def pair_points(frame: pd.DataFrame) -> go.Figure:
         frame: label_a, label_b, similarity (-1 to 1), confusion (share).
     """
     named = frame["label_a"] + " / " + frame["label_b"]
-    top = frame["confusion"].rank(ascending=False, method="first") <= 4
+    top = frame.index.isin(_legible(frame))
     figure = go.Figure()
     for mask, mode, colour in (
         (~top, "markers", theme.REFERENCE),
@@ -208,8 +209,21 @@ def pair_points(frame: pd.DataFrame) -> go.Figure:
     figure.update_xaxes(title="how alike the two categories look")
     figure.update_yaxes(title="confused with each other", tickformat=".1%", rangemode="tozero")
     figure.update_layout(showlegend=False)
-    shown = f"One dot per pair of categories, {theme.sample(len(frame))} pairs; four are named"
+    pairs = f"{theme.sample(len(frame))} pairs"
+    shown = f"One dot per pair of categories, {pairs}; the most confused are named"
     return theme.finish(figure, theme.sentence(finding), shown)
+
+
+def _legible(frame: pd.DataFrame) -> list[Any]:
+    """Index of the most confused pairs, without those whose name would cover another one's."""
+    kept: list[Any] = []
+    for pair, row in frame.sort_values("confusion", ascending=False).head(4).iterrows():
+        others = frame.loc[kept]
+        level = (others["confusion"] - row["confusion"]).abs() < 0.06 * frame["confusion"].max()
+        close = (others["similarity"] - row["similarity"]).abs() < NAME
+        if not (level & close).any():
+            kept.append(pair)
+    return kept
 
 
 def seed_points(frame: pd.DataFrame, titles: Mapping[str, str]) -> go.Figure:

@@ -38,6 +38,7 @@ COSTS = {
     "answering": Cost("latency", "time for one picture (ms)", "ms", "to answer"),
     "training": Cost("training", "processor time of training (minutes)", "min", "to train"),
 }
+BESIDE = 1.6  # times our highest cost is where numbers of unknown cost stand
 MANY = 8  # models from which rows stand closer and only the best are named
 
 
@@ -114,8 +115,7 @@ def cost_against_accuracy(
         references: as in `accuracy_ranking`; their cost is not known, so they stand at the side.
     """
     front, places = frontier(models, cost), digits(models)
-    named = _apart(front, models, cost) if len(models) > MANY else models.sort_values(cost.column)
-    above = {title: place % 2 == 1 for place, title in enumerate(named["title"])}
+    named = _names_of_many(front, models, cost) if len(models) > MANY else _names(models, cost)
     figure = go.Figure()
     if len(front) > 1:
         figure.add_scatter(
@@ -127,7 +127,7 @@ def cost_against_accuracy(
             hoverinfo="skip",
         )
     for family, rows in models.groupby("family", sort=False):
-        _add_family(figure, str(family), rows, above, cost)
+        _add_family(figure, str(family), rows, named, cost)
     _add_beside(figure, references, models, cost)
     quick, best = front.iloc[0], front.iloc[-1]
     finding = (
@@ -138,19 +138,39 @@ def cost_against_accuracy(
     )
     figure.update_xaxes(title=cost.axis, type="log", dtick="D2")
     figure.update_yaxes(title=f"{split} accuracy", tickformat=f".{places - 1}%")
+    if len(models) > MANY:
+        figure.update_xaxes(range=_with_room_at_the_left(models[cost.column]))
     shown = f"One sign per model, {split} accuracy with 95\u00a0% interval, time on a log scale"
     return theme.finish(figure, finding, shown, height=440)
 
 
-def _apart(front: pd.DataFrame, models: pd.DataFrame, cost: Cost) -> pd.DataFrame:
-    """Of the frontier the best, and others whose names have room beside the next one's."""
+def _names(models: pd.DataFrame, cost: Cost) -> dict[str, str]:
+    """Every title, with the place of its name: in turn under and over its sign."""
+    titles = models.sort_values(cost.column)["title"]
+    return {
+        title: "top center" if place % 2 else "bottom center" for place, title in enumerate(titles)
+    }
+
+
+def _names_of_many(front: pd.DataFrame, models: pd.DataFrame, cost: Cost) -> dict[str, str]:
+    """The best of the frontier, and others whose names have room beside the next one's.
+
+    Names stand where nothing else can be: nothing is both faster and better.
+    """
     room = np.log(models[cost.column].max() / models[cost.column].min()) / 6
     kept: list[int] = []
     for place in reversed(range(len(front))):
         at = np.log(front[cost.column].iloc[place])
         if not kept or np.log(front[cost.column].iloc[kept[-1]]) - at >= room:
             kept.append(place)
-    return front.iloc[kept[::-1]]
+    return dict.fromkeys(front["title"].iloc[kept], "top left")
+
+
+def _with_room_at_the_left(costs: pd.Series) -> list[float]:
+    """The ends of a logarithmic axis that has place for a name in front of the first sign."""
+    low, high = np.log10(costs.min()), np.log10(costs.max())
+    span = max(high - low, 0.3) + np.log10(BESIDE)
+    return [low - 0.5 * span, low + 1.1 * span]
 
 
 def _add_beside(
@@ -162,7 +182,7 @@ def _add_beside(
     if shown.empty:
         return
     figure.add_scatter(
-        x=[1.6 * models[cost.column].max()] * len(shown),
+        x=[BESIDE * models[cost.column].max()] * len(shown),
         y=middle[shown.index],
         mode="markers",
         marker={"symbol": "diamond-open", "size": 9, "color": theme.REFERENCE},
@@ -184,9 +204,9 @@ def frontier(models: pd.DataFrame, cost: Cost) -> pd.DataFrame:
 
 
 def _add_family(
-    figure: go.Figure, family: str, rows: pd.DataFrame, above: Mapping[str, bool], cost: Cost
+    figure: go.Figure, family: str, rows: pd.DataFrame, named: Mapping[str, str], cost: Cost
 ) -> None:
-    """The models of one family; those in `above` are named, over or under their sign."""
+    """The models of one family; those in `named` with their name, there at their sign."""
     label, colour, symbol = FAMILIES[family]
     figure.add_scatter(
         x=rows[cost.column],
@@ -194,10 +214,8 @@ def _add_family(
         error_y=theme.bars(rows["value"], rows["low"], rows["high"], colour),
         mode="markers+text",
         marker={"size": 11, "color": colour, "symbol": symbol},
-        text=[theme.wrapped(title, 18) if title in above else "" for title in rows["title"]],
-        textposition=[
-            "top center" if above.get(title) else "bottom center" for title in rows["title"]
-        ],
+        text=[theme.wrapped(title, 18) if title in named else "" for title in rows["title"]],
+        textposition=[named.get(title, "top center") for title in rows["title"]],
         textfont={"size": 11},
         customdata=rows["title"],
         name=label,
