@@ -27,9 +27,7 @@ def opening(run: runs.Run, case: business.Case, filed: business.Filed) -> None:
     aim = f"Where the model is sure enough to assure {theme.percent(filed.target, 0)} precision."
     figures = [
         components.share_figure("Filed correctly", test["metrics"]["accuracy"], basis),
-        components.share_figure("Filed without a person", shares["coverage"], basis)._replace(
-            help=aim
-        ),
+        components.share_figure("Filed alone", shares["coverage"], basis)._replace(help=aim),
         components.share_figure(
             "Of these correct",
             shares["precision"],

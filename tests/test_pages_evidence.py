@@ -177,7 +177,7 @@ def test_summary_answers_first_and_links_every_requirement(published: Path) -> N
     assert app.markdown[0].value.startswith("#### Best model files ")
     assert [metric.label for metric in app.metric] == [
         "Filed correctly",
-        "Filed without a person",
+        "Filed alone",
         "Of these correct",
         "Time per picture",
     ]
