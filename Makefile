@@ -30,7 +30,7 @@ app: $(VENV)/app.stamp ## the dashboard on the published runs: http://localhost:
 	@$(BIN) -m streamlit run asgi.py --server.port $(PORT)
 
 test: lint browser curl pictures ## lint, types and all tests, in a real browser too (PYTEST_ARGS=)
-	@$(BIN) -m pytest -n auto --maxprocesses 4 --dist loadfile $(PYTEST_ARGS)
+	@$(BIN) -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 lint: $(VENV)/dev.stamp ## lint, format and types alone
 	@$(BIN) -m ruff check .
