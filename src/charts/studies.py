@@ -43,7 +43,7 @@ def accuracies(studies: pd.DataFrame, references: pd.DataFrame) -> go.Figure:
         hovertemplate="%{y}, %{customdata[0]}: %{customdata[1]} (%{customdata[2]}), "
         "n = %{customdata[3]:,}<extra></extra>",
     )
-    figure.update_xaxes(title="share of the test pictures filed correctly", tickformat=".0%")
+    figure.update_xaxes(title="test accuracy", tickformat=".0%")
     figure.update_yaxes(
         categoryorder="array",
         categoryarray=[theme.wrapped(title) for title in studies["title"]],
