@@ -261,12 +261,12 @@ def _training_table(newest: list[runs.Run]) -> str:
         ),
         "|---|---|---|---|---|---|---|---|---|---|",
     ]
-    for run in newest:
-        made = {name: run.model(name) for name in run.models}
-        strong = [
-            m for m in made.values() if m.config.get("architecture", {}).get("kind") == STRONG
-        ]
-        rows += [_training_row(run, record) for record in strong]
+    rows += [
+        _training_row(run, record)
+        for run in newest
+        for record in map(run.model, run.models)
+        if record.config.get("architecture", {}).get("kind") == STRONG
+    ]
     return "\n".join(rows)
 
 

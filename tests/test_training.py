@@ -249,11 +249,15 @@ def test_plan_trains_the_same_network_with_and_without_augmentation() -> None:
         *("plain_subset", "plain_subset_augmented", "plain", "plain_augmented"),
         *("quick", "standard", "best", "compact", "quick_unaugmented"),
     ]
-    for name in ("plain_subset", "plain"):
-        without, with_ = plan[name], plan[f"{name}_augmented"]
+    pairs = [(name, f"{name}_augmented") for name in ("plain_subset", "plain")]
+    for name, augmented in (*pairs, ("quick_unaugmented", "quick")):
+        without, with_ = plan[name], plan[augmented]
+        assert with_.recipe.augmentation is not None
         assert replace(with_.recipe, augmentation=None) == without.recipe
-        assert with_.recipe.augmentation == specifications.CIFAR10.augmentation
         assert (without.architecture, without.seeds) == (with_.architecture, with_.seeds)
+        assert without.trained_on == with_.trained_on
+    for _, augmented in pairs:
+        assert plan[augmented].recipe.augmentation == specifications.CIFAR10.augmentation
     assert len(plan["plain_subset"].seeds) == 5
 
 

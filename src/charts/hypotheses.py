@@ -26,7 +26,8 @@ AXES = {
 }
 SIGNED = ("correlation", "percentage points")  # units in which 0 says that there is nothing
 BESIDE = 8  # results reported beside the one that was tested
-NAME = 0.6  # of similarity, about as wide as the name of a pair is on the page
+NAME = 0.6  # of similarity: about as wide as the name of a pair is on the page
+LINE = 0.06  # of the highest confusion: about as high as that name
 
 
 def amount(value: float, unit: str) -> str:
@@ -219,7 +220,7 @@ def _legible(frame: pd.DataFrame) -> list[Any]:
     kept: list[Any] = []
     for pair, row in frame.sort_values("confusion", ascending=False).head(4).iterrows():
         others = frame.loc[kept]
-        level = (others["confusion"] - row["confusion"]).abs() < 0.06 * frame["confusion"].max()
+        level = (others["confusion"] - row["confusion"]).abs() < LINE * frame["confusion"].max()
         close = (others["similarity"] - row["similarity"]).abs() < NAME
         if not (level & close).any():
             kept.append(pair)
