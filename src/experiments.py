@@ -175,7 +175,7 @@ _SCALES = {
         fast=(
             _best(
                 (24, 64, 128),
-                _strong(16, 256, Augmentation(shift=2 / 28, rotation=10.0, zoom=0.1), 0.1),
+                _strong(32, 256, Augmentation(shift=2 / 28, rotation=10.0, zoom=0.1), 0.1),
             ),
         ),
         dense=(512, 256),
