@@ -54,6 +54,8 @@ def test_the_frontier_holds_what_nothing_beats_in_both() -> None:
     assert models.frontier(MODELS, answering)["title"].tolist() == ["Quick", "Forest", "Slow"]
     same = MODELS.assign(latency=1.0)
     assert models.frontier(same, answering)["title"].tolist() == ["Slow"]
+    alike = MODELS.assign(latency=[1.05, 1.0, 1.2, 1.02])
+    assert models.frontier(alike, answering)["title"].tolist() == ["Slow"]  # 5 % is not noticed
 
 
 def test_cost_against_accuracy_draws_families_and_the_frontier() -> None:
@@ -71,7 +73,17 @@ def test_cost_against_accuracy_draws_families_and_the_frontier() -> None:
         "The most accurate model takes 3.0 times as long to answer as the fastest"
     )
     alone = _against(MODELS.head(2).assign(latency=[1.0, 2.0]))
-    assert theme.headline(alone)[0] == "Slow is both the most accurate and the fastest to answer"
+    assert theme.headline(alone)[0] == (
+        "No model is faster to answer than the most accurate one, Slow"
+    )
+
+
+def test_costs_that_are_nearly_equal_look_nearly_equal() -> None:
+    alike = MODELS.assign(latency=[20.1, 20.0, 20.2, 20.3])
+    left, right = 10 ** np.array(_against(alike).layout.xaxis.range, float)
+    assert left < 10  # two ticks at least: 10 and 50
+    assert right > 50
+    assert _against(MODELS.assign(latency=[1, 3, 5, 9])).layout.xaxis.range is None
 
 
 def test_numbers_from_elsewhere_stand_beside_ours_where_they_are_near() -> None:

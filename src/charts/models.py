@@ -39,6 +39,8 @@ COSTS = {
     "training": Cost("training", "processor time of training (minutes)", "min", "to train"),
 }
 BESIDE = 1.6  # times our highest cost is where numbers of unknown cost stand
+WIDE = 3  # from this ratio of costs on a logarithmic axis has ticks enough of its own
+ALIKE = 1.1  # ratio of two costs that counts as none
 MANY = 8  # models from which rows stand closer and only the best are named
 
 
@@ -131,7 +133,7 @@ def cost_against_accuracy(
     _add_beside(figure, references, models, cost)
     quick, best = front.iloc[0], front.iloc[-1]
     finding = (
-        f"{best['title']} is both the most accurate and the fastest {cost.verb}"
+        f"No model is faster {cost.verb} than the most accurate one, {best['title']}"
         if len(front) == 1
         else f"The most accurate model takes {_times(best[cost.column] / quick[cost.column])} "
         f"as long {cost.verb} as the fastest"
@@ -140,6 +142,8 @@ def cost_against_accuracy(
     figure.update_yaxes(title=f"{split} accuracy", tickformat=f".{places - 1}%")
     if len(models) > MANY:
         figure.update_xaxes(range=_with_room_at_the_left(models[cost.column]))
+    elif models[cost.column].max() < WIDE * models[cost.column].min():
+        figure.update_xaxes(range=_around(models[cost.column]))
     shown = f"One sign per model, {split} accuracy with 95\u00a0% interval, time on a log scale"
     return theme.finish(figure, finding, shown, height=440)
 
@@ -173,6 +177,12 @@ def _with_room_at_the_left(costs: pd.Series) -> list[float]:
     return [low - 0.5 * span, low + 1.1 * span]
 
 
+def _around(costs: pd.Series) -> list[float]:
+    """The ends of a logarithmic axis that shows nearly equal costs as nearly equal."""
+    middle = np.log10(costs.min() * costs.max()) / 2
+    return [middle - np.log10(WIDE), middle + np.log10(WIDE)]
+
+
 def _add_beside(
     figure: go.Figure, references: pd.DataFrame, models: pd.DataFrame, cost: Cost
 ) -> None:
@@ -197,10 +207,16 @@ def _times(factor: float) -> str:
 
 
 def frontier(models: pd.DataFrame, cost: Cost) -> pd.DataFrame:
-    """Models of which none is as fast and more accurate, the fastest first (Pareto frontier)."""
+    """Models of which none is as fast and more accurate, the fastest first (Pareto frontier).
+
+    As fast is what takes at most ALIKE times as long: less is not noticed, nor surely measured.
+    """
     ordered = models.sort_values([cost.column, "value"], ascending=[True, False])
-    before = ordered["value"].cummax().shift(fill_value=-np.inf)
-    return ordered[ordered["value"] > before]
+    better = [
+        ordered.loc[ordered[cost.column] <= ALIKE * row[cost.column], "value"].max() > row["value"]
+        for _, row in ordered.iterrows()
+    ]
+    return ordered[~np.array(better)].drop_duplicates("value")
 
 
 def _add_family(
