@@ -83,14 +83,13 @@ class Conv2D(layers.Conv2D):
         small = max(inputs.shape[1:3]) <= SMALL_MAP
         fits = (self.kernel_size, self.strides, self.padding) == PACKABLE
         if small and fits and self.compute_dtype == "bfloat16":
-            return _packed_convolution(inputs, kernel)
+            return _packed_convolution(inputs, tf.convert_to_tensor(kernel))
         return super().convolution_op(inputs, kernel)
 
 
 @tf.custom_gradient
 def _packed_convolution(x: tf.Tensor, kernel: tf.Tensor) -> tuple[tf.Tensor, Any]:
     """Convolution (n, h, w, C) with filters (h, w, C, K); its gradient sees pictures in rows."""
-    kernel = tf.convert_to_tensor(kernel)
     settings: dict[str, Any] = {"strides": [1, 1, 1, 1], "padding": "SAME"}
 
     def gradient(by_output: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

@@ -111,6 +111,13 @@ def test_only_small_maps_in_bfloat16_are_packed(monkeypatch: pytest.MonkeyPatch)
     assert packed == []  # one gap of zeros would not keep their maps apart
 
 
+def test_a_network_in_bfloat16_answers_outside_of_a_graph_too() -> None:
+    pictures = np.random.default_rng(0).integers(0, 256, (4, 16, 16, 1)).astype(np.float32)
+    model = models.build(FAST, pictures.astype(np.uint8), 10, 1, "mixed_bfloat16")
+    compiled = tf.function(lambda x: model(x, training=False))
+    np.testing.assert_allclose(model(pictures).numpy(), compiled(pictures).numpy(), atol=1e-2)
+
+
 class _Interrupted(Exception):
     pass
 
