@@ -255,12 +255,8 @@ def _learned_moved(made: dict[str, Any]) -> bool:
 def _averaged(model: ServedModel, dataset: Dataset, mirrored: bool) -> dict[str, Any]:
     """Accuracy with test-time averaging, {"views": V, "splits": {split: {n, value, low, …}}}."""
     found = {}
-
-    def answer(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        return model.predict(pixels).logits
-
     for split in dataset.splits[1:]:
-        answers = inference.averaged(answer, split.images, mirrored).argmax(1)
+        answers = inference.averaged(model, split.images, mirrored).argmax(1)
         correct = int((answers == split.labels).sum())
         found[split.name] = {"n": len(split)} | statistics.wilson(correct, len(split)).asdict()
     return {"views": 6 if mirrored else 3, "splits": found}

@@ -26,16 +26,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from src import (
-    augmentation,
-    crossvalidation,
-    environment,
-    evaluation,
-    inference,
-    models,
-    optimizers,
-    studies,
-)
+from src import augmentation, environment, models, optimizers
 from src.experiments import Architecture, Experiment, Recipe
 from src.inference import ServedModel
 from src.optimizers import Average, Schedule
@@ -245,39 +236,27 @@ def run(
         TrainingError: see `fit`.
     """
     train = dataset.subset if experiment.trained_on == "subset" else dataset.train
-    taught = _taught(experiment, train, dataset.validation, folder)
+    taught = _taught(experiment, train, folder)
     for seed in experiment.seeds:
         part = f"{experiment.name}/seed_{seed}"
-        trained = fit(
-            experiment.architecture,
-            experiment.recipe,
-            train,
-            dataset.validation,
-            seed=seed,
-            record=Record(folder / part, logs / part),
-            taught=taught.answers,
+        yield (
+            seed,
+            fit(
+                experiment.architecture,
+                experiment.recipe,
+                train,
+                dataset.validation,
+                seed=seed,
+                record=Record(folder / part, logs / part),
+                taught=taught,
+            ),
         )
-        yield seed, _later(trained, taught)
 
 
-@dataclass(frozen=True)
-class _Taught:
-    """What a network learns besides the labels, and what it took to find that out for it."""
-
-    answers: Floats | None = None  # probabilities (n, K) for the training pictures
-    seconds: float = 0.0
-    cpu_seconds: float = 0.0
-
-
-def _taught(experiment: Experiment, train: Split, validation: Split, folder: Path) -> _Taught:
-    if experiment.teacher:
-        return _Taught(_answers_of_teacher(experiment, train, folder))
-    if experiment.folds:
-        return _answers_across_folds(experiment, train, validation, folder / experiment.name)
-    return _Taught()
-
-
-def _answers_of_teacher(experiment: Experiment, train: Split, folder: Path) -> Floats:
+def _taught(experiment: Experiment, train: Split, folder: Path) -> Floats | None:
+    """What an experiment's teacher says to the training pictures, probabilities (n, K)."""
+    if not experiment.teacher:
+        return None
     kept = sorted((folder / experiment.teacher).glob("seed_*/model.tflite"))
     if not kept:
         raise TrainingError(f"{experiment.name} learns from {experiment.teacher}: train it first.")
@@ -289,53 +268,6 @@ def _answers_of_teacher(experiment: Experiment, train: Split, folder: Path) -> F
         image_shape=train.images.shape[1:],
     )
     return teacher.predict(train.images).probabilities.astype(np.float64)
-
-
-def _answers_across_folds(
-    experiment: Experiment, train: Split, validation: Split, folder: Path
-) -> _Taught:
-    """Each training picture is answered by a network that has learnt from the other folds only.
-
-    What it says, a mean over views, is not the label it was given: it tells how clear a picture
-    is, and contradicts labels that are wrong.
-    """
-    recipe, seed = replace(experiment.recipe, distillation=0.0), experiment.seeds[0]
-    n = len(train.labels)
-    fold = crossvalidation.assign(
-        train.labels, np.arange(n), experiment.folds, np.random.default_rng([seed, 4])
-    )
-    answers, times = np.empty((n, int(train.labels.max()) + 1)), []
-    for held in range(experiment.folds):
-        others = studies.take(train, fold != held)
-        record = Record(folder / f"fold_{held}")
-        trained = fit(experiment.architecture, recipe, others, validation, seed=seed, record=record)
-        answers[fold == held] = _averaged(trained.model, train.images[fold == held], recipe)
-        times.append((trained.seconds, trained.cpu_seconds))
-    return _Taught(answers, *np.sum(times, axis=0).tolist())
-
-
-def _averaged(model: keras.Model, images: Pixels, recipe: Recipe) -> Floats:
-    """Probabilities (n, K), averaged over views if the network knows such views."""
-    changes, batch = recipe.augmentation, _batch_of(images)
-
-    def answer(pixels: Pixels) -> NDArray[np.float32]:
-        starts = range(0, len(pixels), batch)
-        parts = [model(pixels[i : i + batch].astype(np.float32), training=False) for i in starts]
-        return np.concatenate(parts)
-
-    if changes is None or not changes.shift:
-        return evaluation.softmax(answer(images))
-    return evaluation.softmax(inference.averaged(answer, images, changes.flip))
-
-
-def _later(trained: Trained, taught: _Taught) -> Trained:
-    """A training whose clock was already running while its teachers were trained."""
-    return replace(
-        trained,
-        history=trained.history.assign(seconds=trained.history["seconds"] + taught.seconds),
-        seconds=trained.seconds + taught.seconds,
-        cpu_seconds=trained.cpu_seconds + taught.cpu_seconds,
-    )
 
 
 def _check_memory(model: keras.Model, recipe: Recipe) -> None:
@@ -513,12 +445,8 @@ def _run_epoch(
     }
 
 
-def _batch_of(inputs: Inputs) -> int:
-    return max(1, min(500, VALUES // int(inputs[0].size)))
-
-
 def _measure(evaluate: Any, inputs: Inputs, labels: NDArray[np.int64]) -> dict[str, float]:
-    batch = _batch_of(inputs)
+    batch = max(1, min(500, VALUES // inputs[0].size))
     results = [
         evaluate(inputs[start : start + batch], labels[start : start + batch])
         for start in range(0, len(labels), batch)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from src import formats, images, inference, runs, specifications, studies
+from src import evaluation, formats, images, inference, runs, specifications, studies
 
 RUNS = [(s, v) for s in runs.studies() for v in runs.versions(s)]
 
@@ -90,19 +92,21 @@ def test_activation_map_adds_up_to_the_logits(digits: runs.Run, pictures: format
 class _Noting:
     """Stands for a model whose logits are the corner pixel and its opposite."""
 
+    temperature = 2.0
+
     def __init__(self) -> None:
         self.seen: list[formats.Pixels] = []
 
-    def __call__(self, pixels: formats.Pixels) -> inference.Floats:
+    def predict(self, pixels: formats.Pixels) -> Any:
         self.seen.append(pixels)
-        return pixels[:, [0, -1], [0, -1], 0].astype(np.float32)
+        return SimpleNamespace(logits=pixels[:, [0, -1], [0, -1], 0].astype(np.float32))
 
 
 @pytest.mark.parametrize("mirrored", [False, True])
 def test_averaging_asks_for_every_view_and_weighs_the_unmoved_double(mirrored: bool) -> None:
     pixels = np.random.default_rng(0).integers(0, 9, (3, 5, 4, 1), np.uint8)
     model = _Noting()
-    found = inference.averaged(model, pixels, mirrored)
+    found = inference.averaged(model, pixels, mirrored)  # type: ignore[arg-type]
     whole, right, left, *rest = model.seen
     assert (whole == pixels).all()
     assert (right[:, 1:, 1:] == pixels[:, :-1, :-1]).all()
@@ -113,7 +117,7 @@ def test_averaging_asks_for_every_view_and_weighs_the_unmoved_double(mirrored: b
         assert (view == image[:, :, ::-1]).all()
     logits = [seen[:, [0, -1], [0, -1], 0].astype(float) for seen in model.seen]
     expected = np.average(logits, axis=0, weights=[2, 1, 1] * (1 + mirrored))
-    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    np.testing.assert_allclose(found, evaluation.softmax(expected, 2.0), rtol=1e-5)
 
 
 def test_wrong_input_and_precision_are_refused(digits: runs.Run) -> None:
