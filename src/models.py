@@ -83,6 +83,7 @@ class Conv2D(layers.Conv2D):
         small = max(inputs.shape[1:3]) <= SMALL_MAP
         fits = (self.kernel_size, self.strides, self.padding) == PACKABLE
         if small and fits and self.compute_dtype == "bfloat16":
+            # A tensor: outside of a graph a custom gradient takes no variables.
             return _packed_convolution(inputs, tf.convert_to_tensor(kernel))
         return super().convolution_op(inputs, kernel)
 

@@ -131,11 +131,11 @@ def cost_against_accuracy(
     for family, rows in models.groupby("family", sort=False):
         _add_family(figure, str(family), rows, named, cost)
     _add_beside(figure, references, models, cost)
-    quick, best = front.iloc[0], front.iloc[-1]
+    best, fastest = front.iloc[-1], models[cost.column].min()
     finding = (
         f"No model is faster {cost.verb} than the most accurate one, {best['title']}"
         if len(front) == 1
-        else f"The most accurate model takes {_times(best[cost.column] / quick[cost.column])} "
+        else f"The most accurate model takes {_times(best[cost.column] / fastest)} "
         f"as long {cost.verb} as the fastest"
     )
     figure.update_xaxes(title=cost.axis, type="log", dtick="D2")
