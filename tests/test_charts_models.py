@@ -79,11 +79,21 @@ def test_cost_against_accuracy_draws_families_and_the_frontier() -> None:
 
 
 def test_costs_that_are_nearly_equal_look_nearly_equal() -> None:
-    alike = MODELS.assign(latency=[20.1, 20.0, 20.2, 20.3])
-    left, right = 10 ** np.array(_against(alike).layout.xaxis.range, float)
-    assert left < 10  # two ticks at least: 10 and 50
-    assert right > 50
+    figure = _against(MODELS.assign(latency=[20.1, 20.0, 20.2, 20.3]))
+    left, right = 10 ** np.array(figure.layout.xaxis.range, float)
+    shown = [tick for tick in figure.layout.xaxis.tickvals if left < tick < right]
+    assert shown == [10, 20, 50]
+    # Beside the signs, where no interval strikes the names through.
+    assert {place for trace in figure.data[1:] for place in trace.textposition} == {"middle right"}
     assert _against(MODELS.assign(latency=[1, 3, 5, 9])).layout.xaxis.range is None
+
+
+def test_ticks_are_whole_numbers_and_few() -> None:
+    near = _against(MODELS.assign(latency=[6.0, 2.0, 5.0, 30.0])).layout.xaxis
+    assert [tick for tick in near.tickvals if 1 <= tick <= 50] == [1, 2, 5, 10, 20, 50]
+    assert "20" in near.ticktext
+    far = _against(MODELS.assign(latency=[0.01, 0.02, 5.0, 30.0])).layout.xaxis
+    assert list(far.ticktext) == ["0.01", "0.1", "1", "10", "100"]
 
 
 def test_numbers_from_elsewhere_stand_beside_ours_where_they_are_near() -> None:

@@ -42,6 +42,8 @@ def floats(values: Any) -> list[float]:
         (theme.percent(float("nan")), "–"),
         (theme.percent(None), "–"),
         (theme.interval(0.8612, 0.884), "86.1–88.4\u00a0%"),
+        (theme.interval(0.9941, 0.9997), "99.41–99.97\u00a0%"),
+        (theme.interval(0.5, 1.0), "50.0–100.0\u00a0%"),
         (theme.interval(None, 0.5), "–"),
         (theme.points(0.0512), "+5.1 points"),
         (theme.points(-0.0512), "\u22125.1 points"),

@@ -3,6 +3,7 @@
 Shares are 0 to 1 in the frames and percent on the axes; intervals are 95 %.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -117,7 +118,13 @@ def cost_against_accuracy(
         references: as in `accuracy_ranking`; their cost is not known, so they stand at the side.
     """
     front, places = frontier(models, cost), digits(models)
-    named = _names_of_many(front, models, cost) if len(models) > MANY else _names(models, cost)
+    costs = models[cost.column]
+    if len(models) > MANY:
+        named, ends = _names_of_many(front, models, cost), _with_room_at_the_left(costs)
+    elif costs.max() < WIDE * costs.min():
+        named, ends = dict.fromkeys(models["title"], "middle right"), _around(costs)
+    else:
+        named, ends = _names(models, cost), None
     figure = go.Figure()
     if len(front) > 1:
         figure.add_scatter(
@@ -131,21 +138,26 @@ def cost_against_accuracy(
     for family, rows in models.groupby("family", sort=False):
         _add_family(figure, str(family), rows, named, cost)
     _add_beside(figure, references, models, cost)
-    best, fastest = front.iloc[-1], models[cost.column].min()
+    best, fastest = front.iloc[-1], costs.min()
     finding = (
         f"No model is faster {cost.verb} than the most accurate one, {best['title']}"
         if len(front) == 1
         else f"The most accurate model takes {_times(best[cost.column] / fastest)} "
         f"as long {cost.verb} as the fastest"
     )
-    figure.update_xaxes(title=cost.axis, type="log", dtick="D2")
+    figure.update_xaxes(title=cost.axis, type="log", range=ends, **_ticks(costs, ends))
     figure.update_yaxes(title=f"{split} accuracy", tickformat=f".{places - 1}%")
-    if len(models) > MANY:
-        figure.update_xaxes(range=_with_room_at_the_left(models[cost.column]))
-    elif models[cost.column].max() < WIDE * models[cost.column].min():
-        figure.update_xaxes(range=_around(models[cost.column]))
     shown = f"One sign per model, {split} accuracy with 95\u00a0% interval, time on a log scale"
     return theme.finish(figure, finding, shown, height=440)
+
+
+def _ticks(costs: pd.Series, ends: list[float] | None) -> dict[str, list[Any]]:
+    """Whole numbers on a logarithmic axis: 1, 2 and 5 of each decade, of many decades only 1."""
+    low, high = ends or np.log10([costs.min(), BESIDE * costs.max()]).tolist()
+    steps = (1, 2, 5) if high - low < 2 else (1,)
+    decades = range(math.floor(low), math.ceil(high) + 1)
+    values = [step * 10.0**decade for decade in decades for step in steps]
+    return {"tickvals": values, "ticktext": [f"{value:g}" for value in values]}
 
 
 def _names(models: pd.DataFrame, cost: Cost) -> dict[str, str]:

@@ -130,15 +130,21 @@ def percent(share: float | None, digits: int = 1) -> str:
     """0.8731 → "87.3 %"; a missing value is an en dash; only all there are is "100.0 %"."""
     if share is None or math.isnan(share):
         return "–"
+    return f"{share:.{_decimals(share, digits)}%}".replace("%", "\u00a0%")
+
+
+def _decimals(share: float, digits: int) -> int:
+    """As many decimals as tell a share from all there are."""
     while share < 1 and digits < 4 and round(100 * share, digits) == 100:
         digits += 1
-    return f"{share:.{digits}%}".replace("%", "\u00a0%")
+    return digits
 
 
 def interval(low: float | None, high: float | None, digits: int = 1) -> str:
-    """(0.861, 0.884) → "86.1–88.4 %": a 95 % interval of a share."""
+    """(0.861, 0.884) → "86.1–88.4 %": a 95 % interval of a share; its ends as in `percent`."""
     if low is None or high is None or math.isnan(low) or math.isnan(high):
         return "–"
+    digits = _decimals(high, digits)
     return f"{100 * low:.{digits}f}–{100 * high:.{digits}f}\u00a0%"
 
 
