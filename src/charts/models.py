@@ -42,6 +42,7 @@ COSTS = {
 BESIDE = 1.6  # times our highest cost is where numbers of unknown cost stand
 WIDE = 3  # from this ratio of costs on a logarithmic axis has ticks enough of its own
 ALIKE = 1.1  # ratio of two costs that counts as none
+DECADES = 2.5  # from as many on an axis each has one tick
 MANY = 8  # models from which rows stand closer and only the best are named
 
 
@@ -119,12 +120,10 @@ def cost_against_accuracy(
     """
     front, places = frontier(models, cost), digits(models)
     costs = models[cost.column]
-    if len(models) > MANY:
-        named, ends = _names_of_many(front, models, cost), _with_room_at_the_left(costs)
-    elif costs.max() < WIDE * costs.min():
+    if costs.max() < WIDE * costs.min():
         named, ends = dict.fromkeys(models["title"], "middle right"), _around(costs)
     else:
-        named, ends = _names(models, cost), None
+        named, ends = _names(front, models, cost), _with_room_at_the_left(costs)
     figure = go.Figure()
     if len(front) > 1:
         figure.add_scatter(
@@ -145,34 +144,28 @@ def cost_against_accuracy(
         else f"The most accurate model takes {_times(best[cost.column] / fastest)} "
         f"as long {cost.verb} as the fastest"
     )
-    figure.update_xaxes(title=cost.axis, type="log", range=ends, **_ticks(costs, ends))
+    figure.update_xaxes(title=cost.axis, type="log", range=ends, **_ticks(*ends))
     figure.update_yaxes(title=f"{split} accuracy", tickformat=f".{places - 1}%")
     shown = f"One sign per model, {split} accuracy with 95\u00a0% interval, time on a log scale"
     return theme.finish(figure, finding, shown, height=440)
 
 
-def _ticks(costs: pd.Series, ends: list[float] | None) -> dict[str, list[Any]]:
+def _ticks(low: float, high: float) -> dict[str, list[Any]]:
     """Whole numbers on a logarithmic axis: 1, 2 and 5 of each decade, of many decades only 1."""
-    low, high = ends or np.log10([costs.min(), BESIDE * costs.max()]).tolist()
-    steps = (1, 2, 5) if high - low < 2 else (1,)
+    steps = (1, 2, 5) if high - low < DECADES else (1,)
     decades = range(math.floor(low), math.ceil(high) + 1)
     values = [step * 10.0**decade for decade in decades for step in steps]
     return {"tickvals": values, "ticktext": [f"{value:g}" for value in values]}
 
 
-def _names(models: pd.DataFrame, cost: Cost) -> dict[str, str]:
-    """Every title, with the place of its name: in turn under and over its sign."""
-    titles = models.sort_values(cost.column)["title"]
-    return {
-        title: "top center" if place % 2 else "bottom center" for place, title in enumerate(titles)
-    }
+def _names(front: pd.DataFrame, models: pd.DataFrame, cost: Cost) -> dict[str, str]:
+    """Titles with the place of their name: of many models only the best of the frontier.
 
-
-def _names_of_many(front: pd.DataFrame, models: pd.DataFrame, cost: Cost) -> dict[str, str]:
-    """The best of the frontier, and others whose names have room beside the next one's.
-
-    Names stand where nothing else can be: nothing is both faster and better.
+    Names of the frontier stand where nothing else can be: nothing is both faster and better.
     """
+    if len(models) <= MANY:
+        others = dict.fromkeys(models["title"], "middle right")
+        return others | dict.fromkeys(front["title"], "top left")
     room = np.log(models[cost.column].max() / models[cost.column].min()) / 6
     kept: list[int] = []
     for place in reversed(range(len(front))):
