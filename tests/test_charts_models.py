@@ -84,13 +84,22 @@ def test_costs_that_are_nearly_equal_look_nearly_equal() -> None:
     left, right = 10 ** np.array(figure.layout.xaxis.range, float)
     shown = [tick for tick in figure.layout.xaxis.tickvals if left < tick < right]
     assert shown == [10, 20, 50]
+    named = {
+        t: p for trace in figure.data for t, p in zip(trace.text, trace.textposition, strict=True)
+    }
     # Beside the signs, where no interval strikes the names through.
-    assert {place for trace in figure.data[1:] for place in trace.textposition} == {"middle right"}
+    assert named == dict.fromkeys(MODELS["title"], "middle right") | {"Slow": "top left"}
     wide = 10 ** np.array(_against(MODELS.assign(latency=[1, 3, 5, 9])).layout.xaxis.range, float)
     assert wide[0] < 1 / 2  # room for the first name
 
 
-def test_ticks_are_whole_numbers_and_few() -> None:
+def test_of_many_models_of_nearly_equal_cost_only_the_frontier_is_named() -> None:
+    many = pd.concat([MODELS, *[MODELS[MODELS["title"] == "Beaten"]] * 5])
+    figure = _against(many.assign(latency=np.linspace(20, 21, len(many))))
+    assert [text for trace in figure.data for text in trace.text if text] == ["Slow"]
+
+
+def test_ticks_are_round_numbers_and_few() -> None:
     near = _against(MODELS.assign(latency=[6.0, 2.0, 5.0, 30.0])).layout.xaxis
     assert [tick for tick in near.tickvals if 1 <= tick <= 50] == [1, 2, 5, 10, 20, 50]
     assert "20" in near.ticktext

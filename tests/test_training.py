@@ -250,6 +250,13 @@ def test_a_deep_network_is_served_in_half_precision_as_keras_has_it(
     assert parity["keras"]["accuracy"] > 0.8
 
 
+@pytest.mark.parametrize("kind", ["fast", "plain"])
+def test_maps_are_pooled_until_they_are_small_and_no_further(kind: str) -> None:
+    network = Architecture(kind, (4, 4, 4, 4))
+    model = models.build(network, np.zeros((2, 28, 28, 1), np.uint8), 3, seed=1)
+    assert model.get_layer("features").output.shape[1:3] == (3, 3)
+
+
 def test_plan_trains_the_same_network_with_and_without_augmentation() -> None:
     plan = experiments.plan(specifications.CIFAR10, "full")
     assert list(plan) == [

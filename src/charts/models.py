@@ -40,7 +40,7 @@ COSTS = {
     "training": Cost("training", "processor time of training (minutes)", "min", "to train"),
 }
 BESIDE = 1.6  # times our highest cost is where numbers of unknown cost stand
-WIDE = 3  # from this ratio of costs on a logarithmic axis has ticks enough of its own
+WIDE = 3  # ratio of the highest to the lowest cost from which they fill an axis
 ALIKE = 1.1  # ratio of two costs that counts as none
 DECADES = 2.5  # from as many on an axis each has one tick
 MANY = 8  # models from which rows stand closer and only the best are named
@@ -120,10 +120,9 @@ def cost_against_accuracy(
     """
     front, places = frontier(models, cost), digits(models)
     costs = models[cost.column]
-    if costs.max() < WIDE * costs.min():
-        named, ends = dict.fromkeys(models["title"], "middle right"), _around(costs)
-    else:
-        named, ends = _names(front, models, cost), _with_room_at_the_left(costs)
+    near = costs.max() < WIDE * costs.min()
+    ends = _around(costs) if near else _with_room_at_the_left(costs)
+    named = _names(front, models, cost)
     figure = go.Figure()
     if len(front) > 1:
         figure.add_scatter(
@@ -151,7 +150,7 @@ def cost_against_accuracy(
 
 
 def _ticks(low: float, high: float) -> dict[str, list[Any]]:
-    """Whole numbers on a logarithmic axis: 1, 2 and 5 of each decade, of many decades only 1."""
+    """Round numbers on a logarithmic axis: 1, 2 and 5 of each decade, of many decades only 1."""
     steps = (1, 2, 5) if high - low < DECADES else (1,)
     decades = range(math.floor(low), math.ceil(high) + 1)
     values = [step * 10.0**decade for decade in decades for step in steps]
@@ -166,7 +165,7 @@ def _names(front: pd.DataFrame, models: pd.DataFrame, cost: Cost) -> dict[str, s
     if len(models) <= MANY:
         others = dict.fromkeys(models["title"], "middle right")
         return others | dict.fromkeys(front["title"], "top left")
-    room = np.log(models[cost.column].max() / models[cost.column].min()) / 6
+    room = np.log(max(models[cost.column].max() / models[cost.column].min(), WIDE)) / 6
     kept: list[int] = []
     for place in reversed(range(len(front))):
         at = np.log(front[cost.column].iloc[place])
@@ -178,7 +177,7 @@ def _names(front: pd.DataFrame, models: pd.DataFrame, cost: Cost) -> dict[str, s
 def _with_room_at_the_left(costs: pd.Series) -> list[float]:
     """The ends of a logarithmic axis that has place for a name in front of the first sign."""
     low, high = np.log10(costs.min()), np.log10(costs.max())
-    span = max(high - low, 0.3) + np.log10(BESIDE)
+    span = high - low + np.log10(BESIDE)
     return [low - 0.5 * span, low + 1.1 * span]
 
 
