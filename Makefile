@@ -43,7 +43,8 @@ notebooks: $(VENV)/notebooks.stamp ## make a new version of a study (STUDY=cifar
 study: $(VENV)/notebooks.stamp ## a study of your own photos (FOLDER=name in inputs/, or FOLDER=path NAME=study)
 	@$(BIN) jupyter_notebooks/run.py --folder "$(FOLDER)" --study "$(OWN_NAME)" --profile $(PROFILE)
 
-bench: $(VENV)/dev.stamp browser ## measure speed, memory and start of the served app
+bench: $(VENV)/dev.stamp browser ## measure the evaluation, and speed, memory and start of the served app
+	@$(BIN) benchmarks/evaluation.py
 	@$(BIN) benchmarks/serving.py
 	@$(BIN) benchmarks/app.py
 

@@ -7,9 +7,7 @@ that whatever else the machine does slows both down; the ratio is that of the me
 
 import argparse
 import os
-import statistics
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,30 +18,12 @@ import keras
 import numpy as np
 
 from benchmarks.report import Measure, finish
+from benchmarks.turns import take_turns
 from src import images, inference, runs
 from src import models as _models_that_keras_must_know  # noqa: F401
 
 TIMES_AS_FAST = 30
 ROUNDS = 60
-WARM_UP = 5
-
-
-def seconds(call: Callable[[], object]) -> float:
-    """Wall time of one call."""
-    started = time.perf_counter()
-    call()
-    return time.perf_counter() - started
-
-
-def take_turns(calls: dict[str, Callable[[], object]]) -> dict[str, float]:
-    """Median milliseconds of each call, measured in turns after a warm-up."""
-    times: dict[str, list[float]] = {name: [] for name in calls}
-    for turn in range(WARM_UP + ROUNDS):
-        for name, call in calls.items():
-            spent = seconds(call)
-            if turn >= WARM_UP:
-                times[name].append(1000 * spent)
-    return {name: statistics.median(values) for name, values in times.items()}
 
 
 def picture(run: runs.Run) -> np.ndarray:
@@ -68,7 +48,7 @@ def main() -> int:
     calls: dict[str, Callable[[], object]] = {"keras": lambda: trained.predict(pixels, verbose=0)}
     for precision, model in served.items():
         calls[precision] = lambda model=model: model.predict(pixels)
-    median = take_turns(calls)
+    median = take_turns(calls, ROUNDS)
     ratios = {precision: median["keras"] / median[precision] for precision in served}
     best = max(ratios, key=lambda precision: ratios[precision])
     return finish(
