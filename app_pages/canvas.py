@@ -191,7 +191,7 @@ def figure(run: runs.Run, model: str) -> list[components.Figure]:
     if found is None:
         return []
     share = found["accuracy"]["strokes"]["as drawn"]
-    return [components.share_figure("Drawings read right", share, f"n = {share['n']} drawings")]
+    return [components.share_figure("Drawings right", share, f"n = {share['n']} drawings")]
 
 
 def sentence(run: runs.Run, model: str) -> str:

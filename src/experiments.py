@@ -16,6 +16,7 @@ class Architecture:
     widths: tuple[int, ...]  # channels per stage, or units per layer of a dense network
     dropout: float = 0.0
     depth: int = 2  # convolutions per stage of a fast network; from 3 on with a shortcut
+    unpooled: int = 0  # first stages of a fast network that keep the picture's size
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ def _strong(
     )
 
 
-def _best(widths: tuple[int, ...], recipe: Recipe, depth: int = 2) -> Experiment:
+def _best(architecture: Architecture, recipe: Recipe) -> Experiment:
     return Experiment(
         name="best",
         title="Fast CNN",
@@ -94,7 +95,7 @@ def _best(widths: tuple[int, ...], recipe: Recipe, depth: int = 2) -> Experiment
             "The strongest network that two cores train in a sitting: whitening first layer, "
             "orthogonalised momentum, label smoothing, whole epochs augmented at once."
         ),
-        architecture=Architecture("fast", widths, depth=depth),
+        architecture=architecture,
         recipe=recipe,
     )
 
@@ -118,9 +119,8 @@ _CIFAR10_STANDARD = replace(
     seeds=_seeds(1),
 )
 _CIFAR10_BEST = _best(
-    (64, 128, 192),
+    replace(_CIFAR10_QUICK.architecture, depth=3),
     replace(_strong(40, 512, _CIFAR10_STANDARD.recipe.augmentation), pruning=0.4),
-    depth=3,
 )
 _CIFAR10 = (
     _CIFAR10_QUICK,
@@ -158,12 +158,11 @@ _SCALES = {
         seeds=3,
         fast=(
             _best(
-                (64, 128, 176),
+                Architecture("fast", (32, 64, 128, 176), depth=3, unpooled=1),
                 replace(  # most pictures are easy: bags, trousers, boots
-                    _strong(60, 512, replace(_MIRRORED, shift=2 / 28, erasing=0.2), smoothing=0.1),
+                    _strong(110, 512, replace(_MIRRORED, shift=2 / 28, erasing=0.3), smoothing=0.1),
                     pruning=0.5,
                 ),
-                depth=3,
             ),
         ),
     ),
@@ -174,7 +173,7 @@ _SCALES = {
         seeds=3,
         fast=(
             _best(
-                (24, 64, 128),
+                Architecture("fast", (24, 64, 128)),
                 _strong(32, 256, Augmentation(shift=2 / 28, rotation=10.0, zoom=0.1), 0.1),
             ),
         ),
@@ -185,7 +184,12 @@ _SCALES = {
         subset_epochs=30,
         full_epochs=30,
         seeds=5,
-        fast=(_best((32, 64, 128), _strong(30, 64, Augmentation(alternate=True, shift=0.125))),),
+        fast=(
+            _best(
+                Architecture("fast", (32, 64, 128)),
+                _strong(30, 64, Augmentation(alternate=True, shift=0.125)),
+            ),
+        ),
         dense=(128, 64),
     ),
 }

@@ -178,14 +178,17 @@ def _plain(x: Any, architecture: Architecture, policy: Any) -> Any:
 def _fast(x: Any, architecture: Architecture, policy: Any) -> Any:
     """Whitening 2×2 convolution, then convolutions stage by stage, each with pooling in front.
 
+    The first `unpooled` stages keep the picture's size: small grey pictures have details that are
+    lost otherwise, at half again the cost (benchmarks/LOG.md).
+
     After the speed-run networks of Keller Jordan (cifar10-airbench), with ReLU and a mean at the
     end: on a CPU their GELU costs more than it gains, and the mean keeps the activation map exact.
     """
     channels = 2 * 4 * x.shape[-1]
     x = layers.Conv2D(channels, 2, activation="relu", name="whitening", dtype=policy)(x)
-    for width in architecture.widths:
+    for stage, width in enumerate(architecture.widths):
         x = _filters(x, width, policy, _identity)
-        if x.shape[1] > SMALLEST_MAP:
+        if stage >= architecture.unpooled and x.shape[1] > SMALLEST_MAP:
             x = layers.MaxPooling2D(2, dtype=policy)(x)
         x = shortcut = layers.ReLU(dtype=policy)(FusedBatchNorm(dtype=policy)(x))
         for _ in range(architecture.depth - 2):

@@ -207,7 +207,7 @@ def test_what_was_measured_on_drawings_is_shown_with_n_and_interval(
     assert app.markdown[0].value == (
         f"#### The model reads {share['right']} of 20 test drawings right. Draw your own"
     )
-    metric = next(m for m in app.metric if m.label == "Drawings read right")
+    metric = next(m for m in app.metric if m.label == "Drawings right")
     assert metric.value == f"{100 * share['value']:.1f}\u00a0%"
     assert metric.delta == f"{100 * share['low']:.1f}–{100 * share['high']:.1f}\u00a0%"
     assert "n = 20 drawings" in texts(app)

@@ -250,11 +250,18 @@ def test_a_deep_network_is_served_in_half_precision_as_keras_has_it(
     assert parity["keras"]["accuracy"] > 0.8
 
 
-@pytest.mark.parametrize("kind", ["fast", "plain"])
-def test_maps_are_pooled_until_they_are_small_and_no_further(kind: str) -> None:
-    network = Architecture(kind, (4, 4, 4, 4))
+@pytest.mark.parametrize(
+    ("network", "side"),
+    [
+        (Architecture("fast", (4, 4, 4, 4)), 3),
+        (Architecture("plain", (4, 4, 4, 4)), 3),
+        (Architecture("fast", (4, 4), unpooled=1), 13),  # whitening makes 28 → 27
+        (Architecture("fast", (4, 4), unpooled=2), 27),
+    ],
+)
+def test_maps_are_pooled_as_planned_until_they_are_small(network: Architecture, side: int) -> None:
     model = models.build(network, np.zeros((2, 28, 28, 1), np.uint8), 3, seed=1)
-    assert model.get_layer("features").output.shape[1:3] == (3, 3)
+    assert model.get_layer("features").output.shape[1:3] == (side, side)
 
 
 def test_plan_trains_the_same_network_with_and_without_augmentation() -> None:
