@@ -120,9 +120,12 @@ def _facts(config: dict[str, Any], names: dict[str, str]) -> dict[str, str]:
 
 
 def _spelled(value: Any) -> str:
-    """A configuration value in words: nested settings on one line."""
+    """A configuration value in words: nested settings on one line, what is on by its name."""
     if isinstance(value, dict):
-        return ", ".join(f"{key} {_spelled(item)}" for key, item in value.items() if item)
+        parts = {key: "" if item is True else _spelled(item) for key, item in value.items() if item}
+        return ", ".join(f"{key} {part}".strip() for key, part in parts.items())
+    if isinstance(value, float):
+        return f"{value:.3g}"
     return "" if value is None else str(value)
 
 

@@ -9,7 +9,7 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from app_pages import components
+from app_pages import components, performance_making
 from src import config, evaluation
 from tests import factories
 
@@ -69,6 +69,13 @@ def visit(page: str = "project_summary", **query: str) -> AppTest:
         app.switch_page(f"app_pages/{page}.py").run()
     assert [element.message for element in app.exception] == []
     return app
+
+
+def test_settings_are_spelled_for_people() -> None:
+    changes = {"flip": True, "alternate": False, "shift": 2 / 28, "zoom": 0.0, "erasing": 0.3}
+    spelled = performance_making._spelled
+    assert spelled(changes) == "flip, shift 0.0714, erasing 0.3"
+    assert [spelled(value) for value in (0.12, 512, "muon", None)] == ["0.12", "512", "muon", ""]
 
 
 def words(app: AppTest) -> str:
