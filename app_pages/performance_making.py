@@ -101,9 +101,12 @@ def _facts(config: dict[str, Any], names: dict[str, str]) -> dict[str, str]:
     """What is known about the making of a model; what does not apply to it is left out."""
     estimator = config.get("estimator", {})
     temperature = config.get("temperature")
+    origin = config.get("origin")
     members = [names.get(member, member) for member in config.get("members", ())]
     facts = {
         "Trained on": f"{theme.count(config['n_train'])} pictures ({config['trained_on']})",
+        "Taken over from": origin
+        and f"{origin['version']} of {pd.Timestamp(origin['created']):%d %B %Y}",
         "Best epoch": config.get("best_epoch"),
         "Number format": config.get("precision"),
         "Temperature": None if temperature is None else f"{temperature:.2f}",

@@ -188,6 +188,7 @@ def provenance(manifest: dict[str, Any]) -> dict[str, str]:
     """When, from what code and on what machine a version was made."""
     machine = manifest["environment"]
     steps = sorted(manifest["wall_seconds"].items(), key=lambda step: -step[1])
+    inherited = manifest.get("inherited", {})
     return {
         "Published": f"{pd.Timestamp(manifest['created']):%d %B %Y, %H:%M} UTC",
         "Profile": manifest["profile"],
@@ -198,7 +199,17 @@ def provenance(manifest: dict[str, Any]) -> dict[str, str]:
         "Longest steps": "; ".join(
             f"{name} {theme.duration(seconds)}" for name, seconds in steps[:3]
         ),
+        **({"Taken over": _taken_over(inherited)} if inherited else {}),
     }
+
+
+def _taken_over(inherited: dict[str, str]) -> str:
+    """Networks that an earlier version trained, by that version."""
+    versions = sorted(set(inherited.values()))
+    return "; ".join(
+        f"{', '.join(name for name, of in inherited.items() if of == version)} from {version}"
+        for version in versions
+    )
 
 
 run = components.current_run()

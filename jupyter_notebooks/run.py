@@ -2,9 +2,11 @@
 
     python jupyter_notebooks/run.py --study cifar10 --profile full
     python jupyter_notebooks/run.py --folder ~/photos --study shop
+    python jupyter_notebooks/run.py --study cifar10 --base v2
 
-Interrupted runs go on where they stopped when the same command is given again. A notebook for which
-the study has nothing planned is left out. The executed notebooks replace the committed ones for the
+Interrupted runs go on where they stopped when the same command is given again. With `--base`, only
+the networks whose plan has changed since that version are trained. A notebook for which the study
+has nothing planned is left out. The executed notebooks replace the committed ones for the
 full run of the study they are shown with; those of any other run are kept beside its outputs.
 """
 
@@ -34,6 +36,8 @@ PLANNED_BY = {3: "experiments", 4: "experiments", 5: "experiments", 6: "classica
 # Notebook number → the study whose full run is the committed one; the default study's for all else.
 SHOWN_WITH = {6: "mnist", 7: "clothing", 8: "mnist"}
 
+# What the message of an error says well enough without the cell that raised it.
+TOLD = ("DataError", "RunError")
 # What TensorFlow's C++ parts say about themselves; no setting silences it before they are loaded.
 LIBRARY_LOG = re.compile(
     r"^([IWE]\d{4} [\d:.]+ +\d+ .*|WARNING: All log messages before absl.*"
@@ -128,6 +132,9 @@ def _arguments(values: list[str]) -> argparse.Namespace:
     parser.add_argument("--profile", choices=config.PROFILES, default="full")
     parser.add_argument("--version", help="the version to publish; by default the next one")
     parser.add_argument(
+        "--base", help="a published version whose networks are taken over where nothing changed"
+    )
+    parser.add_argument(
         "--first", type=int, default=1, help="the number of the first notebook to run"
     )
     parser.add_argument("--last", type=int, default=99, help="the number of the last one")
@@ -149,7 +156,7 @@ def main(values: list[str]) -> int:
     given = _arguments(values)
     try:
         return _run(given)
-    except DataError as error:
+    except (DataError, runs.RunError) as error:
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -169,9 +176,12 @@ def _choose_study(given: argparse.Namespace) -> None:
 
 def _run(given: argparse.Namespace) -> int:
     _choose_study(given)
-    os.environ |= {"STUDY": given.study, "PROFILE": given.profile, "VERSION": given.version or ""}
+    os.environ |= {"STUDY": given.study, "PROFILE": given.profile}
+    os.environ |= {"VERSION": given.version or "", "BASE": given.base or ""}
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     _check_backbone(given.study)
+    if given.base:
+        runs.open_run(given.study, given.base)
     paths = wanted(given)
     for number, path in enumerate(paths, 1):
         print(f"[{number}/{len(paths)}] {path.stem}", file=sys.stderr, flush=True)
@@ -179,7 +189,7 @@ def _run(given: argparse.Namespace) -> int:
         try:
             execute(path, _destination(given, _number(path)))
         except CellExecutionError as error:
-            print(error.evalue if error.ename == "DataError" else error, file=sys.stderr)
+            print(error.evalue if error.ename in TOLD else error, file=sys.stderr)
             return 1
         except DeadKernelError:
             print("The notebook's process was ended, perhaps for want of memory.", file=sys.stderr)

@@ -42,11 +42,12 @@ def model_card(draft: runs.Draft, manifest: dict[str, Any]) -> str:
 
 
 def _details(made: dict[str, Any], manifest: dict[str, Any]) -> str:
+    origin = made.get("origin", manifest)
     return _list(
         "Model details",
         _built(made),
-        _trained(made, manifest["environment"]),
-        f"Made on {manifest['created'][:10]} by code revision `{manifest['code_revision'][:12]}`.",
+        _trained(made, origin["environment"]),
+        f"Made on {origin['created'][:10]} by code revision `{origin['code_revision'][:12]}`.",
         f"Probabilities are at temperature {made.get('temperature', 1.0):.2f}, fitted on "
         "validation.",
     )
@@ -273,7 +274,7 @@ def _training_table(newest: list[runs.Run]) -> str:
 
 
 def _training_row(run: runs.Run, record: runs.ModelRecord) -> str:
-    made, machine = record.config, run.manifest["environment"]
+    made, machine = record.config, record.origin["environment"]
     accuracies = {
         split: [part["metrics"]["accuracy"]["value"]]
         for split, part in record.metrics["splits"].items()

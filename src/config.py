@@ -41,10 +41,11 @@ class Parameters:
     profile: str
     version: str | None  # None: the next free one
     backbone: str | None = None  # of transfer learning; None: the study's usual one
+    base: str | None = None  # the version whose unchanged networks are taken over
 
 
 def parameters() -> Parameters:
-    """Read `STUDY`, `PROFILE`, `VERSION` and `BACKBONE` from the environment.
+    """Read `STUDY`, `PROFILE`, `VERSION`, `BACKBONE` and `BASE` from the environment.
 
     Raises:
         ValueError: the profile is not one of `PROFILES`.
@@ -52,6 +53,6 @@ def parameters() -> Parameters:
     profile = os.environ.get("PROFILE", "full")
     if profile not in PROFILES:
         raise ValueError(f"PROFILE must be one of {', '.join(PROFILES)}, not {profile!r}.")
-    version = os.environ.get("VERSION") or None
-    backbone = os.environ.get("BACKBONE") or None
-    return Parameters(os.environ.get("STUDY", PREFERRED_STUDY), profile, version, backbone)
+    study = os.environ.get("STUDY", PREFERRED_STUDY)
+    version, backbone, base = (os.environ.get(n) or None for n in ("VERSION", "BACKBONE", "BASE"))
+    return Parameters(study, profile, version, backbone, base)

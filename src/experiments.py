@@ -119,8 +119,12 @@ _CIFAR10_STANDARD = replace(
     seeds=_seeds(1),
 )
 _CIFAR10_BEST = _best(
-    replace(_CIFAR10_QUICK.architecture, depth=3),
-    replace(_strong(40, 512, _CIFAR10_STANDARD.recipe.augmentation), pruning=0.4),
+    Architecture("fast", (128, 256, 256), depth=3),
+    replace(
+        _strong(54, 512, replace(_MIRRORED, shift=4 / 32, erasing=0.3)),
+        learning_rate=0.09,
+        pruning=0.5,
+    ),
 )
 _CIFAR10 = (
     _CIFAR10_QUICK,

@@ -33,16 +33,18 @@ from src import (
     hypotheses,
     images,
     inference,
+    inheritance,
     models,
     runs,
     statistics,
     studies,
+    training,
     transfer,
 )
 from src.classifiers import Classifier
 from src.crossvalidation import CrossValidation
 from src.experiments import Experiment
-from src.inference import BATCH, ServedModel
+from src.inference import BATCH, PRECISIONS, ServedModel
 from src.runs import Draft
 from src.studies import Dataset, Split
 from src.training import Trained
@@ -100,7 +102,19 @@ def record_figure(draft: Draft, name: str, figure: Figure) -> Figure:
     return figure
 
 
-# --- 03 to 05: training ------------------------------------------------------------------------
+# --- 03 to 07: training ------------------------------------------------------------------------
+
+
+def train(draft: Draft, experiment: Experiment, dataset: Dataset) -> pd.DataFrame:
+    """Train and record a network, unless the draft took it over; returns `histories`.
+
+    Raises:
+        TrainingError: see `training.fit`.
+    """
+    if not inheritance.inherited(draft, experiment.name):
+        seeds = training.run(experiment, dataset, folder=draft.checkpoints, logs=draft.logs)
+        record_training(draft, experiment, dataset, dict(seeds))
+    return draft.read_table(f"models/{experiment.name}/history.csv")
 
 
 def record_training(
@@ -117,7 +131,7 @@ def record_training(
     calibration = _calibration(dataset.train.images)
     exported = {seed: export.export(t.model, calibration) for seed, t in trained.items()}
     for seed, files in exported.items():
-        path = draft.checkpoints / experiment.name / f"seed_{seed}" / "model.tflite"
+        path = draft.seed_model(experiment.name, seed)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(files.float32)
     first = experiment.seeds[0]
@@ -242,7 +256,7 @@ def record_evaluation(draft: Draft, dataset: Dataset, name: str) -> dict[str, An
     if isinstance(model, ServedModel) and _learned_moved(made):
         metrics["averaged"] = _averaged(model, dataset, made["augmentation"]["flip"])
     draft.write_json(f"{folder}/metrics.json", metrics)
-    if len(made["seeds"]) > 1:
+    if len(made["seeds"]) > 1 and not inheritance.inherited(draft, name):
         _record_seeds(draft, dataset, name, made)
     return metrics
 
@@ -289,7 +303,7 @@ def _engines(
     """The forms in which a model answers; the first one's answers are published."""
     if made["family"] not in runs.SERVED_FAMILIES:
         return {"scikit-learn": classifiers.kept(draft.checkpoints, name)}
-    return {p: _drafted(draft, dataset, name, p, made) for p in ("float32", "int8")}
+    return {p: _drafted(draft, dataset, name, p, made) for p in PRECISIONS}
 
 
 def _drafted(
@@ -313,9 +327,9 @@ def _frame(probabilities: ArrayLike, split: Split, dataset: Dataset) -> pd.DataF
 def _record_seeds(draft: Draft, dataset: Dataset, name: str, made: dict[str, Any]) -> None:
     answers = []
     for seed in made["seeds"]:
-        path = draft.checkpoints / name / f"seed_{seed}" / "model.tflite"
+        content = draft.seed_model(name, seed).read_bytes()
         model = export.served_model(
-            path.read_bytes(), dataset.spec.image_shape, "float32", made["temperature"]
+            content, dataset.spec.image_shape, "float32", made["temperature"]
         )
         for split in dataset.splits[1:]:
             frame = _answers(model, split, dataset)[["split", "id", "label", "prediction"]]
@@ -362,7 +376,7 @@ def _cost(
 def _sizes(draft: Draft, folder: str, made: dict[str, Any]) -> dict[str, int]:
     if made["family"] not in runs.SERVED_FAMILIES:
         return {"estimator_bytes": made["bytes"]}
-    sizes = {p: (draft.folder / folder / file).stat().st_size for p, file in _FILES.items()}
+    sizes = {p: (draft.folder / folder / _FILES[p]).stat().st_size for p in PRECISIONS}
     return {
         "parameters": made["parameters"],
         "tflite_bytes": sizes["float32"],
@@ -528,6 +542,7 @@ def manifest(draft: Draft) -> dict[str, Any]:
             "files": card["source"]["files"],
             "test_ids_sha256": card["test_ids_sha256"],
         },
+        "inherited": {m: c["origin"]["version"] for m, c in made.items() if "origin" in c},
         "wall_seconds": {f"training {m}": sum(c["seconds"].values()) for m, c in made.items()},
         "headline": {
             "model": best,

@@ -219,6 +219,12 @@ class ModelRecord:
         found: dict[str, Any] = self.run.json(self._path("config.json"))
         return found
 
+    @property
+    def origin(self) -> dict[str, Any]:
+        """Where it was trained: version, created, code_revision, environment (`inheritance`)."""
+        found: dict[str, Any] = self.config.get("origin", self.run.manifest)
+        return found
+
     @cached_property
     def metrics(self) -> dict[str, Any]:
         found: dict[str, Any] = self.run.json(self._path("metrics.json"))
@@ -357,6 +363,10 @@ class Draft:
             return (self.folder / path).read_bytes()
         except FileNotFoundError as error:
             raise RunError(f"{path} is not there yet: run the earlier notebooks first.") from error
+
+    def seed_model(self, name: str, seed: int) -> Path:
+        """Where the float32 file of one seed's network is kept until the draft is published."""
+        return self.checkpoints / name / f"seed_{seed}" / "model.tflite"
 
     def models(self) -> list[str]:
         """Names of the models written so far, in alphabetical order."""

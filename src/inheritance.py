@@ -1,0 +1,114 @@
+"""What a new version takes over from a published one, instead of training it again.
+
+A network is inherited where its plan and its pictures are what they were: architecture, recipe,
+seeds, training and validation pictures, and the network that taught it. Its files are copied as
+they are, with a note of where they come from; only its evaluation is done anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import fields, replace
+from typing import Any, TypeVar
+
+from src import config, experiments, runs
+from src.experiments import Architecture, Experiment, Recipe
+from src.runs import Draft, Run
+from src.specifications import Augmentation, StudySpec
+
+T = TypeVar("T", Architecture, Augmentation, Recipe)
+
+
+def from_base(draft: Draft, spec: StudySpec, parameters: config.Parameters) -> list[str]:
+    """Take over the unchanged networks of the version that the parameters name, if they name one.
+
+    The draft's data set must have been recorded. Returns the names of the networks.
+
+    Raises:
+        RunError: there is no such version, or it was made of other pictures.
+    """
+    if parameters.base is None:
+        return []
+    base = runs.open_run(parameters.study, parameters.base)
+    _check_pictures(draft, base)
+    planned = experiments.plan(spec, parameters.profile).values()
+    names = unchanged(planned, base)
+    for experiment in planned:
+        if experiment.name in names:
+            _take_over(draft, experiment, base)
+    return names
+
+
+def inherited(draft: Draft, name: str) -> bool:
+    """Whether a network of a draft was taken over."""
+    path = f"models/{name}/config.json"
+    return draft.has(path) and "origin" in draft.read_json(path)
+
+
+def unchanged(planned: Iterable[Experiment], base: Run) -> list[str]:
+    """Names of the planned networks that a version has just as they are planned."""
+    names: list[str] = []
+    for experiment in planned:
+        taught_alike = not experiment.teacher or experiment.teacher in names
+        if taught_alike and _as_planned(experiment, base):
+            names.append(experiment.name)
+    return names
+
+
+def _check_pictures(draft: Draft, base: Run) -> None:
+    if not draft.read_table("splits.parquet").equals(base.table("splits.parquet")):
+        raise runs.RunError(
+            f"{base.study} {base.version} was made of other pictures, or of other splits of them, "
+            "so nothing can be taken over from it. Run this without --base."
+        )
+
+
+def _as_planned(experiment: Experiment, base: Run) -> bool:
+    if experiment.name not in base.models:
+        return False
+    made = base.model(experiment.name).config
+    same = (made["seeds"], made["trained_on"]) == (list(experiment.seeds), experiment.trained_on)
+    return same and _plan_of(made) == (experiment.architecture, experiment.recipe)
+
+
+def _plan_of(made: dict[str, Any]) -> tuple[Architecture, Recipe] | None:
+    """Architecture and recipe that a network's `config.json` states; none where it knows others."""
+    changes = made["augmentation"]
+    architecture = _stated(Architecture, made["architecture"])
+    augmentation = None if changes is None else _stated(Augmentation, changes)
+    recipe = _stated(Recipe, made["training"])
+    if architecture is None or recipe is None or (changes is not None and augmentation is None):
+        return None
+    widths = tuple(architecture.widths)
+    return replace(architecture, widths=widths), replace(recipe, augmentation=augmentation)
+
+
+def _stated(kind: type[T], values: dict[str, Any]) -> T | None:
+    """Settings as they were written down; none where one was in use that is no more.
+
+    A setting that was not there yet had what is now its default.
+    """
+    known = {field.name for field in fields(kind)}
+    if any(value for name, value in values.items() if name not in known):
+        return None
+    return kind(**{name: value for name, value in values.items() if name in known})
+
+
+def _take_over(draft: Draft, experiment: Experiment, base: Run) -> None:
+    folder = f"models/{experiment.name}"
+    for path in base.manifest["files"]:
+        if path.startswith(f"{folder}/") and base.has(path):
+            draft.write(path, base.data(path))
+    first = draft.seed_model(experiment.name, experiment.seeds[0])  # to teach others
+    first.parent.mkdir(parents=True, exist_ok=True)
+    first.write_bytes(base.model(experiment.name).tflite("float32"))
+    made = base.model(experiment.name).config
+    about = {"title": experiment.title, "description": experiment.description}
+    draft.write_json(f"{folder}/config.json", made | about | {"origin": _origin(made, base)})
+
+
+def _origin(made: dict[str, Any], base: Run) -> dict[str, Any]:
+    """Where and when a network was trained: version, created, code_revision, environment."""
+    known = ("version", "created", "code_revision", "environment")
+    found: dict[str, Any] = made.get("origin") or {key: base.manifest[key] for key in known}
+    return found

@@ -1,0 +1,126 @@
+"""What a new version takes over from a published one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from src import config, experiments, inheritance, publication, runs, studies
+from src.experiments import Experiment
+from src.runs import Draft
+from src.specifications import Augmentation
+from src.studies import Dataset
+
+SPEC = studies.get("digits")
+VERSION = runs.versions("digits")[0]
+BASE = runs.open_run("digits", VERSION)  # committed
+PLAN = list(experiments.plan(SPEC, "full").values())
+PARAMETERS = config.Parameters("digits", "full", None, base=VERSION)
+
+
+@pytest.fixture(scope="module")
+def dataset() -> Dataset:
+    return studies.load(SPEC)
+
+
+@pytest.fixture
+def draft(dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Draft:
+    """A draft of the digits with its data set recorded, beside the committed versions."""
+    (tmp_path / "digits").mkdir()
+    (tmp_path / "digits" / VERSION).symlink_to(BASE.folder)
+    monkeypatch.setenv("OUTPUTS_DIR", str(tmp_path))
+    new = Draft("digits", "full")
+    new.clear()
+    publication.record_dataset(new, dataset)
+    return new
+
+
+def _changed(name: str, **recipe: float) -> list[Experiment]:
+    return [
+        replace(e, recipe=replace(e.recipe, **recipe)) if e.name == name else e  # type: ignore[arg-type]
+        for e in PLAN
+    ]
+
+
+def test_what_is_planned_as_it_was_is_not_trained_again(draft: Draft, dataset: Dataset) -> None:
+    names = inheritance.from_base(draft, SPEC, PARAMETERS)
+    assert names == [e.name for e in PLAN]
+    for experiment in PLAN:
+        history = publication.train(draft, experiment, dataset)
+        pd.testing.assert_frame_equal(history, BASE.model(experiment.name).history)
+    assert list(draft.checkpoints.rglob("checkpoint.npz")) == []
+
+
+def test_an_inherited_network_is_evaluated_anew_and_alike(draft: Draft, dataset: Dataset) -> None:
+    inheritance.from_base(draft, SPEC, PARAMETERS)
+    for name in ("best", "plain_subset"):  # with one seed, with several
+        found = publication.record_evaluation(draft, dataset, name)
+        assert found["splits"] == BASE.model(name).metrics["splits"]
+    seeds = draft.read_table("models/plain_subset/seed_predictions.parquet")
+    assert seeds.equals(BASE.model("plain_subset").seed_predictions)
+
+
+def test_its_origin_stays_the_version_that_trained_it(draft: Draft) -> None:
+    inheritance.from_base(draft, SPEC, PARAMETERS)
+    made = draft.read_json("models/best/config.json")
+    assert made["origin"]["version"] == VERSION
+    assert made["origin"]["code_revision"] == BASE.manifest["code_revision"]
+    assert inheritance._origin(made, BASE) is made["origin"]  # a version later too
+
+
+@pytest.mark.parametrize("recipe", [{"epochs": 31}, {"learning_rate": 0.1}, {"pruning": 0.5}])
+def test_a_changed_plan_is_trained(recipe: dict[str, float]) -> None:
+    names = inheritance.unchanged(_changed("best", **recipe), BASE)
+    assert names == [e.name for e in PLAN if e.name != "best"]
+
+
+def test_other_seeds_pictures_or_networks_are_trained() -> None:
+    best = next(e for e in PLAN if e.name == "best")
+    for other in (
+        replace(best, seeds=(*best.seeds, 1)),
+        replace(best, trained_on="subset"),
+        replace(best, architecture=replace(best.architecture, depth=3)),
+        replace(best, name="unheard_of"),
+    ):
+        assert inheritance.unchanged([other], BASE) == []
+
+
+def test_a_setting_that_is_no_more_must_have_been_off() -> None:
+    shifted = {"shift": 0.125, "cutout": 0.0}
+    assert inheritance._stated(Augmentation, shifted) == Augmentation(shift=0.125)
+    assert inheritance._stated(Augmentation, shifted | {"cutout": 0.1}) is None
+
+
+def test_who_learned_from_a_changed_network_learns_again() -> None:
+    best = next(e for e in PLAN if e.name == "best")
+    taught = replace(next(e for e in PLAN if e.name == "plain"), teacher="best")
+    assert inheritance.unchanged([best, taught], BASE) == ["best", "plain"]
+    changed = replace(best, recipe=replace(best.recipe, epochs=2))
+    assert inheritance.unchanged([changed, taught], BASE) == []
+
+
+def test_its_served_file_can_teach(draft: Draft) -> None:
+    inheritance.from_base(draft, SPEC, PARAMETERS)
+    first = draft.seed_model("best", config.SEED)
+    assert first.read_bytes() == BASE.model("best").tflite("float32")
+
+
+def test_other_pictures_are_refused(draft: Draft) -> None:
+    splits = draft.read_table("splits.parquet")
+    draft.write_table("splits.parquet", splits.iloc[1:])
+    with pytest.raises(runs.RunError, match="made of other pictures"):
+        inheritance.from_base(draft, SPEC, PARAMETERS)
+    assert draft.models() == []
+
+
+def test_without_a_base_nothing_is_taken_over(draft: Draft) -> None:
+    assert inheritance.from_base(draft, SPEC, replace(PARAMETERS, base=None)) == []
+    assert draft.models() == []
+
+
+def test_a_base_that_is_not_there_is_told(draft: Draft) -> None:
+    with pytest.raises(runs.RunNotFound, match="no published version v99"):
+        inheritance.from_base(draft, SPEC, replace(PARAMETERS, base="v99"))
