@@ -25,7 +25,7 @@ def training(run: runs.Run) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         over = components.switch("Over", OVER, "over")
         with_training = st.toggle("Training curves too", key="with_training", bind="query-params")
-    learned = {name: title for name, title in names.items() if record(run, name).served}
+    learned = {name: title for name, title in names.items() if record(run, name).is_network}
     history = pd.concat(
         [record(run, name).history.assign(model=title) for name, title in learned.items()]
     )
@@ -110,6 +110,8 @@ def _facts(config: dict[str, Any], names: dict[str, str]) -> dict[str, str]:
         "Best epoch": config.get("best_epoch"),
         "Number format": config.get("precision"),
         "Temperature": None if temperature is None else f"{temperature:.2f}",
+        "Logits divided by": config.get("exponent")
+        and f"their length to the power of {config['exponent']:.1f}",
         "Augmentation": _spelled(config.get("augmentation")) or "none",
         "Members": ", ".join(members),
         **{

@@ -48,8 +48,16 @@ def _details(made: dict[str, Any], manifest: dict[str, Any]) -> str:
         _built(made),
         _trained(made, origin["environment"]),
         f"Made on {origin['created'][:10]} by code revision `{origin['code_revision'][:12]}`.",
-        f"Probabilities are at temperature {made.get('temperature', 1.0):.2f}, fitted on "
-        "validation.",
+        _calibrated(made),
+    )
+
+
+def _calibrated(made: dict[str, Any]) -> str:
+    first = ""
+    if made.get("exponent"):
+        first = f", of logits divided by their length to the power of {made['exponent']:.1f}"
+    return (
+        f"Probabilities are at temperature {made['temperature']:.2f}{first}, fitted on validation."
     )
 
 

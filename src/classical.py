@@ -22,7 +22,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from src import classifiers, config, ensembles, evaluation, statistics, studies
+from src import calibration, classifiers, config, ensembles, evaluation, statistics, studies
 from src.classifiers import MADE, Classifier
 from src.runs import Draft
 from src.specifications import StudySpec
@@ -511,7 +511,7 @@ def _answer_alone(model: Any) -> None:
 
 def _temperature(model: Any, validation: Split) -> float:
     scores = classifiers.scores(model, validation.images)
-    return float(evaluation.fit_temperature(scores, validation.labels))
+    return float(calibration.fit_temperature(scores, validation.labels))
 
 
 def _combine(

@@ -19,7 +19,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from src import ensembles, evaluation, runs
+from src import calibration, ensembles, runs
 from src.runs import Run
 
 Pixels = NDArray[np.uint8]
@@ -73,7 +73,7 @@ class Single:
     def _probabilities(self, images: Pixels) -> Floats:
         if self.temperature is None:
             return np.asarray(self.estimator.predict_proba(rows(images)), np.float64)
-        return evaluation.softmax(scores(self.estimator, images), self.temperature)
+        return calibration.softmax(scores(self.estimator, images), self.temperature)
 
 
 class Ensemble:

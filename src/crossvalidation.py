@@ -16,7 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from src import evaluation, linear, statistics
+from src import calibration, evaluation, linear, statistics
 from src.evaluation import Scored
 from src.linear import Examples
 
@@ -128,7 +128,7 @@ def _answer(pool: Pool, repeat: int, fold: int, share: float, seed: int) -> _Ans
     train, chooser = others[~held_back], others[held_back]
     train = train[_part(pool.labels[train], share, random)]
     head = linear.best(pool.examples(train), pool.examples(chooser, 1), len(pool.classes))
-    probabilities = evaluation.softmax(head.logits(pool.embeddings[0, asked]))
+    probabilities = calibration.softmax(head.logits(pool.embeddings[0, asked]))
     scored = evaluation.score(
         pool.labels[asked], probabilities, pool.classes, pool.ids[asked], "cross-validation"
     )

@@ -53,6 +53,7 @@ class Experiment:
     trained_on: str = "full"  # the training set; "subset": its stratified part
     seeds: tuple[int, ...] = (config.SEED,)
     teacher: str = ""  # a network of the same plan, trained before, whose answers this one learns
+    control: bool = False  # trained for comparison only: its answers are published, not itself
 
 
 @dataclass(frozen=True)
@@ -126,6 +127,29 @@ _CIFAR10_BEST = _best(
         pruning=0.5,
     ),
 )
+_CIFAR10_UNAUGMENTED = replace(
+    _CIFAR10_QUICK,
+    name="quick_unaugmented",
+    title="Fast CNN, quick, without augmentation",
+    description="The quick network on the pictures as they are: what augmentation gives it.",
+    recipe=replace(_CIFAR10_QUICK.recipe, augmentation=None),
+    control=True,
+)
+
+
+def _unaugmented(length: str, epochs: int) -> Experiment:
+    """The control at another length: without augmentation the best one is its own."""
+    recipe = replace(_CIFAR10_UNAUGMENTED.recipe, epochs=epochs, patience=epochs)
+    return replace(
+        _CIFAR10_UNAUGMENTED,
+        name=f"{length}_unaugmented",
+        title=f"Fast CNN, {length}, without augmentation",
+        description=f"The quick network on the pictures as they are, for {epochs} epochs.",
+        recipe=recipe,
+        seeds=_seeds(1),
+    )
+
+
 _CIFAR10 = (
     _CIFAR10_QUICK,
     _CIFAR10_STANDARD,
@@ -138,13 +162,9 @@ _CIFAR10 = (
         recipe=replace(_strong(30, 512, _CIFAR10_QUICK.recipe.augmentation), distillation=0.9),
         teacher="best",
     ),
-    replace(
-        _CIFAR10_QUICK,
-        name="quick_unaugmented",
-        title="Fast CNN, quick, without augmentation",
-        description="The quick network on the pictures as they are: what augmentation gives it.",
-        recipe=replace(_CIFAR10_QUICK.recipe, augmentation=None),
-    ),
+    _CIFAR10_UNAUGMENTED,
+    _unaugmented("short", 5),
+    _unaugmented("long", _CIFAR10_STANDARD.recipe.epochs),
 )
 
 _SCALES = {
@@ -250,6 +270,7 @@ def _plain(
         recipe=recipe,
         trained_on=trained_on,
         seeds=seeds,
+        control=trained_on == "subset",
     )
 
 

@@ -21,8 +21,9 @@ from keras import layers
 from numpy.typing import NDArray
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
-from src import evaluation, models
-from src.inference import ServedModel
+from src import models
+from src.calibration import Calibration
+from src.inference import UNCALIBRATED, ServedModel
 
 Pixels = NDArray[np.uint8]
 # Models with more bytes of weights keep them in half precision; float32 is computed all the same.
@@ -208,9 +209,12 @@ def _frozen(served: keras.Model) -> Any:
 
 
 def parity(
-    exported: Exported, images: Pixels, labels: NDArray[np.int64], temperature: float
+    exported: Exported,
+    images: Pixels,
+    labels: NDArray[np.int64],
+    calibration: Calibration = UNCALIBRATED,
 ) -> dict[str, Any]:
-    """How far the served files are from Keras on `images` (validation), at one temperature.
+    """How far the served files are from Keras on `images` (validation), calibrated alike.
 
     For each precision: `max_abs_dp`, the largest difference of any probability; `top1_agreement`,
     the share of equal answers; `accuracy`, each one's own.
@@ -219,7 +223,7 @@ def parity(
         path = Path(folder) / "model.keras"
         path.write_bytes(exported.keras)
         logits = _keras_logits(keras.saving.load_model(path), images)
-    expected = evaluation.softmax(logits, temperature)
+    expected = calibration.probabilities(logits)
     result: dict[str, Any] = {
         "split": "validation",
         "n": len(labels),
@@ -227,7 +231,7 @@ def parity(
     }
     for precision in ("float32", "int8"):
         served = served_model(
-            getattr(exported, precision), images.shape[1:], precision, temperature
+            getattr(exported, precision), images.shape[1:], precision, calibration
         )
         found = served.predict(images).probabilities
         answers = found.argmax(1)
@@ -240,7 +244,10 @@ def parity(
 
 
 def served_model(
-    content: bytes, image_shape: tuple[int, ...], precision: str, temperature: float
+    content: bytes,
+    image_shape: tuple[int, ...],
+    precision: str,
+    calibration: Calibration = UNCALIBRATED,
 ) -> ServedModel:
     """An exported file as the app will serve it, before it is published."""
     height, width, channels = image_shape
@@ -250,7 +257,7 @@ def served_model(
         precision=precision,
         classes=(),
         image_shape=(height, width, channels),
-        temperature=temperature,
+        calibration=calibration,
     )
 
 

@@ -16,10 +16,12 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
-from src import evaluation, runs
+from src import runs
+from src.calibration import Calibration
 
 Floats = NDArray[np.float32]
 PRECISIONS = ("float32", "int8")
+UNCALIBRATED = Calibration()
 BATCH = 32  # one interpreter for single pictures, one for this many
 LARGE = 96 * 96  # pixels; larger pictures go one by one: a batch would take 100s of megabytes
 THREADS = min(2, os.cpu_count() or 1)
@@ -34,7 +36,7 @@ class Prediction:
     """What a model says about n pictures, in their order."""
 
     logits: Floats  # (n, K)
-    probabilities: Floats  # (n, K), rows sum to 1, at the temperature fitted on validation
+    probabilities: Floats  # (n, K), rows sum to 1, as calibrated on validation
     embedding: Floats  # (n, D)
     activation: Floats  # (n, h, w, K), each class's evidence per place; negative: against it
     milliseconds: float  # wall time of the model for all n
@@ -51,9 +53,9 @@ class ServedModel:
         precision: str,
         classes: tuple[str, ...],
         image_shape: tuple[int, int, int],
-        temperature: float = 1.0,
+        calibration: Calibration = UNCALIBRATED,
     ) -> None:
-        self.name, self.precision, self.temperature = name, precision, temperature
+        self.name, self.precision, self.calibration = name, precision, calibration
         self.classes, self.image_shape = classes, image_shape
         self._content = content
         self._interpreters: dict[int, Any] = {}
@@ -75,7 +77,7 @@ class ServedModel:
             parts = [self._answer(part) for part in _parts(pixels)]
             milliseconds = 1000 * (time.perf_counter() - started)
         answer = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
-        probabilities = evaluation.softmax(answer["logits"], self.temperature)
+        probabilities = self.calibration.probabilities(answer["logits"])
         return Prediction(
             logits=answer["logits"],
             probabilities=probabilities.astype(np.float32),
@@ -118,7 +120,7 @@ def averaged(model: ServedModel, pixels: NDArray[np.uint8], mirrored: bool) -> F
         weight * model.predict(np.ascontiguousarray(view)).logits for weight, view in views
     )
     total = sum(weight for weight, _ in views)
-    return evaluation.softmax(logits / total, model.temperature).astype(np.float32)
+    return model.calibration.probabilities(logits / total).astype(np.float32)
 
 
 def _moved(pixels: NDArray[np.uint8], start: int) -> NDArray[np.uint8]:
@@ -144,5 +146,5 @@ def load(run: runs.Run, name: str, precision: str = "float32") -> ServedModel:
         precision=precision,
         classes=tuple(run.dataset["classes"]),
         image_shape=tuple(run.dataset["image_shape"]),
-        temperature=float(record.config["temperature"]),
+        calibration=Calibration.of(record.config),
     )

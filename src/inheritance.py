@@ -2,24 +2,25 @@
 
 A network is inherited where its plan and its pictures are what they were: architecture, recipe,
 seeds, training and validation pictures, and the network that taught it. Its files are copied as
-they are, with a note of where they come from; only its evaluation is done anew.
+they are, with a note of where they come from; only its calibration and evaluation are done anew.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import fields, replace
+from dataclasses import asdict, fields, replace
 from typing import Any, TypeVar
 
-from src import config, experiments, runs
+from src import calibration, config, experiments, inference, runs
 from src.experiments import Architecture, Experiment, Recipe
 from src.runs import Draft, Run
-from src.specifications import Augmentation, StudySpec
+from src.specifications import Augmentation
+from src.studies import Dataset, Split
 
 T = TypeVar("T", Architecture, Augmentation, Recipe)
 
 
-def from_base(draft: Draft, spec: StudySpec, parameters: config.Parameters) -> list[str]:
+def from_base(draft: Draft, dataset: Dataset, parameters: config.Parameters) -> list[str]:
     """Take over the unchanged networks of the version that the parameters name, if they name one.
 
     The draft's data set must have been recorded. Returns the names of the networks.
@@ -31,11 +32,11 @@ def from_base(draft: Draft, spec: StudySpec, parameters: config.Parameters) -> l
         return []
     base = runs.open_run(parameters.study, parameters.base)
     _check_pictures(draft, base)
-    planned = experiments.plan(spec, parameters.profile).values()
+    planned = experiments.plan(dataset.spec, parameters.profile).values()
     names = unchanged(planned, base)
     for experiment in planned:
         if experiment.name in names:
-            _take_over(draft, experiment, base)
+            _take_over(draft, experiment, base, dataset.validation)
     return names
 
 
@@ -94,17 +95,25 @@ def _stated(kind: type[T], values: dict[str, Any]) -> T | None:
     return kind(**{name: value for name, value in values.items() if name in known})
 
 
-def _take_over(draft: Draft, experiment: Experiment, base: Run) -> None:
+def _take_over(draft: Draft, experiment: Experiment, base: Run, validation: Split) -> None:
     folder = f"models/{experiment.name}"
     for path in base.manifest["files"]:
         if path.startswith(f"{folder}/") and base.has(path):
             draft.write(path, base.data(path))
-    first = draft.seed_model(experiment.name, experiment.seeds[0])  # to teach others
-    first.parent.mkdir(parents=True, exist_ok=True)
-    first.write_bytes(base.model(experiment.name).tflite("float32"))
-    made = base.model(experiment.name).config
-    about = {"title": experiment.title, "description": experiment.description}
-    draft.write_json(f"{folder}/config.json", made | about | {"origin": _origin(made, base)})
+    record = base.model(experiment.name)
+    about = {
+        "title": experiment.title,
+        "description": experiment.description,
+        "control": experiment.control,
+        "origin": _origin(record.config, base),
+    }
+    if record.served:
+        first = draft.seed_model(experiment.name, experiment.seeds[0])  # it may be asked to teach
+        first.parent.mkdir(parents=True, exist_ok=True)
+        first.write_bytes(record.tflite("float32"))
+        logits = inference.load(base, experiment.name).predict(validation.images).logits
+        about |= asdict(calibration.fit(logits, validation.labels))
+    draft.write_json(f"{folder}/config.json", record.config | about)
 
 
 def _origin(made: dict[str, Any], base: Run) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from PIL import Image
 
 from src import (
     business,
+    calibration,
     cards,
     classifiers,
     config,
@@ -41,6 +42,7 @@ from src import (
     training,
     transfer,
 )
+from src.calibration import Calibration
 from src.classifiers import Classifier
 from src.crossvalidation import CrossValidation
 from src.experiments import Experiment
@@ -50,8 +52,8 @@ from src.studies import Dataset, Split
 from src.training import Trained
 from src.transfer import Transfer
 
-CALIBRATION_PICTURES = 500  # training pictures that give int8 its ranges
-CALIBRATION_VALUES = 2**24  # in all of them, so fewer of photos
+REPRESENTATIVE_PICTURES = 500  # training pictures that give int8 its ranges
+REPRESENTATIVE_VALUES = 2**24  # in all of them, so fewer of photos
 PER_CELL = 6  # pictures kept per cell of a confusion matrix
 MISTAKES = 40  # most confident mistakes kept per model
 EXAMPLES = 4  # test photos of each class that are kept in the size of the models
@@ -128,40 +130,38 @@ def record_training(
     The model of the first seed is the one that is published and served; of the others only the
     answers are kept, for the spread. Returns the parity of the served files with Keras.
     """
-    calibration = _calibration(dataset.train.images)
-    exported = {seed: export.export(t.model, calibration) for seed, t in trained.items()}
+    examples = _representative(dataset.train.images)
+    exported = {seed: export.export(t.model, examples) for seed, t in trained.items()}
     for seed, files in exported.items():
         path = draft.seed_model(experiment.name, seed)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(files.float32)
     first = experiment.seeds[0]
-    temperature = _temperature(exported[first].float32, dataset.validation)
+    calibrated = _calibrated(exported[first].float32, dataset.validation)
     folder = f"models/{experiment.name}"
     for name in ("keras", "float32", "int8"):
         draft.write(f"{folder}/{_FILES[name]}", getattr(exported[first], name))
     parity = export.parity(
-        exported[first], dataset.validation.images, dataset.validation.labels, temperature
+        exported[first], dataset.validation.images, dataset.validation.labels, calibrated
     )
     draft.write_json(f"{folder}/parity.json", parity)
     draft.write_table(f"{folder}/history.csv", histories(trained))
-    config_ = _model_config(experiment, dataset, trained, temperature)
+    config_ = _model_config(experiment, dataset, trained, calibrated)
     draft.write_json(f"{folder}/config.json", config_)
     return parity
 
 
-def _calibration(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    wanted = min(CALIBRATION_PICTURES, CALIBRATION_VALUES // images[0].size)
+def _representative(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    wanted = min(REPRESENTATIVE_PICTURES, REPRESENTATIVE_VALUES // images[0].size)
     return images[:: max(1, len(images) // wanted)]
 
 
 _FILES = {"keras": "model.keras", "float32": "model.tflite", "int8": "model_int8.tflite"}
 
 
-def _temperature(content: bytes, validation: Split) -> float:
-    model = export.served_model(content, validation.images.shape[1:], "float32", 1.0)
-    return float(
-        evaluation.fit_temperature(model.predict(validation.images).logits, validation.labels)
-    )
+def _calibrated(content: bytes, validation: Split) -> Calibration:
+    model = export.served_model(content, validation.images.shape[1:], "float32")
+    return calibration.fit(model.predict(validation.images).logits, validation.labels)
 
 
 def histories(trained: Mapping[int, Trained]) -> pd.DataFrame:
@@ -175,7 +175,7 @@ def _model_config(
     experiment: Experiment | Transfer,
     dataset: Dataset,
     trained: Mapping[int, Trained],
-    temperature: float,
+    calibrated: Calibration,
 ) -> dict[str, Any]:
     first = trained[experiment.seeds[0]]
     shapes = {name: list(t.shape[1:]) for name, t in models.serving(first.model).output.items()}
@@ -187,12 +187,13 @@ def _model_config(
         **_stated(experiment, first),
         "trained_on": experiment.trained_on,
         "n_train": len(train),
+        "control": isinstance(experiment, Experiment) and experiment.control,
         "seed": experiment.seeds[0],
         "seeds": list(trained),
         "best_epoch": first.best_epoch,
         "best_epochs": {str(seed): t.best_epoch for seed, t in trained.items()},
         "precision": first.precision,
-        "temperature": temperature,
+        **asdict(calibrated),
         "parameters": int(first.model.count_params()),
         "peak_bytes": environment.peak_bytes(),
         "seconds": {str(seed): t.seconds for seed, t in trained.items()},
@@ -228,11 +229,15 @@ def record_evaluation(draft: Draft, dataset: Dataset, name: str) -> dict[str, An
     """Ask one model for every validation and test picture; returns its metrics.
 
     Networks answer through the files that are served. What a classical model said to validation is
-    kept from its fitting: a blend's answers must be cross-fitted there.
+    kept from its fitting: a blend's answers must be cross-fitted there. An inherited control has no
+    files that could be asked again, so what it said stands.
     """
     folder = f"models/{name}"
     made = draft.read_json(f"{folder}/config.json")
-    served = made["family"] in runs.SERVED_FAMILIES
+    served = draft.is_network(name)
+    if inheritance.inherited(draft, name) and not draft.has(f"{folder}/model.tflite"):
+        kept: dict[str, Any] = draft.read_json(f"{folder}/metrics.json")
+        return kept
     engines = _engines(draft, dataset, name, made)
     model = next(iter(engines.values()))
     validation = (
@@ -301,7 +306,7 @@ def _engines(
     draft: Draft, dataset: Dataset, name: str, made: dict[str, Any]
 ) -> dict[str, ServedModel | Classifier]:
     """The forms in which a model answers; the first one's answers are published."""
-    if made["family"] not in runs.SERVED_FAMILIES:
+    if not draft.is_network(name):
         return {"scikit-learn": classifiers.kept(draft.checkpoints, name)}
     return {p: _drafted(draft, dataset, name, p, made) for p in PRECISIONS}
 
@@ -310,7 +315,7 @@ def _drafted(
     draft: Draft, dataset: Dataset, name: str, precision: str, made: dict[str, Any]
 ) -> ServedModel:
     content = (draft.folder / f"models/{name}/{_FILES[precision]}").read_bytes()
-    return export.served_model(content, dataset.spec.image_shape, precision, made["temperature"])
+    return export.served_model(content, dataset.spec.image_shape, precision, Calibration.of(made))
 
 
 def _answers(model: ServedModel | Classifier, split: Split, dataset: Dataset) -> pd.DataFrame:
@@ -329,7 +334,7 @@ def _record_seeds(draft: Draft, dataset: Dataset, name: str, made: dict[str, Any
     for seed in made["seeds"]:
         content = draft.seed_model(name, seed).read_bytes()
         model = export.served_model(
-            content, dataset.spec.image_shape, "float32", made["temperature"]
+            content, dataset.spec.image_shape, "float32", Calibration.of(made)
         )
         for split in dataset.splits[1:]:
             frame = _answers(model, split, dataset)[["split", "id", "label", "prediction"]]
@@ -374,7 +379,7 @@ def _cost(
 
 
 def _sizes(draft: Draft, folder: str, made: dict[str, Any]) -> dict[str, int]:
-    if made["family"] not in runs.SERVED_FAMILIES:
+    if made["family"] not in runs.NETWORKS:
         return {"estimator_bytes": made["bytes"]}
     sizes = {p: (draft.folder / folder / _FILES[p]).stat().st_size for p in PRECISIONS}
     return {
@@ -428,8 +433,7 @@ def record_drawings(draft: Draft, dataset: Dataset) -> dict[str, Any]:
         name: _drafted(
             draft, dataset, name, "float32", draft.read_json(f"models/{name}/config.json")
         )
-        for name in draft.models()
-        if draft.has(f"models/{name}/model.tflite")
+        for name in draft.to_serve()
     }
     drawings = drawing.load(config.stated() / "drawings.toml")
     frame, told = drawing.record(served, dataset.spec.classes, drawings)
@@ -505,11 +509,7 @@ def default_model(draft: Draft) -> str:
 
     Fast enough is what inputs/business.toml asks for; where no model is, the fastest one serves.
     """
-    served = {
-        name: draft.read_json(f"models/{name}/metrics.json")
-        for name in draft.models()
-        if draft.has(f"models/{name}/model.tflite")
-    }
+    served = {name: draft.read_json(f"models/{name}/metrics.json") for name in draft.to_serve()}
 
     def accuracy(name: str) -> float:
         return float(served[name]["splits"]["validation"]["metrics"]["accuracy"]["value"])
@@ -559,11 +559,14 @@ def manifest(draft: Draft) -> dict[str, Any]:
 def publish(draft: Draft, version: str | None = None) -> str:
     """Write the model card and publish; returns the version.
 
-    Only the default model can be trained further: a `.keras` file holds the same weights as the
-    `.tflite` beside it, and a run must stay small.
+    Only the default model can be trained further, and controls do not answer: a `.keras` file holds
+    the same weights as the `.tflite` beside it, and a run must stay small.
     """
     content = manifest(draft)
     for name in set(draft.models()) - {content["default_model"]}:
         draft.remove(f"models/{name}/model.keras")
+    for name in set(draft.models()) - set(draft.to_serve()):
+        for file in _FILES.values():
+            draft.remove(f"models/{name}/{file}")
     draft.write("MODEL_CARD.md", cards.model_card(draft, content).encode())
     return draft.publish(content, version)

@@ -45,9 +45,10 @@ REQUIRED = (
     ),
 )
 REQUIRED_OF_A_MODEL = "config.json predictions.parquet report.csv metrics.json".split()
-# Networks are served; classical models are there to be compared with.
-REQUIRED_OF_A_SERVED_MODEL = "history.csv model.tflite model_int8.tflite".split()
-SERVED_FAMILIES = ("network", "transfer")
+REQUIRED_OF_A_NETWORK = ["history.csv"]
+# Networks are served, but for controls; classical models are there to be compared with.
+REQUIRED_OF_A_SERVED_MODEL = "model.tflite model_int8.tflite".split()
+NETWORKS = ("network", "transfer")  # the families whose models learn by epochs
 # The deployed app never loads these, so a deployment may leave them out.
 NOT_DEPLOYED = (".keras", ".png", "_predictions.parquet")  # see .slugignore
 
@@ -203,13 +204,18 @@ class ModelRecord:
 
     @property
     def served(self) -> bool:
-        """Whether it can classify new pictures: classical models are only compared."""
+        """Whether it can classify new pictures: classical models and controls are only compared."""
         return self._path("model.tflite") in self.run.manifest["files"]
 
     @property
     def family(self) -> str:
         """`network`, `transfer`, `classical`, `ensemble` or `baseline`."""
         return str(self.config.get("family", "network"))
+
+    @property
+    def is_network(self) -> bool:
+        """Whether it learned by epochs and has a `history`."""
+        return self.family in NETWORKS
 
     def _optional(self, file: str) -> pd.DataFrame | None:
         return self.run.table(self._path(file)) if self.run.has(self._path(file)) else None
@@ -372,6 +378,19 @@ class Draft:
         """Names of the models written so far, in alphabetical order."""
         return sorted(path.parent.name for path in self.folder.glob("models/*/config.json"))
 
+    def is_network(self, model: str) -> bool:
+        """Whether a model learned by epochs and answers through LiteRT."""
+        made = self.read_json(f"models/{model}/config.json")
+        return made.get("family", "network") in NETWORKS
+
+    def to_serve(self) -> list[str]:
+        """Names of the networks that will answer in the app: all but controls."""
+        return [
+            name
+            for name in filter(self.is_network, self.models())
+            if not self.read_json(f"models/{name}/config.json").get("control")
+        ]
+
     def publish(self, manifest: dict[str, Any], version: str | None = None) -> str:
         """Make the draft a version: hash its files, write the manifest, rename the folder.
 
@@ -417,9 +436,9 @@ class Draft:
             raise RunError(f"The run has {size:,} bytes, more than the {LIMIT_BYTES:,} allowed.")
 
     def _required_of(self, model: str) -> list[str]:
-        family = self.read_json(f"models/{model}/config.json").get("family", "network")
-        served = REQUIRED_OF_A_SERVED_MODEL if family in SERVED_FAMILIES else []
-        return [*REQUIRED_OF_A_MODEL, *served]
+        trained = REQUIRED_OF_A_NETWORK if self.is_network(model) else []
+        served = REQUIRED_OF_A_SERVED_MODEL if model in self.to_serve() else []
+        return [*REQUIRED_OF_A_MODEL, *trained, *served]
 
     def _keep_logs(self, version: str) -> None:
         if self.logs.is_dir():

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from scipy import optimize, stats
+from scipy import stats
 from scipy.special import softmax as scipy_softmax
 from sklearn import metrics
 
@@ -84,12 +84,21 @@ def test_frame_round_trip(tiny: Scored) -> None:
             "p_ship": np.float32([0.1, 0.1, 0.1, 0.0, 0.9]),
         }
     )
-    pd.testing.assert_frame_equal(frame, expected)
+    pd.testing.assert_frame_equal(frame, expected, rtol=2**-16, atol=0)
     other = frame.assign(split="validation", label="ship")
     back = evaluation.from_frame(pd.concat([other, frame]), "test")
     assert (back.split, back.classes, back.ids.tolist()) == ("test", CLASSES, [10, 11, 12, 13, 14])
     assert back.labels.tolist() == tiny.labels.tolist()
-    np.testing.assert_array_equal(back.probabilities, np.float32(PROBABILITIES))
+    np.testing.assert_allclose(back.probabilities, PROBABILITIES, rtol=2**-16, atol=0)
+
+
+def test_published_probabilities_are_rounded_to_sixteen_bits() -> None:
+    values = np.random.default_rng(0).uniform(0, 1, 10_000) ** 9  # many of them tiny
+    rounded = evaluation._rounded(np.append(values, [0.0, 1.0]))
+    assert not (rounded.view(np.uint32) & 0xFF).any()
+    np.testing.assert_allclose(rounded[:-2], values, rtol=2**-16, atol=0)
+    assert rounded[-2:].tolist() == [0.0, 1.0]
+    np.testing.assert_array_equal(evaluation._rounded(rounded.astype(float)), rounded)
 
 
 def test_frame_refusals(tiny: Scored) -> None:
@@ -408,37 +417,6 @@ def test_calibration_table_gives_the_calibration_error() -> None:
     gap = (table["n"] * (table["accuracy"] - table["confidence"]).abs()).sum() / scored.n
     assert table["n"].sum() == scored.n
     assert gap == pytest.approx(ece(scored))
-
-
-def test_softmax_is_scipys_and_survives_large_logits() -> None:
-    logits = np.array([[1.0, 2.0, 3.0], [1e4, 0.0, -1e4], [-1e4, -1e4, -1e4]])
-    np.testing.assert_allclose(evaluation.softmax(logits), scipy_softmax(logits, axis=1))
-    np.testing.assert_allclose(
-        evaluation.softmax(logits, temperature=2), scipy_softmax(logits / 2, axis=1)
-    )
-
-
-@pytest.mark.parametrize("true_temperature", [0.4, 1.0, 3.0])
-def test_fit_temperature_is_the_minimum(true_temperature: float) -> None:
-    rng = np.random.default_rng(0)
-    z = rng.normal(size=(4_000, 5)) * 2
-    labels = (rng.random((4_000, 1)) > scipy_softmax(z, axis=1).cumsum(1)).sum(1)
-    logits = z * true_temperature
-
-    def loss(temperature: float) -> float:
-        p = scipy_softmax(logits / temperature, axis=1)
-        return metrics.log_loss(labels, p, labels=range(5))
-
-    best = optimize.minimize_scalar(loss, bounds=(0.05, 20), options={"xatol": 1e-9}).x
-    fitted = evaluation.fit_temperature(logits, labels)
-    assert fitted == pytest.approx(best, rel=1e-5)
-    assert fitted == pytest.approx(true_temperature, rel=0.1)
-
-
-def test_fit_temperature_stops_at_its_ends() -> None:
-    right, wrong = [[5.0, 0.0]], [[0.0, 5.0]]
-    assert evaluation.fit_temperature(right, [0]) == 1.0  # no mistake, nothing to fit
-    assert evaluation.fit_temperature(wrong, [0]) == pytest.approx(20)
 
 
 def test_most_confident_mistakes_by_hand(tiny: Scored) -> None:

@@ -65,7 +65,7 @@ def right(hits: int, n: int) -> pd.DataFrame:
 
 
 WRITTEN_DOWN = {
-    "cifar10": ("H1 0", "H2 0.7", "H3 5", "H4 1"),
+    "cifar10": ("H1 0", "H2 0.7", "H3 5", "H4 1", "H5 1"),
     "digits": ("H1 0", "H2 0.95", "H3 0.5"),
     "fashion_mnist": ("H1 0", "H2 0.9", "H3 1", "C1 0.95", "C2 3", "C3 0.85"),
     "mnist": ("H1 0", "H2 0.985", "H3 0.5", "M1 0.3", "M2 0.5", "M3 0", "M4 1", "M5 0.995"),

@@ -450,26 +450,29 @@ def test_png_there_and_back() -> None:
 
 
 @pytest.mark.parametrize(
-    ("shape", "side", "expected", "kind"),
+    ("shape", "side", "expected"),
     [
-        ((28, 28, 1), 96, (28, 28, 3), b"\x89PNG"),  # small: nothing is lost
-        ((96, 60, 3), 96, (96, 60, 3), b"\x89PNG"),
-        ((224, 112, 3), 96, (96, 48, 3), b"RIFF"),  # a photo: reduced, WebP
-        ((224, 112, 3), 224, (224, 112, 3), b"RIFF"),
+        ((28, 28, 1), 96, (28, 28, 3)),
+        ((96, 60, 3), 96, (96, 60, 3)),
+        ((224, 112, 3), 96, (96, 48, 3)),  # a photo: reduced
+        ((224, 112, 3), 224, (224, 112, 3)),
     ],
 )
 def test_thumbnails_are_small(
-    shape: tuple[int, int, int], side: int, expected: tuple[int, int, int], kind: bytes
+    shape: tuple[int, int, int], side: int, expected: tuple[int, int, int]
 ) -> None:
     stored = images.thumbnail(np.full(shape, 128, np.uint8), side)
-    assert stored.startswith(kind)
     assert images.from_png(stored).shape == expected
     assert np.abs(images.from_png(stored).astype(int) - 128).max() <= 2
 
 
 def test_thumbnails_keep_small_pictures_exactly_and_photos_small() -> None:
     noise = np.random.default_rng(0).integers(0, 256, (96, 40, 3)).astype(np.uint8)
-    assert images.thumbnail(noise) == images.to_png(noise)
+    np.testing.assert_array_equal(images.from_png(images.thumbnail(noise)), noise)
+    grey = images.from_png(images.thumbnail(noise[..., :1]))
+    np.testing.assert_array_equal(grey, np.repeat(noise[..., :1], 3, axis=2))
+    smooth = np.add.outer(np.arange(32), 3 * np.arange(32)).astype(np.uint8)[..., np.newaxis]
+    assert len(images.thumbnail(smooth)) < len(images.to_png(smooth))
     photo = np.broadcast_to(np.uint8([200, 100, 50]), (224, 112, 3))
     kept = images.from_png(images.thumbnail(photo))
     assert kept.shape == (96, 48, 3)

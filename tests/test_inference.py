@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from src import evaluation, formats, images, inference, runs, specifications, studies
+from src import calibration, formats, images, inference, runs, specifications, studies
+from src.calibration import Calibration
 
 RUNS = [(s, v) for s in runs.studies() for v in runs.versions(s)]
 
@@ -92,7 +93,7 @@ def test_activation_map_adds_up_to_the_logits(digits: runs.Run, pictures: format
 class _Noting:
     """Stands for a model whose logits are the corner pixel and its opposite."""
 
-    temperature = 2.0
+    calibration = Calibration(temperature=2.0)
 
     def __init__(self) -> None:
         self.seen: list[formats.Pixels] = []
@@ -117,7 +118,7 @@ def test_averaging_asks_for_every_view_and_weighs_the_unmoved_double(mirrored: b
         assert (view == image[:, :, ::-1]).all()
     logits = [seen[:, [0, -1], [0, -1], 0].astype(float) for seen in model.seen]
     expected = np.average(logits, axis=0, weights=[2, 1, 1] * (1 + mirrored))
-    np.testing.assert_allclose(found, evaluation.softmax(expected, 2.0), rtol=1e-5)
+    np.testing.assert_allclose(found, calibration.softmax(expected, 2.0), rtol=1e-5)
 
 
 def test_wrong_input_and_precision_are_refused(digits: runs.Run) -> None:

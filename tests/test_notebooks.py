@@ -22,7 +22,8 @@ def _cells(path: Path) -> list[Any]:
     return list(nbformat.read(path, as_version=4).cells)
 
 
-PLAIN = {"plain", "plain_augmented", "plain_subset", "plain_subset_augmented", "best"}
+SERVED = {"plain", "plain_augmented", "best"}
+CONTROLS = {"plain_subset", "plain_subset_augmented"}
 
 
 def _quick_run(study: str, folder: Path) -> tuple[runs.Run, list[str]]:
@@ -54,8 +55,10 @@ def apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_digits_take_networks_and_classical_models(apart: Path) -> None:
     run, executed = _quick_run("digits", apart)
     assert executed == ["01", "02", "03", "04", "05", "06", "08"]
-    assert set(run.served) == {*PLAIN, "dense"}
-    assert {run.model(name).family for name in set(run.models) - set(run.served)} == {
+    assert set(run.served) == {*SERVED, "dense"}
+    compared = set(run.models) - set(run.served)
+    assert {name for name in compared if run.model(name).is_network} == CONTROLS
+    assert {run.model(name).family for name in compared - CONTROLS} == {
         *("baseline", "classical", "ensemble")
     }
     assert [h["id"] for h in run.hypotheses] == ["H1", "H2", "H3"]
@@ -68,7 +71,8 @@ def test_digits_take_networks_and_classical_models(apart: Path) -> None:
 def test_idx_files_take_the_same_way(apart: Path) -> None:
     run, executed = _quick_run("fashion_mnist", apart)
     assert executed == ["01", "02", "03", "04", "05", "08"]
-    assert set(run.models) == PLAIN
+    assert set(run.served) == SERVED
+    assert set(run.models) == SERVED | CONTROLS
     assert run.dataset["source"]["kind"] == "system"
     assert run.dataset["totals"] == {
         "train": 54_000,

@@ -15,12 +15,10 @@ def _draft(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, **models: Any) -> ru
     monkeypatch.setenv("OUTPUTS_DIR", str(tmp_path))
     draft = runs.Draft("toy", "full")
     for name, (accuracy, milliseconds, served) in models.items():
-        draft.write_json(f"models/{name}/config.json", {})
+        draft.write_json(f"models/{name}/config.json", {"control": not served})
         splits = {"validation": {"metrics": {"accuracy": {"value": accuracy}}}}
         cost = {"latency_ms": {"float32": {"value": milliseconds}}}
         draft.write_json(f"models/{name}/metrics.json", {"splits": splits, "cost": cost})
-        if served:
-            draft.write(f"models/{name}/model.tflite", b"")
     return draft
 
 

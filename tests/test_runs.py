@@ -13,7 +13,12 @@ import pytest
 
 from src import runs
 
-OF_A_MODEL = (*runs.REQUIRED_OF_A_MODEL, *runs.REQUIRED_OF_A_SERVED_MODEL, "model.keras")
+OF_A_MODEL = (
+    *runs.REQUIRED_OF_A_MODEL,
+    *runs.REQUIRED_OF_A_NETWORK,
+    *runs.REQUIRED_OF_A_SERVED_MODEL,
+    "model.keras",
+)
 
 
 @pytest.fixture(autouse=True)
@@ -61,6 +66,17 @@ def test_classical_models_are_compared_but_not_served(outputs: Path) -> None:
     run = runs.open_run("toy", draft.publish(MANIFEST))
     assert (run.models, run.served) == (["best", "forest"], ["best"])
     assert (run.model("forest").family, run.model("forest").served) == ("classical", False)
+
+
+def test_a_control_is_compared_but_not_served(outputs: Path) -> None:
+    draft = _draft()
+    for file in (*runs.REQUIRED_OF_A_MODEL, *runs.REQUIRED_OF_A_NETWORK):
+        draft.write(f"models/bare/{file}", b"label\n0\n")
+    draft.write_json("models/bare/config.json", {"family": "network", "control": True})
+    assert draft.to_serve() == ["best"]
+    run = runs.open_run("toy", draft.publish(MANIFEST))
+    assert (run.models, run.served) == (["best", "bare"], ["best"])
+    assert [run.model(name).is_network for name in run.models] == [True, True]
 
 
 def test_a_network_without_its_served_files_is_not_published() -> None:

@@ -17,9 +17,9 @@ import pytest
 import tensorflow as tf
 
 from src import (
+    calibration,
     config,
     environment,
-    evaluation,
     experiments,
     export,
     models,
@@ -221,13 +221,13 @@ def test_both_precisions_train_export_and_agree_with_keras(
     assert trained.precision == compute
     exported = export.export(trained.model, digits.train.images[:50])
     images, labels = digits.validation.images, digits.validation.labels
-    parity = export.parity(exported, images, labels, 1.0)
+    parity = export.parity(exported, images, labels)
     assert parity["float32"]["max_abs_dp"] < 1e-4
     assert parity["float32"]["top1_agreement"] == 1.0
     assert parity["int8"]["max_abs_dp"] < 0.15
     assert parity["int8"]["top1_agreement"] >= 0.97
     assert parity["keras"]["accuracy"] == parity["float32"]["accuracy"] > 0.8
-    served = export.served_model(exported.float32, (8, 8, 1), "float32", 1.0)
+    served = export.served_model(exported.float32, (8, 8, 1), "float32")
     answer = served.predict(images[:3])
     bias = answer.logits - answer.activation.mean((1, 2))
     np.testing.assert_allclose(bias, np.repeat(bias[:1], 3, 0), atol=1e-3)
@@ -245,7 +245,7 @@ def test_a_deep_network_is_served_in_half_precision_as_keras_has_it(
     assert sum(isinstance(layer, keras.layers.Conv2D) for layer in trained.model.layers) == 1 + 6
     monkeypatch.setattr(export, "LARGE_BYTES", 0)
     exported = export.export(trained.model, digits.train.images[:50])
-    parity = export.parity(exported, digits.validation.images, digits.validation.labels, 1.0)
+    parity = export.parity(exported, digits.validation.images, digits.validation.labels)
     assert parity["float32"]["max_abs_dp"] < 1e-4
     assert parity["keras"]["accuracy"] > 0.8
 
@@ -268,7 +268,8 @@ def test_plan_trains_the_same_network_with_and_without_augmentation() -> None:
     plan = experiments.plan(specifications.CIFAR10, "full")
     assert list(plan) == [
         *("plain_subset", "plain_subset_augmented", "plain", "plain_augmented"),
-        *("quick", "standard", "best", "compact", "quick_unaugmented"),
+        *("quick", "standard", "best", "compact"),
+        *("quick_unaugmented", "short_unaugmented", "long_unaugmented"),
     ]
     pairs = [(name, f"{name}_augmented") for name in ("plain_subset", "plain")]
     for name, augmented in (*pairs, ("quick_unaugmented", "quick")):
@@ -280,6 +281,13 @@ def test_plan_trains_the_same_network_with_and_without_augmentation() -> None:
     for _, augmented in pairs:
         assert plan[augmented].recipe.augmentation == specifications.CIFAR10.augmentation
     assert len(plan["plain_subset"].seeds) == 5
+    lengths = [plan[f"{length}_unaugmented"] for length in ("short", "quick", "long")]
+    assert [control.recipe.epochs for control in lengths] == [5, 9, 27]
+    assert {replace(c.recipe, epochs=9, patience=9) for c in lengths} == {lengths[1].recipe}
+    assert {name for name, e in plan.items() if e.control} == {
+        *("plain_subset", "plain_subset_augmented"),
+        *(control.name for control in lengths),
+    }
 
 
 def test_a_teacher_is_trained_before_its_pupil() -> None:
@@ -474,5 +482,5 @@ def test_a_teacher_is_the_exported_model_of_its_first_seed(digits: Dataset, tmp_
     taught = training._taught(replace(student, teacher="teacher"), digits.train, tmp_path)
     logits = model(digits.train.images.astype(np.float32)).numpy()
     assert taught is not None
-    np.testing.assert_allclose(taught, evaluation.softmax(logits), atol=1e-5)
+    np.testing.assert_allclose(taught, calibration.softmax(logits), atol=1e-5)
     assert training._taught(student, digits.train, tmp_path) is None

@@ -237,11 +237,11 @@ def test_large_models_are_kept_in_half_precision(
     half = export.export(model, digits.train.images[:50])
     assert len(half.keras) < 0.9 * len(whole.keras)
     assert len(half.float32) < 0.9 * len(whole.float32)
-    parity = export.parity(half, pictures, labels, 1.0)
+    parity = export.parity(half, pictures, labels)
     assert parity["float32"]["max_abs_dp"] < 1e-3
     assert parity["float32"]["top1_agreement"] == 1.0
-    exact = export.served_model(whole.float32, (8, 8, 1), "float32", 1.0).predict(pictures)
-    rounded = export.served_model(half.float32, (8, 8, 1), "float32", 1.0).predict(pictures)
+    exact = export.served_model(whole.float32, (8, 8, 1), "float32").predict(pictures)
+    rounded = export.served_model(half.float32, (8, 8, 1), "float32").predict(pictures)
     np.testing.assert_allclose(exact.probabilities, rounded.probabilities, atol=0.01)
     bias = rounded.logits - rounded.activation.mean((1, 2))
     np.testing.assert_allclose(bias, np.repeat(bias[:1], len(bias), 0), atol=0.02)
