@@ -18,7 +18,8 @@ def verdict(said: photos.Answer, classes: list[str], threshold: float | None) ->
     if said.alone(threshold):
         st.badge("File automatically", icon=":material/check_circle:", color="green")
     else:
-        st.badge("A person should look", icon=":material/visibility:", color="orange")
+        look = "One colour only: a person should look" if said.blank else "A person should look"
+        st.badge(look, icon=":material/visibility:", color="orange")
 
 
 def data_uri(pixels: photos.Pixels) -> str:

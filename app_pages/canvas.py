@@ -161,7 +161,7 @@ def answer(
     """What the model reads in the drawing, in two places."""
     served = loaders.served(run.study, run.version, model, precision)
     pixels = drawing.normalise(kept().strokes, served.image_shape)
-    (said,) = photos.apart(served.predict(pixels[None]))
+    (said,) = photos.ask(served, pixels[None])
     classes = run.dataset["classes"]
     with short.container(horizontal=True, vertical_alignment="center"):
         answers.verdict(said, classes, threshold)

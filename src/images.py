@@ -28,6 +28,7 @@ FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "BMP", "TIFF")
 EXTENSIONS = ("jpg", "jpeg", "png", "webp", "avif", "gif", "bmp", "tif", "tiff")
 MAX_BYTES = 25 * 2**20
 THUMBNAIL = 96  # pixels of the longer side of a photo kept for looking at
+BLANK = 8  # of 255: a picture whose values are no further apart shows nothing
 MAX_SIDE = 1024  # pixels of a decoded picture's longer side; far above any model's input
 
 # Peak memory of decoding one picture, and what one pixel of it costs in the worst kind of file of
@@ -143,6 +144,14 @@ def model_input(
     image = _as_image(part).convert("L" if channels == 1 else "RGB")
     resized = image.resize((width, height), Image.Resampling.BICUBIC)
     return np.asarray(resized, dtype=np.uint8).reshape(shape)
+
+
+def blank(pixels: Pixels) -> NDArray[np.bool_]:
+    """Tell of pictures (n, H, W, C) which show one colour only, as a lens cap does: (n,) bool.
+
+    One that is sure of its answer there would file an empty scan.
+    """
+    return np.asarray(np.ptp(pixels, axis=(1, 2)).max(-1) <= BLANK)
 
 
 def centred(pixels: Pixels, ratio: float) -> Pixels:

@@ -50,13 +50,15 @@ class Answer:
     """What a model says about one photo.
 
     probabilities: float32 (K,). activation: float32 (h, w, K), evidence per place. milliseconds:
-    the model's time for all photos answered together, divided by their number (`batch`).
+    the model's time for all photos answered together, divided by their number (`batch`). blank:
+    whether there is nothing to see, see `images.blank`.
     """
 
     probabilities: NDArray[np.float32]
     activation: NDArray[np.float32]
     milliseconds: float
     batch: int
+    blank: bool = False
 
     @property
     def best(self) -> int:
@@ -69,8 +71,8 @@ class Answer:
         return float(self.probabilities.max())
 
     def alone(self, threshold: float | None) -> bool:
-        """Whether the photo may be filed without a person; never without a threshold."""
-        return threshold is not None and self.confidence >= threshold
+        """Whether the photo may be filed without a person; never blank or without a threshold."""
+        return threshold is not None and not self.blank and self.confidence >= threshold
 
 
 def sha256(data: bytes) -> str:
@@ -127,14 +129,18 @@ def answer(model: inference.ServedModel, photos: Sequence[Photo], fit: Fit) -> l
     if not photos:
         return []
     pixels = np.stack([photo.inputs[model.image_shape, fit] for photo in photos])
-    return apart(model.predict(pixels))
+    return ask(model, pixels)
 
 
-def apart(said: inference.Prediction) -> list[Answer]:
-    """A prediction about n pictures as n answers, which keep nothing of each other in memory."""
-    n = len(said.probabilities)
-    parts = zip(said.probabilities, said.activation, strict=True)
-    return [Answer(p.copy(), a.copy(), said.milliseconds / n, n) for p, a in parts]
+def ask(model: inference.ServedModel, pixels: Pixels) -> list[Answer]:
+    """A model's answers about pictures, (n, H, W, C) uint8; they share no memory.
+
+    Raises:
+        inference.InferenceError: see `ServedModel.predict`.
+    """
+    said, n = model.predict(pixels), len(pixels)
+    parts = zip(said.probabilities, said.activation, images.blank(pixels), strict=True)
+    return [Answer(p.copy(), a.copy(), said.milliseconds / n, n, bool(b)) for p, a, b in parts]
 
 
 def table(

@@ -481,3 +481,11 @@ def test_thumbnails_keep_small_pictures_exactly_and_photos_small() -> None:
     assert np.abs(grey.astype(int) - 200).max() <= 2
     assert images.reduced_shape((8, 8, 1), 64) == (8, 8, 1)
     assert images.reduced_shape((300, 10, 3), 60) == (60, 2, 3)
+
+
+def test_blank_pictures_are_told_by_each_channel() -> None:
+    pixels = np.full((4, 5, 6, 3), 100, np.uint8)
+    pixels[1] = [200, 20, 0]  # one colour, far from grey
+    pixels[2, 0, 0, 2] = 109
+    pixels[3, 0, 0, 2] = 108  # noise
+    assert images.blank(pixels).tolist() == [True, True, False, True]

@@ -75,9 +75,13 @@ def test_names_are_shown_without_tricks(name: str, shown: str) -> None:
 
 
 def two() -> list[photos.Photo]:
+    """Photos of a black and a white column, of which the first gives the name."""
+    columns = np.array([0, 255], np.uint8)
     return [
-        photos.read(png(np.full((2, 2, 3), level, np.uint8)), f"{level}.png", [SHAPE])
-        for level in (0, 255)
+        photos.read(
+            png(np.broadcast_to(row, (2, 3, 2)).swapaxes(1, 2).copy()), f"{row[0]}.png", [SHAPE]
+        )
+        for row in (columns, columns[::-1])
     ]
 
 
@@ -98,6 +102,15 @@ def test_photos_are_answered_together() -> None:
 def test_a_photo_is_filed_from_the_threshold_on(threshold: float | None, alone: bool) -> None:
     answer = photos.Answer(np.array([0.7, 0.3]), np.zeros((1, 1, 2), np.float32), 1.0, 1)
     assert answer.alone(threshold) is alone
+
+
+def test_a_photo_of_one_colour_is_never_filed_alone() -> None:
+    pixels = np.stack([np.full((8, 8, 1), 200, np.uint8), np.eye(8, dtype=np.uint8)[..., None]])
+    pixels[1] *= 9
+    model = Named([[1.0, 0.0, 0.0], [1.0, 0.0, 0.0]])
+    empty, line = photos.ask(model, pixels)  # type: ignore[arg-type]
+    assert (empty.blank, line.blank) == (True, False)
+    assert (empty.alone(0.5), line.alone(0.5)) == (False, True)
 
 
 def test_the_table_holds_every_answer_in_full() -> None:

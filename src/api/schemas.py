@@ -104,7 +104,8 @@ class Prediction(Strict):
     label: str = Field(description="The most probable class.", examples=["cat"])
     confidence: float = Field(ge=0, le=1, description="Its probability.", examples=[0.97])
     automatic: bool = Field(
-        description="Whether the picture may be filed without a person.", examples=[True]
+        description="Whether the picture may be filed without a person; never one of one colour.",
+        examples=[True],
     )
     threshold: float | None = Field(
         description="Confidence from which that is so, chosen on validation pictures; null: never.",
