@@ -281,7 +281,7 @@ def test_test_pictures_are_answered_at_publication(
     frame = draft.read_table("models/blend/predictions.parquet")
     assert frame["split"].value_counts().to_dict() == {"validation": 200, "test": 100}
     stored = frame.loc[frame["split"] == "validation", "p_0"].to_numpy()
-    np.testing.assert_allclose(stored, fitted["blend"].validation[:, 0], atol=1e-6)
+    np.testing.assert_allclose(stored, fitted["blend"].validation[:, 0], rtol=2**-16, atol=1e-9)
     assert metrics["splits"]["test"]["metrics"]["accuracy"]["value"] > 0.85
     assert "parity" not in metrics
     cost = metrics["cost"]

@@ -30,7 +30,7 @@ TABS = {
 
 
 class StandIn:
-    """A model whose answer can be foreseen: white is surely an airplane, black is anything else."""
+    """A model whose answer can be foreseen: a white middle is surely an airplane, a black none."""
 
     image_shape, name, precision = (32, 32, 3), "best", "float32"
 
@@ -40,7 +40,7 @@ class StandIn:
 
     def predict(self, pixels: np.ndarray) -> inference.Prediction:
         self.batches.append(len(pixels))
-        white = pixels.reshape(len(pixels), -1).mean(1) / 255
+        white = pixels[:, 16, 16].mean(1) / 255
         others = len(self.classes) - 1
         rest = np.repeat((1 - white)[:, None] / others, others, axis=1)
         probabilities = np.hstack([white[:, None], rest]).astype(np.float32)
@@ -192,8 +192,17 @@ def test_identical_pictures_are_listed(data: AppTest) -> None:
 def picture(
     level: int = 255, size: tuple[int, int] = (64, 48), kind: str = "PNG", **how: Any
 ) -> bytes:
+    """A picture of one grey, but for a black edge above."""
+    image = Image.new("RGB", size, (level, level, level))
+    image.paste((0, 0, 0), (0, 0, size[0], size[1] // 8))
     buffer = io.BytesIO()
-    Image.new("RGB", size, (level, level, level)).save(buffer, kind, **how)
+    image.save(buffer, kind, **how)
+    return buffer.getvalue()
+
+
+def of_one_colour() -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", (64, 48), "white").save(buffer, "PNG")
     return buffer.getvalue()
 
 
@@ -245,6 +254,13 @@ def test_many_photos_are_answered_together_in_their_order(
         classifier
     )
     assert len(classifier.get("plotly_chart")) == 2
+
+
+def test_a_photo_of_one_colour_goes_to_a_person(classifier: AppTest) -> None:
+    upload(classifier, ("empty.png", of_one_colour()))
+    assert list(table(classifier)["decision"]) == ["a person should look"]
+    badges = [element.value for element in classifier.markdown if "badge" in element.value]
+    assert [words for words in badges if "One colour only: a person should look" in words]
 
 
 def test_a_card_shows_the_photo_what_the_model_saw_and_the_evidence(classifier: AppTest) -> None:
