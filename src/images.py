@@ -147,9 +147,9 @@ def model_input(
 
 
 def blank(pixels: Pixels) -> NDArray[np.bool_]:
-    """Tell of pictures (n, H, W, C) which show one colour only, as a lens cap does: (n,) bool.
+    """Tell of pictures (n, H, W, C) which show one colour only, as an empty scan does: (n,) bool.
 
-    One that is sure of its answer there would file an empty scan.
+    A model may be sure of its answer about such a picture all the same.
     """
     return np.asarray(np.ptp(pixels, axis=(1, 2)).max(-1) <= BLANK)
 
