@@ -108,9 +108,8 @@ def _take_over(draft: Draft, experiment: Experiment, base: Run, validation: Spli
         "origin": _origin(record.config, base),
     }
     if record.served:
-        first = draft.seed_model(experiment.name, experiment.seeds[0])  # it may be asked to teach
-        first.parent.mkdir(parents=True, exist_ok=True)
-        first.write_bytes(record.tflite("float32"))
+        # it may be asked to teach
+        draft.keep_seed_model(experiment.name, experiment.seeds[0], record.tflite("float32"))
         logits = inference.load(base, experiment.name).predict(validation.images).logits
         about |= asdict(calibration.fit(logits, validation.labels))
     draft.write_json(f"{folder}/config.json", record.config | about)

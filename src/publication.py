@@ -133,9 +133,7 @@ def record_training(
     examples = _representative(dataset.train.images)
     exported = {seed: export.export(t.model, examples) for seed, t in trained.items()}
     for seed, files in exported.items():
-        path = draft.seed_model(experiment.name, seed)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(files.float32)
+        draft.keep_seed_model(experiment.name, seed, files.float32)
     first = experiment.seeds[0]
     calibrated = _calibrated(exported[first].float32, dataset.validation)
     folder = f"models/{experiment.name}"
@@ -229,13 +227,13 @@ def record_evaluation(draft: Draft, dataset: Dataset, name: str) -> dict[str, An
     """Ask one model for every validation and test picture; returns its metrics.
 
     Networks answer through the files that are served. What a classical model said to validation is
-    kept from its fitting: a blend's answers must be cross-fitted there. An inherited control has no
-    files that could be asked again, so what it said stands.
+    kept from its fitting: a blend's answers must be cross-fitted there. A control whose files are
+    gone (it was taken over, or a publication was refused) is not asked again: what it said stands.
     """
     folder = f"models/{name}"
     made = draft.read_json(f"{folder}/config.json")
     served = draft.is_network(name)
-    if inheritance.inherited(draft, name) and not draft.has(f"{folder}/model.tflite"):
+    if served and not draft.has(f"{folder}/model.tflite"):
         kept: dict[str, Any] = draft.read_json(f"{folder}/metrics.json")
         return kept
     engines = _engines(draft, dataset, name, made)

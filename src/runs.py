@@ -374,6 +374,12 @@ class Draft:
         """Where the float32 file of one seed's network is kept until the draft is published."""
         return self.checkpoints / name / f"seed_{seed}" / "model.tflite"
 
+    def keep_seed_model(self, name: str, seed: int, content: bytes) -> None:
+        """Keep that file, for the spread over seeds and for networks that learn from this one."""
+        path = self.seed_model(name, seed)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+
     def models(self) -> list[str]:
         """Names of the models written so far, in alphabetical order."""
         return sorted(path.parent.name for path in self.folder.glob("models/*/config.json"))

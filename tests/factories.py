@@ -52,6 +52,12 @@ RESAMPLES = 40  # of the factory's bootstraps: quick, and wide enough to look re
 Rng = np.random.Generator
 
 
+def published(values: Any) -> Any:
+    """Probabilities as a run holds them: float32 rounded to 16 significant bits."""
+    mantissa, exponent = np.frexp(np.asarray(values, np.float32))
+    return np.ldexp(np.rint(np.ldexp(mantissa, 16)), exponent - 16).astype(np.float32)
+
+
 def write_run(
     outputs: Path,
     study: str = "cifar10",

@@ -10,6 +10,7 @@ import pytest
 
 from src import business, config, evaluation
 from src.business import BusinessError, Filing
+from tests import factories
 
 DATA: dict[str, Any] = {
     "title": "title",
@@ -122,7 +123,7 @@ def test_filed_by_hand(predictions: pd.DataFrame) -> None:
     validation, test = (evaluation.from_frame(predictions, s) for s in ("validation", "test"))
     result = business.filed(Filing(0.9, assured=False), validation, test)
     # 2 of 2; below it 2 of 3, then 3 of 4
-    assert result.threshold == pytest.approx(0.8, rel=2**-16)  # as it is published
+    assert result.threshold == factories.published(0.8)
     assert (result.target, result.n, result.accepted) == (0.9, 100, 75)
     assert (result.coverage.value, result.precision.value) == (0.75, 50 / 75)
 

@@ -9,6 +9,7 @@ from sklearn import metrics
 
 from src import evaluation
 from src.evaluation import Scored
+from tests import factories
 
 CLASSES = ("cat", "dog", "ship")
 #                       label  answer  confidence
@@ -79,17 +80,17 @@ def test_frame_round_trip(tiny: Scored) -> None:
             "id": [10, 11, 12, 13, 14],
             "label": LABELS,
             "prediction": ["cat", "dog", "dog", "cat", "ship"],
-            "p_cat": np.float32([0.7, 0.3, 0.1, 0.9, 0.0]),
-            "p_dog": np.float32([0.2, 0.6, 0.8, 0.1, 0.1]),
-            "p_ship": np.float32([0.1, 0.1, 0.1, 0.0, 0.9]),
+            "p_cat": factories.published([0.7, 0.3, 0.1, 0.9, 0.0]),
+            "p_dog": factories.published([0.2, 0.6, 0.8, 0.1, 0.1]),
+            "p_ship": factories.published([0.1, 0.1, 0.1, 0.0, 0.9]),
         }
     )
-    pd.testing.assert_frame_equal(frame, expected, rtol=2**-16, atol=0)
+    pd.testing.assert_frame_equal(frame, expected, check_exact=True)
     other = frame.assign(split="validation", label="ship")
     back = evaluation.from_frame(pd.concat([other, frame]), "test")
     assert (back.split, back.classes, back.ids.tolist()) == ("test", CLASSES, [10, 11, 12, 13, 14])
     assert back.labels.tolist() == tiny.labels.tolist()
-    np.testing.assert_allclose(back.probabilities, PROBABILITIES, rtol=2**-16, atol=0)
+    np.testing.assert_array_equal(back.probabilities, factories.published(PROBABILITIES))
 
 
 def test_published_probabilities_are_rounded_to_sixteen_bits() -> None:

@@ -462,6 +462,7 @@ def test_thumbnails_are_small(
     shape: tuple[int, int, int], side: int, expected: tuple[int, int, int]
 ) -> None:
     stored = images.thumbnail(np.full(shape, 128, np.uint8), side)
+    assert (stored[:4], stored[8:12]) == (b"RIFF", b"WEBP")
     assert images.from_png(stored).shape == expected
     assert np.abs(images.from_png(stored).astype(int) - 128).max() <= 2
 

@@ -132,3 +132,13 @@ def test_without_a_base_nothing_is_taken_over(draft: Draft, dataset: Dataset) ->
 def test_a_base_that_is_not_there_is_told(draft: Draft, dataset: Dataset) -> None:
     with pytest.raises(runs.RunNotFound, match="no published version v99"):
         inheritance.from_base(draft, dataset, replace(PARAMETERS, base="v99"))
+
+
+def test_what_a_control_said_stands_where_its_files_are_gone(
+    draft: Draft, dataset: Dataset
+) -> None:
+    inheritance.from_base(draft, dataset, PARAMETERS)
+    said = publication.record_evaluation(draft, dataset, "plain_subset")
+    for file in ("model.tflite", "model_int8.tflite", "model.keras"):
+        draft.remove(f"models/plain_subset/{file}")
+    assert publication.record_evaluation(draft, dataset, "plain_subset") == said

@@ -146,3 +146,15 @@ def test_committed_notebooks_are_executed_in_order_and_explained(path: Path) -> 
 
 def test_notebooks_are_numbered_without_gaps() -> None:
     assert [path.name[:3] for path in NOTEBOOKS] == [f"0{i}_" for i in range(1, len(NOTEBOOKS) + 1)]
+
+
+def test_a_base_that_is_not_there_is_refused_first(tmp_path: Path) -> None:
+    command = [sys.executable, "jupyter_notebooks/run.py", "--study", "digits", "--base", "v99"]
+    environment = os.environ | {"INPUTS_DIR": str(tmp_path / "inputs")}
+    done = subprocess.run(
+        command, cwd=config.ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert "digits has no published version v99" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "01_data_collection" not in done.stderr

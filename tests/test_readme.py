@@ -22,7 +22,11 @@ def test_missing_marks_are_named() -> None:
 
 
 def test_every_make_command_exists() -> None:
-    named = set(re.findall(r"(?:^|`)make ([a-z]+)", TEXT, re.MULTILINE))
+    spoken = r"<!-- generated: verdicts -->.*<!-- end: verdicts -->"
+    own = re.sub(spoken, "", TEXT, flags=re.DOTALL)
+    assert len(own) < len(TEXT)
+    named = set(re.findall(r"\bmake ([a-z]+)", own)) - {"alone"}
+    named |= set(re.findall(r"`make ([a-z]+)", TEXT))
     command = ["make", "help"]
     listed = subprocess.run(command, cwd=config.ROOT, capture_output=True, text=True, check=True)
     known = set(re.findall(r"^  ([a-z]+)", listed.stdout, re.MULTILINE))
