@@ -7,8 +7,10 @@ The same pictures, network and machine, in turns, each turn in a process of its 
     ours       the project's engine in this machine's best precision
     torch      PyTorch, eager, channels last, the same precision (in an environment of its own)
 
-Speed is pictures per second, forward, backward and update, in the epoch after the first, which
-builds the graphs. `--curves` trains each to the end instead: accuracy on validation by wall time.
+Speed is pictures per second, forward, backward and update, in the last of three epochs: the first
+two build the graphs. The project's engine has two, and the second one, without the first layer's
+gradient, is what two thirds of a training go by. `--curves` trains each to the end instead:
+accuracy on validation by wall time.
 """
 
 import argparse
@@ -186,8 +188,8 @@ def speeds(names: list[str], rounds: int) -> dict[str, float]:
     found: dict[str, list[float]] = {name: [] for name in names}
     for number in range(rounds):
         for name in names:
-            (first, _), (second, _) = sent(name, PICTURES, 2)
-            found[name].append(PICTURES / (second - first))
+            _, (before, _), (after, _) = sent(name, PICTURES, 3)
+            found[name].append(PICTURES / (after - before))
             print(f"round {number + 1}: {name} {found[name][-1]:,.0f} pictures/s", file=sys.stderr)
     return {name: statistics.median(values) for name, values in found.items()}
 

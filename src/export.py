@@ -67,12 +67,13 @@ def _absorbed(model: keras.Model) -> keras.Model:
     The converter does the same, and what it multiplies would be rounded differently.
     """
     names = [layer.name for layer in model.layers]
-    if "whitening" not in names:
+    if models.WHITENING not in names:
         return model
     normalised = model.get_layer("normalised")
     mean, variance = (moment.numpy().ravel() for moment in (normalised.mean, normalised.variance))
     deviation = np.maximum(np.sqrt(variance), keras.config.epsilon())  # as that layer has it
-    kernel, bias = model.get_layer("whitening").get_weights()  # no padding: all see whole patches
+    # It has no padding: all its filters see whole patches.
+    kernel, bias = model.get_layer(models.WHITENING).get_weights()
     scaled = kernel / deviation[:, None]
     config = model.get_config()
     left = config["layers"][names.index("normalised")]["config"]
@@ -80,7 +81,7 @@ def _absorbed(model: keras.Model) -> keras.Model:
     copy = keras.Model.from_config(config)
     copy.set_weights(model.get_weights())
     moved = bias - (scaled * mean[:, None]).sum((0, 1, 2))
-    copy.get_layer("whitening").set_weights([scaled, moved])
+    copy.get_layer(models.WHITENING).set_weights([scaled, moved])
     return copy
 
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from src.experiments import Architecture
 
 OUTPUTS = ("logits", "embedding", "activation")
+WHITENING = "whitening"  # name of a fast network's first layer
 SMALLEST_MAP = 4  # pooling stops here, so that the activation map still says where
 SMALL_MAP = 7  # side up to which maps are laid side by side (measured in benchmarks/LOG.md)
 PACKED = 8  # so many of them
@@ -185,7 +186,7 @@ def _fast(x: Any, architecture: Architecture, policy: Any) -> Any:
     end: on a CPU their GELU costs more than it gains, and the mean keeps the activation map exact.
     """
     channels = 2 * 4 * x.shape[-1]
-    x = layers.Conv2D(channels, 2, activation="relu", name="whitening", dtype=policy)(x)
+    x = layers.Conv2D(channels, 2, activation="relu", name=WHITENING, dtype=policy)(x)
     for stage, width in enumerate(architecture.widths):
         x = _filters(x, width, policy, _identity)
         if stage >= architecture.unpooled and x.shape[1] > SMALLEST_MAP:
@@ -231,7 +232,7 @@ def _identity(shape: tuple[int, ...], dtype: Any = None) -> tf.Tensor:
 
 def _whiten(model: keras.Model, images: NDArray[np.uint8], n: int = 2000) -> None:
     """Set the first convolution to the whitening of 2×2 patches and their negatives; freeze it."""
-    layer = model.get_layer("whitening")
+    layer = model.get_layer(WHITENING)
     pictures = model.get_layer("normalised")(images[:n].astype(np.float32)).numpy()
     windows = np.lib.stride_tricks.sliding_window_view(pictures, (2, 2), axis=(1, 2))
     channels = pictures.shape[-1]
@@ -240,6 +241,15 @@ def _whiten(model: keras.Model, images: NDArray[np.uint8], n: int = 2000) -> Non
     filters = (vectors / np.sqrt(values + 1e-2)).reshape(2, 2, channels, -1)
     layer.set_weights([np.concatenate([filters, -filters], -1), layer.bias.numpy()])
     layer.kernel.trainable = False
+
+
+def stem(model: keras.Model) -> list[Any]:
+    """What a network's whitening layer learns, its bias; nothing where it has no such layer.
+
+    It matters little after the first epochs, and its gradient needs that of the largest map.
+    """
+    first = [layer for layer in model.layers if layer.name == WHITENING]
+    return first[0].trainable_variables if first else []
 
 
 def serving(model: keras.Model) -> keras.Model:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import subprocess
 import sys
@@ -163,6 +164,24 @@ def test_interrupted_training_ends_like_an_uninterrupted_one(
     assert whole.history["validation_loss"].iloc[-1] < whole.history["validation_loss"].iloc[0]
 
 
+def test_the_first_layer_learns_in_the_first_third_of_the_epochs_only(
+    fit: Callable[..., training.Trained], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learnt: list[dict[str, Any]] = []
+
+    def note(*arguments: Any) -> None:
+        learnt.append({v.path: v.numpy() for v in arguments[3]["model"]})
+
+    monkeypatch.setattr(training, "_save", note)
+    fit(Recipe(6, 64, "muon", 0.1), tmp_path, FAST)
+    stem, head = f"{models.WHITENING}/bias", "logits/kernel"
+    pairs = list(itertools.pairwise(learnt))
+    assert [bool(np.any(a[stem] != b[stem])) for a, b in pairs] == [True] + 4 * [False]
+    assert all(np.any(a[head] != b[head]) for a, b in pairs)
+    filters = f"{models.WHITENING}/kernel"
+    assert all(np.array_equal(a[filters], b[filters]) for a, b in pairs)
+
+
 def test_other_settings_do_not_resume(fit: Callable[..., training.Trained], tmp_path: Path) -> None:
     fit(Recipe(1), tmp_path)
     assert len(fit(Recipe(2), tmp_path).history) == 2
@@ -280,10 +299,10 @@ def test_plan_trains_the_same_network_with_and_without_augmentation() -> None:
         assert without.trained_on == with_.trained_on
     for _, augmented in pairs:
         assert plan[augmented].recipe.augmentation == specifications.CIFAR10.augmentation
-    assert len(plan["plain_subset"].seeds) == 5
+    assert [len(plan[name].seeds) for name in ("plain_subset", "quick", "standard")] == [5, 5, 3]
     lengths = [plan[f"{length}_unaugmented"] for length in ("short", "quick", "long")]
-    assert [control.recipe.epochs for control in lengths] == [5, 9, 27]
-    assert {replace(c.recipe, epochs=9, patience=9) for c in lengths} == {lengths[1].recipe}
+    assert [control.recipe.epochs for control in lengths] == [5, 11, 27]
+    assert {replace(c.recipe, epochs=11, patience=11) for c in lengths} == {lengths[1].recipe}
     assert {name for name, e in plan.items() if e.control} == {
         *("plain_subset", "plain_subset_augmented"),
         *(control.name for control in lengths),
