@@ -1,8 +1,9 @@
 """What a new version takes over from a published one, instead of training it again.
 
 A network is inherited where its plan and its pictures are what they were: architecture, recipe,
-seeds, training and validation pictures, and the network that taught it. Its files are copied as
-they are, with a note of where they come from; only its calibration and evaluation are done anew.
+seeds, training and validation pictures, and the network that taught it; its name may have changed.
+Its files are copied as they are, with a note of where they come from; only its calibration and
+evaluation are done anew.
 """
 
 from __future__ import annotations
@@ -32,12 +33,11 @@ def from_base(draft: Draft, dataset: Dataset, parameters: config.Parameters) -> 
         return []
     base = runs.open_run(parameters.study, parameters.base)
     _check_pictures(draft, base)
-    planned = experiments.plan(dataset.spec, parameters.profile).values()
-    names = unchanged(planned, base)
-    for experiment in planned:
-        if experiment.name in names:
-            _take_over(draft, experiment, base, dataset.validation)
-    return names
+    planned = experiments.plan(dataset.spec, parameters.profile)
+    names = unchanged(planned.values(), base)
+    for name, known_as in names.items():
+        _take_over(draft, planned[name], base, known_as, dataset.validation)
+    return list(names)
 
 
 def inherited(draft: Draft, name: str) -> bool:
@@ -46,13 +46,14 @@ def inherited(draft: Draft, name: str) -> bool:
     return draft.has(path) and "origin" in draft.read_json(path)
 
 
-def unchanged(planned: Iterable[Experiment], base: Run) -> list[str]:
-    """Names of the planned networks that a version has just as they are planned."""
-    names: list[str] = []
+def unchanged(planned: Iterable[Experiment], base: Run) -> dict[str, str]:
+    """Names of the planned networks that a version has just as they are planned → its names."""
+    names: dict[str, str] = {}
     for experiment in planned:
         taught_alike = not experiment.teacher or experiment.teacher in names
-        if taught_alike and _as_planned(experiment, base):
-            names.append(experiment.name)
+        known_as = _as_planned(experiment, base)
+        if taught_alike and known_as is not None:
+            names[experiment.name] = known_as
     return names
 
 
@@ -64,12 +65,16 @@ def _check_pictures(draft: Draft, base: Run) -> None:
         )
 
 
-def _as_planned(experiment: Experiment, base: Run) -> bool:
-    if experiment.name not in base.models:
-        return False
-    made = base.model(experiment.name).config
-    same = (made["seeds"], made["trained_on"]) == (list(experiment.seeds), experiment.trained_on)
-    return same and _plan_of(made) == (experiment.architecture, experiment.recipe)
+def _as_planned(experiment: Experiment, base: Run) -> str | None:
+    """A version's network with the plan of an experiment, the one of its name before others."""
+    plan = experiment.architecture, experiment.recipe
+    wanted = list(experiment.seeds), experiment.trained_on, plan
+    networks = [name for name in base.models if base.model(name).family == "network"]
+    for name in sorted(networks, key=lambda name: name != experiment.name):
+        made = base.model(name).config
+        if (made["seeds"], made["trained_on"], _plan_of(made)) == wanted:
+            return name
+    return None
 
 
 def _plan_of(made: dict[str, Any]) -> tuple[Architecture, Recipe] | None:
@@ -95,13 +100,16 @@ def _stated(kind: type[T], values: dict[str, Any]) -> T | None:
     return kind(**{name: value for name, value in values.items() if name in known})
 
 
-def _take_over(draft: Draft, experiment: Experiment, base: Run, validation: Split) -> None:
-    folder = f"models/{experiment.name}"
+def _take_over(
+    draft: Draft, experiment: Experiment, base: Run, known_as: str, validation: Split
+) -> None:
+    folder, source = f"models/{experiment.name}/", f"models/{known_as}/"
     for path in base.manifest["files"]:
-        if path.startswith(f"{folder}/") and base.has(path):
-            draft.write(path, base.data(path))
-    record = base.model(experiment.name)
+        if path.startswith(source) and base.has(path):
+            draft.write(folder + path.removeprefix(source), base.data(path))
+    record = base.model(known_as)
     about = {
+        "name": experiment.name,
         "title": experiment.title,
         "description": experiment.description,
         "control": experiment.control,
@@ -110,9 +118,9 @@ def _take_over(draft: Draft, experiment: Experiment, base: Run, validation: Spli
     if record.served:
         # it may be asked to teach
         draft.keep_seed_model(experiment.name, experiment.seeds[0], record.tflite("float32"))
-        logits = inference.load(base, experiment.name).predict(validation.images).logits
+        logits = inference.load(base, known_as).predict(validation.images).logits
         about |= asdict(calibration.fit(logits, validation.labels))
-    draft.write_json(f"{folder}/config.json", record.config | about)
+    draft.write_json(f"{folder}config.json", record.config | about)
 
 
 def _origin(made: dict[str, Any], base: Run) -> dict[str, Any]:

@@ -54,7 +54,7 @@ from src.transfer import Transfer
 
 REPRESENTATIVE_PICTURES = 500  # training pictures that give int8 its ranges
 REPRESENTATIVE_VALUES = 2**24  # in all of them, so fewer of photos
-PER_CELL = 4  # pictures kept per cell of a confusion matrix
+PER_CELL = 4  # pictures kept per cell of a confusion matrix; one of a control's
 MISTAKES = 40  # most confident mistakes kept per model
 EXAMPLES = 4  # test photos of each class that are kept in the size of the models
 
@@ -467,7 +467,9 @@ def record_gallery(draft: Draft, dataset: Dataset) -> pd.DataFrame:
     ]
     for name in draft.models():
         predictions = draft.read_table(f"models/{name}/predictions.parquet")
-        wanted.append(_pictures_of(evaluation.from_frame(predictions, "test")))
+        control = draft.read_json(f"models/{name}/config.json").get("control", False)
+        scored = evaluation.from_frame(predictions, "test")
+        wanted.append(_pictures_of(scored, 1 if control else PER_CELL))
     random = evaluation.drawn(dataset.test.ids, evaluation.DRAWN)
     wanted.append(pd.DataFrame({"split": "test", "id": random}))
     ids = pd.concat(wanted).drop_duplicates()
@@ -487,7 +489,7 @@ def _examples(dataset: Dataset) -> pd.DataFrame:
     return exploration.gallery(dataset, wanted, max(dataset.spec.image_shape))
 
 
-def _pictures_of(scored: evaluation.Scored) -> pd.DataFrame:
+def _pictures_of(scored: evaluation.Scored, per_cell: int) -> pd.DataFrame:
     """Test pictures worth keeping: the surest of each confusion cell, and the surest mistakes."""
     frame = pd.DataFrame(
         {
@@ -497,7 +499,7 @@ def _pictures_of(scored: evaluation.Scored) -> pd.DataFrame:
             "confidence": scored.confidence,
         }
     ).sort_values("confidence", ascending=False)
-    cells = frame.groupby(["label", "prediction"]).head(PER_CELL)
+    cells = frame.groupby(["label", "prediction"]).head(per_cell)
     mistakes = frame[frame["label"] != frame["prediction"]].head(MISTAKES)
     return pd.concat([cells, mistakes])[["id"]].assign(split=scored.split)
 

@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 MANIFEST = "manifest.json"
 SCHEMA = 1
 LIMIT_BYTES = 40_000_000
+# Kind of a column → how Parquet holds it: bytes of floats sorted by their place compress by a
+# third, differences of numbers that mostly rise, as ids do, to a quarter.
+ENCODINGS = {"f": "BYTE_STREAM_SPLIT", "i": "DELTA_BINARY_PACKED"}
 REQUIRED = (
     *("dataset.json", "splits.parquet", "gallery.parquet", "hypotheses.json", "MODEL_CARD.md"),
     *(
@@ -341,14 +344,18 @@ class Draft:
         """Write a frame as Parquet or CSV, by the name's ending, without its index."""
         stream = io.BytesIO()
         if path.endswith(".parquet"):
-            # Bytes of floats sorted by their place compress by a third.
-            split = [str(name) for name in frame if frame[name].dtype.kind == "f"]
+            encoded = {
+                str(name): ENCODINGS[dtype.kind]
+                for name, dtype in frame.dtypes.items()
+                if dtype.kind in ENCODINGS
+            }
             frame.to_parquet(
                 stream,
                 index=False,
                 compression="zstd",
-                use_byte_stream_split=split,
-                use_dictionary=[str(name) for name in frame if str(name) not in split],
+                compression_level=15,
+                column_encoding=encoded,
+                use_dictionary=[str(name) for name in frame if str(name) not in encoded],
             )
         else:
             frame.to_csv(stream, index=False, float_format="%.6g")

@@ -1,5 +1,6 @@
 """The benchmarks' own sums: what counts as a promise kept, and how size is counted."""
 
+import math
 from pathlib import Path
 
 import pytest
@@ -54,19 +55,19 @@ CURVE = [(10.0, 0.5), (20.0, 0.81), (30.0, 0.78), (40.0, 0.9)]
 def test_a_level_is_reached_when_it_is_for_the_first_time() -> None:
     assert training.reaching(CURVE, 0.8) == 20
     assert training.reaching(CURVE, 0.9) == 40
-    assert training.reaching(CURVE, 0.95) is None
+    assert training.reaching(CURVE, 0.95) == math.inf
 
 
 def test_speeds_are_medians_of_turns_and_ratios_are_promised(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    turns = {"usual": [64.0, 128.0, 32.0], "ours": [8.0, 8.0, 4.0]}  # seconds of the second epoch
+    turns = {"usual": [64.0, 128.0, 32.0], "ours": [8.0, 8.0, 4.0]}  # seconds of the last epoch
     order = []
 
     def sent(name: str, pictures: int, epochs: int) -> training.Curve:
-        assert (pictures, epochs) == (training.PICTURES, 2)
+        assert (pictures, epochs) == (training.PICTURES, 3)
         order.append(name)
-        return [(5.0, 0.1), (5.0 + turns[name].pop(0), 0.2)]
+        return [(2.0, 0.1), (5.0, 0.2), (5.0 + turns[name].pop(0), 0.3)]
 
     monkeypatch.setattr(training, "sent", sent)
     measures = {m.name: m for m in training.of_speed(["usual", "ours"], rounds=3)}
@@ -83,10 +84,25 @@ def test_speeds_are_medians_of_turns_and_ratios_are_promised(
 
 def test_curves_tell_when_each_level_was_reached(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(training, "sent", lambda *_: CURVE)
-    measures = {m.name: m.value for m in training.of_curves(["ours"])}
+    measures = {m.name: m.value for m in training.of_curves(["ours"], 0)}
     assert measures == {
         "ours: 75% on validation": 20,
         "ours: 80% on validation": 20,
         "ours: 90% on validation": 40,
         "ours: at the end": 90,
     }
+
+
+@pytest.mark.parametrize(
+    ("seconds", "accuracy", "times"), [(10, 0.91, 2), (40, 0.91, 0.5), (10, 0.89, 0)]
+)
+def test_ninety_percent_must_come_before_the_usual_has_seventy_five(
+    monkeypatch: pytest.MonkeyPatch, seconds: float, accuracy: float, times: float
+) -> None:
+    def sent(name: str, pictures: int, epochs: int) -> training.Curve:
+        assert (pictures, epochs) == (0, {"usual": 2, "brief": 0}[name])
+        return [(20, 0.8)] if name == "usual" else [(5, 0.7), (seconds, accuracy)]
+
+    monkeypatch.setattr(training, "sent", sent)
+    promise = training.of_curves(["usual", "brief"], 2)[-1]
+    assert (promise.value, promise.holds) == (times, times >= 1)

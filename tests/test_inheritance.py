@@ -82,7 +82,7 @@ def test_its_origin_stays_the_version_that_trained_it(draft: Draft, dataset: Dat
 @pytest.mark.parametrize("recipe", [{"epochs": 31}, {"learning_rate": 0.1}, {"pruning": 0.5}])
 def test_a_changed_plan_is_trained(recipe: dict[str, float]) -> None:
     names = inheritance.unchanged(_changed("best", **recipe), BASE)
-    assert names == [e.name for e in PLAN if e.name != "best"]
+    assert names == {e.name: e.name for e in PLAN if e.name != "best"}
 
 
 def test_other_seeds_pictures_or_networks_are_trained() -> None:
@@ -91,9 +91,21 @@ def test_other_seeds_pictures_or_networks_are_trained() -> None:
         replace(best, seeds=(*best.seeds, 1)),
         replace(best, trained_on="subset"),
         replace(best, architecture=replace(best.architecture, depth=3)),
-        replace(best, name="unheard_of"),
     ):
-        assert inheritance.unchanged([other], BASE) == []
+        assert inheritance.unchanged([other], BASE) == {}
+
+
+def test_a_renamed_network_is_the_same_network(draft: Draft, dataset: Dataset) -> None:
+    best = next(e for e in PLAN if e.name == "best")
+    renamed = replace(best, name="strongest", title="Strongest CNN")
+    assert inheritance.unchanged([renamed, best], BASE) == {"strongest": "best", "best": "best"}
+    inheritance._take_over(draft, renamed, BASE, "best", dataset.validation)
+    made = draft.read_json("models/strongest/config.json")
+    assert (made["name"], made["title"]) == ("strongest", "Strongest CNN")
+    assert made["origin"]["version"] == BASE.model("best").origin["version"]
+    metrics = publication.record_evaluation(draft, dataset, "strongest")
+    then = BASE.model("best").metrics["splits"]["test"]["metrics"]["accuracy"]
+    assert metrics["splits"]["test"]["metrics"]["accuracy"] == then
 
 
 def test_a_setting_that_is_no_more_must_have_been_off() -> None:
@@ -105,9 +117,9 @@ def test_a_setting_that_is_no_more_must_have_been_off() -> None:
 def test_who_learned_from_a_changed_network_learns_again() -> None:
     best = next(e for e in PLAN if e.name == "best")
     taught = replace(next(e for e in PLAN if e.name == "plain"), teacher="best")
-    assert inheritance.unchanged([best, taught], BASE) == ["best", "plain"]
+    assert inheritance.unchanged([best, taught], BASE) == {"best": "best", "plain": "plain"}
     changed = replace(best, recipe=replace(best.recipe, epochs=2))
-    assert inheritance.unchanged([changed, taught], BASE) == []
+    assert inheritance.unchanged([changed, taught], BASE) == {}
 
 
 def test_its_served_file_can_teach(draft: Draft, dataset: Dataset) -> None:

@@ -3,9 +3,10 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from src import business, config, publication, runs
+from src import business, config, evaluation, publication, runs
 
 LIMIT = business.load(config.stated() / "business.toml", "toy").latency_limit
 
@@ -41,3 +42,16 @@ def test_without_a_limit_every_model_is_fast_enough() -> None:
     case = business.load(config.stated() / "business.toml", "toy")
     unlimited = business.Case(**vars(case) | {"criteria": ()})
     assert (case.latency_limit, unlimited.latency_limit) == (100, float("inf"))
+
+
+def test_the_surest_pictures_of_every_cell_and_the_surest_mistakes_are_kept() -> None:
+    confidence = np.linspace(0.99, 0.51, 300)  # labels in turn; every third answer is wrong
+    labels, answers = np.arange(300) % 2, (np.arange(300) % 2 + (np.arange(300) % 3 == 0)) % 2
+    probabilities = np.where(
+        answers[:, None] == [0, 1], confidence[:, None], 1 - confidence[:, None]
+    )
+    scored = evaluation.score(labels, probabilities, ("a", "b"), np.arange(300), "test")
+    kept = set(publication._pictures_of(scored, 2)["id"])
+    surest_mistakes = {3 * i for i in range(publication.MISTAKES)}
+    assert kept == surest_mistakes | {1, 2, 4, 5}  # right: b, a, a, b
+    assert set(publication._pictures_of(scored, 1)["id"]) == surest_mistakes | {1, 2}

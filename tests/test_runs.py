@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -221,3 +222,23 @@ def test_any_text_may_be_a_class_name() -> None:
     read = draft.read_table("report.csv")
     assert read["label"].tolist() == ["None", "NA", "007"]
     assert read["f1"].isna().tolist() == [False, True, False]
+
+
+def test_tables_come_back_to_the_last_bit_and_ids_take_little(outputs: Path) -> None:
+    ids = np.sort(np.random.default_rng(0).permutation(60_000)[:15_000])
+    table = pd.DataFrame(
+        {
+            "split": "test",
+            "id": ids,
+            "share": np.random.default_rng(1).random(len(ids)).astype(np.float32),
+            "exact": np.random.default_rng(2).random(len(ids)),
+            "code": ids.astype(np.uint8),
+            "kept": ids % 2 == 0,
+        }
+    )
+    draft = _draft()
+    draft.write_table("table.parquet", table)
+    read = draft.read_table("table.parquet")
+    pd.testing.assert_frame_equal(read, table, check_exact=True, check_dtype=True)
+    draft.write_table("ids.parquet", table[["id"]])
+    assert (draft.folder / "ids.parquet").stat().st_size < len(ids)  # a byte each

@@ -288,7 +288,7 @@ def test_plan_trains_the_same_network_with_and_without_augmentation() -> None:
     assert list(plan) == [
         *("plain_subset", "plain_subset_augmented", "plain", "plain_augmented"),
         *("quick", "standard", "best", "compact"),
-        *("quick_unaugmented", "short_unaugmented", "long_unaugmented"),
+        *("quick_unaugmented", "short_unaugmented", "long_unaugmented", "long"),
     ]
     pairs = [(name, f"{name}_augmented") for name in ("plain_subset", "plain")]
     for name, augmented in (*pairs, ("quick_unaugmented", "quick")):
@@ -306,7 +306,10 @@ def test_plan_trains_the_same_network_with_and_without_augmentation() -> None:
     assert {name for name, e in plan.items() if e.control} == {
         *("plain_subset", "plain_subset_augmented"),
         *(control.name for control in lengths),
+        "long",
     }
+    assert plan["long"].architecture == plan["quick"].architecture
+    assert plan["long"].recipe.epochs == lengths[-1].recipe.epochs
 
 
 def test_a_teacher_is_trained_before_its_pupil() -> None:
