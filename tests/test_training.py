@@ -295,14 +295,15 @@ def test_plan_trains_the_same_network_with_and_without_augmentation() -> None:
         without, with_ = plan[name], plan[augmented]
         assert with_.recipe.augmentation is not None
         assert replace(with_.recipe, augmentation=None) == without.recipe
-        assert (without.architecture, without.seeds) == (with_.architecture, with_.seeds)
+        assert without.architecture == with_.architecture
+        assert without.seeds == with_.seeds[: len(without.seeds)]
         assert without.trained_on == with_.trained_on
     for _, augmented in pairs:
         assert plan[augmented].recipe.augmentation == specifications.CIFAR10.augmentation
     assert [len(plan[name].seeds) for name in ("plain_subset", "quick", "standard")] == [5, 5, 3]
     lengths = [plan[f"{length}_unaugmented"] for length in ("short", "quick", "long")]
-    assert [control.recipe.epochs for control in lengths] == [5, 11, 27]
-    assert {replace(c.recipe, epochs=11, patience=11) for c in lengths} == {lengths[1].recipe}
+    assert [control.recipe.epochs for control in lengths] == [5, 9, 27]
+    assert {replace(c.recipe, epochs=9, patience=9) for c in lengths} == {lengths[1].recipe}
     assert {name for name, e in plan.items() if e.control} == {
         *("plain_subset", "plain_subset_augmented"),
         *(control.name for control in lengths),
