@@ -115,9 +115,9 @@ _CIFAR10_STANDARD = replace(
     _CIFAR10_QUICK,
     name="standard",
     title="Fast CNN, standard",
-    description="A wider network for longer, on pictures shifted further and partly erased.",
+    description="A wider network for longer, on pictures shifted further.",
     architecture=Architecture("fast", (64, 256, 256)),
-    recipe=_strong(17, 512, replace(_MIRRORED, shift=4 / 32, erasing=0.3)),
+    recipe=_strong(17, 512, replace(_MIRRORED, shift=4 / 32)),
     seeds=_seeds(2),
 )
 _CIFAR10_BEST = _best(
