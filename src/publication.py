@@ -54,7 +54,7 @@ from src.transfer import Transfer
 
 REPRESENTATIVE_PICTURES = 500  # training pictures that give int8 its ranges
 REPRESENTATIVE_VALUES = 2**24  # in all of them, so fewer of photos
-PER_CELL = 4  # pictures kept per cell of a confusion matrix; one of a control's
+PER_CELL = 3  # pictures kept per cell of a confusion matrix; one of a control's
 MISTAKES = 40  # most confident mistakes kept per model
 EXAMPLES = 4  # test photos of each class that are kept in the size of the models
 
