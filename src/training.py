@@ -183,7 +183,7 @@ def learn(
 
     `inputs` gives for an epoch (from 0) what the model takes, (n, …) in the order of `labels`, and
     is called in a thread while the epoch before trains; `validation` is inputs with labels.
-    `taught` is as in `fit`.
+    `taught` is as in `fit`. A whitening layer learns in the first third of the epochs only.
 
     Raises:
         TrainingError: see `fit`.
