@@ -244,12 +244,13 @@ def _whiten(model: keras.Model, images: NDArray[np.uint8], n: int = 2000) -> Non
 
 
 def stem(model: keras.Model) -> list[Any]:
-    """What a network's whitening layer learns, its bias; nothing where it has no such layer.
+    """What a fixed whitening layer still learns, its bias; nothing where the filters learn too.
 
     It matters little after the first epochs, and its gradient needs that of the largest map.
     """
     first = [layer for layer in model.layers if layer.name == WHITENING]
-    return first[0].trainable_variables if first else []
+    fixed = [layer for layer in first if not layer.kernel.trainable]
+    return [variable for layer in fixed for variable in layer.trainable_variables]
 
 
 def serving(model: keras.Model) -> keras.Model:

@@ -49,7 +49,7 @@ MEASURED = 20  # batches that give mean weights their normalisation statistics
 CHECKPOINT = 3  # of the files' layout: others are not resumed
 LARGE_BATCH = 256
 WHOLE_FROM = 0.875  # share of the epochs after which nothing is pruned any more
-STEM_UNTIL = 1 / 3  # share of the epochs in which a network's first layer learns
+STEM_UNTIL = 1 / 3  # share of the epochs in which the bias of a fixed first layer learns
 
 
 class TrainingError(Exception):
@@ -183,7 +183,7 @@ def learn(
 
     `inputs` gives for an epoch (from 0) what the model takes, (n, …) in the order of `labels`, and
     is called in a thread while the epoch before trains; `validation` is inputs with labels.
-    `taught` is as in `fit`. A whitening layer learns in the first third of the epochs only.
+    `taught` is as in `fit`. The stem (`models.stem`) learns until `STEM_UNTIL`.
 
     Raises:
         TrainingError: see `fit`.
