@@ -36,6 +36,8 @@ def augment(images: Pixels, augmentation: Augmentation, seed: int, epoch: int) -
             changed[part] = _recoloured(changed[part], changes.colour[part])
     if augmentation.erasing:
         _erase(changed, augmentation.erasing, random)
+    if augmentation.cutout:
+        _cut_out(changed, augmentation.cutout, random)
     return changed
 
 
@@ -167,6 +169,17 @@ def _erase(images: Pixels, largest: float, random: np.random.Generator) -> None:
     chosen = random.random((n, 1, 1)) < 0.5
     inside = chosen & rows[:, :, None] & columns[:, None, :]
     images[inside] = random.integers(0, 256, (np.count_nonzero(inside), channels), np.uint8)
+
+
+def _cut_out(images: Pixels, share: float, random: np.random.Generator) -> None:
+    """Put the mean colour of all in a square of each (DeVries and Taylor 2017, arXiv 1708.04552).
+
+    Noise, as in `_erase`, is all edges, which the whitening layer amplifies.
+    """
+    sides = images.shape[1:3]
+    rows, columns = (_span(np.full(len(images), share * side), side, random) for side in sides)
+    colour = np.rint(images.mean((0, 1, 2)))
+    images[rows[:, :, None] & columns[:, None, :]] = colour.astype(np.uint8)
 
 
 def _span(lengths: Floats, side: int, random: np.random.Generator) -> NDArray[np.bool_]:

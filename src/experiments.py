@@ -16,6 +16,7 @@ class Architecture:
     widths: tuple[int, ...]  # channels per stage, or units per layer of a dense network
     dropout: float = 0.0
     depth: int = 2  # convolutions per stage of a fast network; from 3 on with a shortcut
+    activation: str = "relu"  # of a fast network, or "gelu"
     unpooled: int = 0  # first stages of a fast network that keep the picture's size
 
 
@@ -107,7 +108,7 @@ _CIFAR10_QUICK = Experiment(
     name="quick",
     title="Fast CNN, quick",
     description="The strong recipe, for no longer than one likes to wait.",
-    architecture=Architecture("fast", (64, 128, 192)),
+    architecture=Architecture("fast", (64, 128, 192), activation="gelu"),
     recipe=_strong(9, 512, replace(_MIRRORED, shift=2 / 32)),
     seeds=_seeds(5),
 )
@@ -115,9 +116,9 @@ _CIFAR10_STANDARD = replace(
     _CIFAR10_QUICK,
     name="standard",
     title="Fast CNN, standard",
-    description="A wider network for longer, on pictures shifted further.",
-    architecture=Architecture("fast", (64, 256, 256)),
-    recipe=_strong(17, 512, replace(_MIRRORED, shift=4 / 32)),
+    description="A wider network for longer, on pictures shifted further and cut out of.",
+    architecture=Architecture("fast", (64, 256, 256), activation="gelu"),
+    recipe=_strong(16, 512, replace(_MIRRORED, shift=4 / 32, cutout=0.25)),
     seeds=_seeds(2),
 )
 _CIFAR10_BEST = _best(
@@ -128,37 +129,35 @@ _CIFAR10_BEST = _best(
         pruning=0.5,
     ),
 )
-_LONG = 27  # epochs of the quick network, for the question whether length makes up for augmentation
-_CIFAR10_LONG = replace(
+# What augmentation gives, and whether length makes up for it: one network in several lengths.
+_CIFAR10_MEDIUM = replace(
     _CIFAR10_QUICK,
+    name="medium",
+    title="Fast CNN with ReLU, medium",
+    description="The quick network with ReLU, to compare with the same without augmentation.",
+    architecture=Architecture("fast", (64, 128, 192)),
+    control=True,
+)
+_LONG = 27
+_CIFAR10_LONG = replace(
+    _CIFAR10_MEDIUM,
     name="long",
-    title="Fast CNN, long",
-    description="The quick network for longer, on pictures shifted further and partly erased.",
+    title="Fast CNN with ReLU, long",
+    description="The same for longer, on pictures shifted further and partly erased.",
     recipe=_strong(_LONG, 512, replace(_MIRRORED, shift=4 / 32, erasing=0.2)),
     seeds=_seeds(1),
-    control=True,
-)
-_CIFAR10_UNAUGMENTED = replace(
-    _CIFAR10_QUICK,
-    name="quick_unaugmented",
-    title="Fast CNN, quick, without augmentation",
-    description="The quick network on the pictures as they are: what augmentation gives it.",
-    recipe=replace(_CIFAR10_QUICK.recipe, augmentation=None),
-    seeds=_seeds(3),
-    control=True,
 )
 
 
-def _unaugmented(length: str, epochs: int) -> Experiment:
-    """The control at another length: without augmentation the best one is its own."""
-    recipe = replace(_CIFAR10_UNAUGMENTED.recipe, epochs=epochs, patience=epochs)
+def _unaugmented(length: str, epochs: int, seeds: int = 1) -> Experiment:
+    """The control without augmentation, whose best length is its own."""
     return replace(
-        _CIFAR10_UNAUGMENTED,
+        _CIFAR10_MEDIUM,
         name=f"{length}_unaugmented",
-        title=f"Fast CNN, {length}, without augmentation",
-        description=f"The quick network on the pictures as they are, for {epochs} epochs.",
-        recipe=recipe,
-        seeds=_seeds(1),
+        title=f"Fast CNN with ReLU, {length}, without augmentation",
+        description=f"The same network on the pictures as they are, for {epochs} epochs.",
+        recipe=_strong(epochs, 512, None),
+        seeds=_seeds(seeds),
     )
 
 
@@ -174,8 +173,9 @@ _CIFAR10 = (
         recipe=replace(_strong(30, 512, _CIFAR10_QUICK.recipe.augmentation), distillation=0.9),
         teacher="best",
     ),
-    _CIFAR10_UNAUGMENTED,
+    _CIFAR10_MEDIUM,
     _unaugmented("short", 5),
+    _unaugmented("medium", _CIFAR10_MEDIUM.recipe.epochs, seeds=3),
     _unaugmented("long", _LONG),
     _CIFAR10_LONG,
 )

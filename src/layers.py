@@ -319,6 +319,10 @@ DOES: dict[str, str | Callable[[Row], str]] = {
         "Sets negative values to 0: a pattern is either there or not. Without such a step, all "
         "layers together could only add and multiply."
     ),
+    "GELU": (
+        "Lets clearly positive values pass and dampens all others to about 0, without an edge in "
+        "between: a pattern is there, not there, or only just."
+    ),
     "Activation": "Bends the values, so that layers can combine into more than one sum.",
     "Add": "Adds what entered the block to what it found: a short cut for what is known.",
     "Multiply": "Multiplies two results, so that one can turn the other up or down.",

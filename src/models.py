@@ -73,6 +73,46 @@ class FusedBatchNorm(layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="products")
+class GELU(layers.Layer):
+    """x · σ(1.702 x), a Gaussian error linear unit (Hendrycks and Gimpel 2016, arXiv 1606.08415).
+
+    In training XLA compiles the value and the slope to one pass over the map each: as operations
+    of their own they take several times as long. Elsewhere they are plain operations, which every
+    converter knows.
+    """
+
+    def call(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
+        return _compiled_gelu(x) if training else _gelu(x)
+
+    def get_config(self) -> dict[str, Any]:
+        """The default, said aloud: without this Keras does not save a layer that has a policy."""
+        config: dict[str, Any] = super().get_config()
+        return config
+
+
+def _gelu(x: tf.Tensor) -> tf.Tensor:
+    return x * tf.sigmoid(1.702 * x)
+
+
+@tf.function(jit_compile=True)
+def _gelu_value(x: tf.Tensor) -> tf.Tensor:
+    return tf.cast(_gelu(tf.cast(x, tf.float32)), x.dtype)
+
+
+@tf.function(jit_compile=True)
+def _gelu_gradient(x: tf.Tensor, by_output: tf.Tensor) -> tf.Tensor:
+    wide = tf.cast(x, tf.float32)
+    share = tf.sigmoid(1.702 * wide)
+    slope = share + 1.702 * wide * share * (1.0 - share)
+    return tf.cast(tf.cast(by_output, tf.float32) * slope, x.dtype)
+
+
+@tf.custom_gradient
+def _compiled_gelu(x: tf.Tensor) -> tuple[tf.Tensor, Any]:
+    return _gelu_value(x), lambda by_output: _gelu_gradient(x, by_output)
+
+
+@keras.saving.register_keras_serializable(package="products")
 class Conv2D(layers.Conv2D):
     """Keras's layer with a faster gradient by the filters where maps are small and in bfloat16.
 
@@ -120,6 +160,9 @@ def _side_by_side(maps: tf.Tensor) -> tf.Tensor:
     rows = tf.reshape(maps, (-1, PACKED, height, width + 1, channels))
     rows = tf.transpose(rows, (0, 2, 1, 3, 4))
     return tf.reshape(rows, (-1, height, PACKED * (width + 1), channels))
+
+
+ACTIVATIONS = {"relu": layers.ReLU, "gelu": GELU}
 
 
 def build(
@@ -172,7 +215,7 @@ def _plain(x: Any, architecture: Architecture, policy: Any) -> Any:
             x = layers.MaxPooling2D(2, dtype=policy)(x)
         if stage and architecture.dropout:
             x = layers.SpatialDropout2D(architecture.dropout / 2, dtype=policy)(x)
-        x = _convolution(x, width, policy)
+        x = _convolution(x, width, policy, "he_normal", layers.ReLU)
     return x
 
 
@@ -182,28 +225,30 @@ def _fast(x: Any, architecture: Architecture, policy: Any) -> Any:
     The first `unpooled` stages keep the picture's size: small grey pictures have details that are
     lost otherwise, at half again the cost (benchmarks/LOG.md).
 
-    After the speed-run networks of Keller Jordan (cifar10-airbench), with ReLU and a mean at the
-    end: on a CPU their GELU costs more than it gains, and the mean keeps the activation map exact.
+    After the speed-run networks of Keller Jordan (cifar10-airbench), with a mean at the end, which
+    keeps the activation map exact. The whitening's filters come with their negatives, so that ReLU
+    loses nothing there.
     """
+    activation = ACTIVATIONS[architecture.activation]
     channels = 2 * 4 * x.shape[-1]
     x = layers.Conv2D(channels, 2, activation="relu", name=WHITENING, dtype=policy)(x)
     for stage, width in enumerate(architecture.widths):
         x = _filters(x, width, policy, _identity)
         if stage >= architecture.unpooled and x.shape[1] > SMALLEST_MAP:
             x = layers.MaxPooling2D(2, dtype=policy)(x)
-        x = shortcut = layers.ReLU(dtype=policy)(FusedBatchNorm(dtype=policy)(x))
+        x = shortcut = activation(dtype=policy)(FusedBatchNorm(dtype=policy)(x))
         for _ in range(architecture.depth - 2):
-            x = _convolution(x, width, policy, _identity)
+            x = _convolution(x, width, policy, _identity, activation)
         x = FusedBatchNorm(dtype=policy)(_filters(x, width, policy, _identity))
         if architecture.depth > 2:
             x = layers.Add(dtype=policy)([x, shortcut])
-        x = layers.ReLU(dtype=policy)(x)
+        x = activation(dtype=policy)(x)
     return x
 
 
-def _convolution(x: Any, width: int, policy: Any, initializer: Any = "he_normal") -> Any:
+def _convolution(x: Any, width: int, policy: Any, initializer: Any, activation: Any) -> Any:
     x = _filters(x, width, policy, initializer)
-    return layers.ReLU(dtype=policy)(FusedBatchNorm(dtype=policy)(x))
+    return activation(dtype=policy)(FusedBatchNorm(dtype=policy)(x))
 
 
 def _filters(x: Any, width: int, policy: Any, initializer: Any) -> Any:

@@ -40,6 +40,7 @@ class Augmentation:
     rotation: float = 0.0  # up to this many degrees, both directions
     zoom: float = 0.0  # scale between 1 - zoom and 1 + zoom
     erasing: float = 0.0  # half the pictures lose a rectangle of up to this share of their area
+    cutout: float = 0.0  # every picture loses a square of this share of its sides
     colour: float = 0.0  # brightness, contrast, saturation each by up to this share, both ways
 
 

@@ -70,6 +70,19 @@ def test_erasing_puts_noise_in_one_rectangle_of_half_the_pictures() -> None:
     assert abs(changed[erased].mean() - 127.5) < 2
 
 
+def test_cutout_puts_the_mean_colour_in_one_square_of_each_picture() -> None:
+    pictures = np.empty((300, 20, 20, 3), np.uint8)
+    pictures[::2], pictures[1::2] = (10, 20, 30), (50, 60, 70)
+    changed = augmentation.augment(pictures, Augmentation(cutout=0.25), 0, 0)
+    cut = (changed != pictures).any(-1)
+    assert (changed[cut] == (30, 40, 50)).all()
+    assert (cut.sum((1, 2)) == 25).all()
+    corners = np.array([np.argwhere(picture)[[0, -1]] for picture in cut])
+    assert (corners[:, 1] - corners[:, 0] == 4).all()  # 25 places between corners 5 apart: a square
+    assert corners[:, 0].min() == 0
+    assert corners[:, 1].max() == 19
+
+
 def test_augmentation_depends_on_seed_and_epoch_alone() -> None:
     changes = Augmentation(flip=True, shift=0.2, rotation=10, zoom=0.1)
     pictures = studies.load(specifications.DIGITS).train.images[:50]

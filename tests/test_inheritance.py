@@ -109,9 +109,9 @@ def test_a_renamed_network_is_the_same_network(draft: Draft, dataset: Dataset) -
 
 
 def test_a_setting_that_is_no_more_must_have_been_off() -> None:
-    shifted = {"shift": 0.125, "cutout": 0.0}
+    shifted = {"shift": 0.125, "blur": 0.0}
     assert inheritance._stated(Augmentation, shifted) == Augmentation(shift=0.125)
-    assert inheritance._stated(Augmentation, shifted | {"cutout": 0.1}) is None
+    assert inheritance._stated(Augmentation, shifted | {"blur": 0.1}) is None
 
 
 def test_who_learned_from_a_changed_network_learns_again() -> None:

@@ -76,6 +76,26 @@ def test_fused_normalisation_agrees_with_keras() -> None:
     np.testing.assert_allclose(ours(x).numpy(), expected, atol=1e-5)
 
 
+def test_gelu_trains_as_it_answers() -> None:
+    """Its one pass of training gives what plain operations give, which are near the exact ones."""
+    x = np.linspace(-6, 6, 4001, dtype=np.float32).reshape(1, 1, -1, 1)
+    layer = models.GELU()
+    values, slopes = [], []
+    for training_now in (True, False):
+        tensor = tf.constant(x)
+        with tf.GradientTape() as tape:
+            tape.watch(tensor)
+            y = layer(tensor, training=training_now)
+        values.append(y.numpy())
+        slopes.append(tape.gradient(y, tensor).numpy())
+    np.testing.assert_allclose(*values, atol=1e-5)
+    np.testing.assert_allclose(*slopes, atol=1e-5)
+    np.testing.assert_allclose(values[0], keras.activations.gelu(x, approximate=False), atol=0.021)
+    half = models.GELU(dtype="mixed_bfloat16")(x, training=True)
+    assert half.dtype == tf.bfloat16
+    np.testing.assert_allclose(tf.cast(half, tf.float32), values[0], rtol=0.01, atol=0.01)
+
+
 @pytest.mark.parametrize("n", [16, 13])
 def test_packed_convolution_has_the_gradients_of_a_plain_one(n: int) -> None:
     random = np.random.default_rng(0)
@@ -233,12 +253,13 @@ def test_precision_follows_the_processor_and_the_batch(
     assert training.precision(Recipe(1, batch_size)) == expected
 
 
+@pytest.mark.parametrize("activation", ["relu", "gelu"])
 @pytest.mark.parametrize("compute", ["float32", "mixed_bfloat16"])
 def test_both_precisions_train_export_and_agree_with_keras(
-    digits: Dataset, tmp_path: Path, compute: str
+    digits: Dataset, tmp_path: Path, compute: str, activation: str
 ) -> None:
     trained = training.fit(
-        FAST,
+        replace(FAST, activation=activation),
         Recipe(15, 32, "muon", 0.1),
         digits.train,
         digits.validation,
