@@ -16,29 +16,32 @@ from torch import nn
 from torch.nn import functional
 
 SMALLEST_MAP = 4  # as in src/models.py
+ACTIVATIONS = {"relu": nn.ReLU, "gelu": nn.GELU}
 
 
-def stage(inside: int, width: int, pooled: bool) -> list[nn.Module]:
+def stage(inside: int, width: int, pooled: bool, activation: type) -> list[nn.Module]:
     """Two convolutions, each normalised, with pooling after the first."""
     return [
         nn.Conv2d(inside, width, 3, padding=1, bias=False),
         *([nn.MaxPool2d(2)] if pooled else []),
         nn.BatchNorm2d(width, eps=1e-3),
-        nn.ReLU(),
+        activation(),
         nn.Conv2d(width, width, 3, padding=1, bias=False),
         nn.BatchNorm2d(width, eps=1e-3),
-        nn.ReLU(),
+        activation(),
     ]
 
 
-def network(widths: list[int], side: int, channels: int, classes: int) -> nn.Sequential:
+def network(
+    widths: list[int], activation: str, side: int, channels: int, classes: int
+) -> nn.Sequential:
     """Whitening convolution, stages, mean, linear layer: (n, C, H, W) → logits (n, K)."""
     whitened, size = 8 * channels, side - 1
     layers: list[nn.Module] = [nn.Conv2d(channels, whitened, 2), nn.ReLU()]
     inside = whitened
     for width in widths:
         pooled = size > SMALLEST_MAP
-        layers += stage(inside, width, pooled)
+        layers += stage(inside, width, pooled, ACTIVATIONS[activation])
         inside, size = width, size // 2 if pooled else size
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(inside, classes))
 
@@ -73,7 +76,8 @@ def main(folder: Path, settings: dict) -> list[tuple[float, float]]:
     data = np.load(folder / "problem.npz")
     images, held = (standardised(data[name], data["images"]) for name in ("images", "held_images"))
     labels, held_labels = (torch.from_numpy(data[n]) for n in ("labels", "held_labels"))
-    model = network(settings["widths"], images.shape[-1], images.shape[1], int(labels.max()) + 1)
+    planned = settings["widths"], settings["activation"]
+    model = network(*planned, images.shape[-1], images.shape[1], int(labels.max()) + 1)
     start_from(model, [data[f"w{i}"] for i in range(len(data.files) - 4)])
     model = model.to(memory_format=torch.channels_last)
     trained = [p for p in model.parameters() if p.requires_grad]

@@ -112,6 +112,8 @@ def plainly(keras: Any, train: Any) -> Any:
     def standard(layer: Any) -> Any:
         if isinstance(layer, models.FusedBatchNorm):
             return keras.layers.BatchNormalization(name=layer.name)
+        if isinstance(layer, models.GELU):
+            return keras.layers.Activation("gelu", name=layer.name)
         if isinstance(layer, models.Conv2D):
             return keras.layers.Conv2D.from_config(layer.get_config())
         return layer.__class__.from_config(layer.get_config())
@@ -150,6 +152,7 @@ def torch(train: Any, held: Any, epochs: int, folder: Path) -> Curve:
     )
     settings = {
         "widths": architecture.widths,
+        "activation": architecture.activation,
         "epochs": epochs or recipe.epochs,
         "batch": recipe.batch_size,
         "bfloat16": training.precision(recipe) != "float32",

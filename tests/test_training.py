@@ -318,28 +318,29 @@ def test_plan_trains_the_same_network_with_and_without_augmentation() -> None:
     assert list(plan) == [
         *("plain_subset", "plain_subset_augmented", "plain", "plain_augmented"),
         *("quick", "standard", "best", "compact"),
-        *("quick_unaugmented", "short_unaugmented", "long_unaugmented", "long"),
+        *("medium", "short_unaugmented", "medium_unaugmented", "long_unaugmented", "long"),
     ]
     pairs = [(name, f"{name}_augmented") for name in ("plain_subset", "plain")]
-    for name, augmented in (*pairs, ("quick_unaugmented", "quick")):
+    for name, augmented in (*pairs, ("medium_unaugmented", "medium")):
         without, with_ = plan[name], plan[augmented]
         assert with_.recipe.augmentation is not None
         assert replace(with_.recipe, augmentation=None) == without.recipe
         assert without.architecture == with_.architecture
-        assert without.seeds == (with_.seeds[:3] if augmented == "quick" else with_.seeds)
+        assert without.seeds == (with_.seeds[:3] if augmented == "medium" else with_.seeds)
         assert without.trained_on == with_.trained_on
     for _, augmented in pairs:
         assert plan[augmented].recipe.augmentation == specifications.CIFAR10.augmentation
     assert [len(plan[name].seeds) for name in ("plain_subset", "quick", "standard")] == [5, 5, 2]
-    lengths = [plan[f"{length}_unaugmented"] for length in ("short", "quick", "long")]
+    lengths = [plan[f"{length}_unaugmented"] for length in ("short", "medium", "long")]
     assert [control.recipe.epochs for control in lengths] == [5, 9, 27]
     assert {replace(c.recipe, epochs=9, patience=9) for c in lengths} == {lengths[1].recipe}
     assert {name for name, e in plan.items() if e.control} == {
         *("plain_subset", "plain_subset_augmented"),
         *(control.name for control in lengths),
-        "long",
+        *("medium", "long"),
     }
-    assert plan["long"].architecture == plan["quick"].architecture
+    assert plan["medium"].recipe == plan["quick"].recipe
+    assert {e.architecture for e in (*lengths, plan["long"])} == {plan["medium"].architecture}
     assert plan["long"].recipe.epochs == lengths[-1].recipe.epochs
 
 
