@@ -109,7 +109,7 @@ _CIFAR10_QUICK = Experiment(
     title="Fast CNN, quick",
     description="The strong recipe, for no longer than one likes to wait.",
     architecture=Architecture("fast", (64, 128, 192), activation="gelu"),
-    recipe=_strong(9, 512, replace(_MIRRORED, shift=2 / 32)),
+    recipe=_strong(10, 512, replace(_MIRRORED, shift=2 / 32)),
     seeds=_seeds(5),
 )
 _CIFAR10_STANDARD = replace(
@@ -118,7 +118,7 @@ _CIFAR10_STANDARD = replace(
     title="Fast CNN, standard",
     description="A wider network for longer, on pictures shifted further and cut out of.",
     architecture=Architecture("fast", (64, 256, 256), activation="gelu"),
-    recipe=_strong(16, 512, replace(_MIRRORED, shift=4 / 32, cutout=0.25)),
+    recipe=_strong(17, 512, replace(_MIRRORED, shift=4 / 32, cutout=0.25)),
     seeds=_seeds(2),
 )
 _CIFAR10_BEST = _best(
@@ -136,6 +136,7 @@ _CIFAR10_MEDIUM = replace(
     title="Fast CNN with ReLU, medium",
     description="The quick network with ReLU, to compare with the same without augmentation.",
     architecture=Architecture("fast", (64, 128, 192)),
+    recipe=_strong(9, 512, _CIFAR10_QUICK.recipe.augmentation),
     control=True,
 )
 _LONG = 27

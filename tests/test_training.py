@@ -339,7 +339,6 @@ def test_plan_trains_the_same_network_with_and_without_augmentation() -> None:
         *(control.name for control in lengths),
         *("medium", "long"),
     }
-    assert plan["medium"].recipe == plan["quick"].recipe
     assert {e.architecture for e in (*lengths, plan["long"])} == {plan["medium"].architecture}
     assert plan["long"].recipe.epochs == lengths[-1].recipe.epochs
 
