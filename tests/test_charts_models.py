@@ -49,6 +49,17 @@ def _against(table: pd.DataFrame, others: pd.DataFrame = NOBODY) -> Any:
     return models.cost_against_accuracy(table, others, "test", models.COSTS["answering"])
 
 
+def test_long_titles_have_room_for_all_their_lines() -> None:
+    title = "One network in three lines, without augmentation"
+    assert theme.wrapped(title).count("<br>") == 2
+    many = pd.concat([MODELS] * 3)
+    heights = [
+        models.accuracy_ranking(table, NOBODY, "test").layout.height
+        for table in (many, many.replace({"title": {"Slow": title}}))
+    ]
+    assert heights[1] - 120 >= 3 * models.LINE * len(many) > heights[0] - 120
+
+
 def test_the_frontier_holds_what_nothing_beats_in_both() -> None:
     answering = models.COSTS["answering"]
     assert models.frontier(MODELS, answering)["title"].tolist() == ["Quick", "Forest", "Slow"]
@@ -141,6 +152,12 @@ def test_of_many_models_only_those_on_the_frontier_are_named() -> None:
     crowded = _against(many.assign(latency=many["latency"].replace(3.0, 2.1)))
     named = [text for trace in crowded.data[1:] for text in trace.text if text]
     assert sorted(named) == ["Forest", "Slow"]  # of two neighbours the better one
+    long = many.replace({"title": {"Slow": "Slow and careful"}})
+    named = [text for trace in _against(long).data[1:] for text in trace.text if text]
+    assert sorted(named) == ["Forest", "Quick", "Slow and careful"]
+    near = long.assign(latency=many["latency"].replace(3.0, 4.0))
+    named = [text for trace in _against(near).data[1:] for text in trace.text if text]
+    assert sorted(named) == ["Quick", "Slow and careful"]  # a name in the way of a longer one
 
 
 def test_high_accuracies_keep_two_decimals() -> None:

@@ -43,6 +43,8 @@ BESIDE = 1.6  # times our highest cost is where numbers of unknown cost stand
 WIDE = 3  # ratio of the highest to the lowest cost from which they fill an axis
 ALIKE = 1.1  # ratio of two costs that counts as none
 DECADES = 2.5  # from as many on an axis each has one tick
+LETTER = 1 / 60  # width of a letter of a name, as a share of the axis of costs
+LINE = 18  # pixels of a line of a name
 MANY = 8  # models from which rows stand closer and only the best are named
 
 
@@ -87,7 +89,9 @@ def accuracy_ranking(models: pd.DataFrame, references: pd.DataFrame, split: str)
         f"{theme.sample(best['n'])} pictures per model"
     )
     rows = len(ordered) + len(references)
-    return theme.finish(figure, finding, shown, height=120 + (46 if rows <= MANY else 38) * rows)
+    lines = max(theme.wrapped(title).count("<br>") + 1 for title in ordered["title"])
+    row = max(46 if rows <= MANY else 38, LINE * lines)
+    return theme.finish(figure, finding, shown, height=120 + row * rows)
 
 
 def _add_references(figure: go.Figure, references: pd.DataFrame, places: int) -> None:
@@ -122,7 +126,7 @@ def cost_against_accuracy(
     costs = models[cost.column]
     near = costs.max() < WIDE * costs.min()
     ends = _around(costs) if near else _with_room_at_the_left(costs)
-    named = _names(front, models, cost)
+    named = _names(front, models, cost, ends)
     figure = go.Figure()
     if len(front) > 1:
         figure.add_scatter(
@@ -157,21 +161,27 @@ def _ticks(low: float, high: float) -> dict[str, list[Any]]:
     return {"tickvals": values, "ticktext": [f"{value:g}" for value in values]}
 
 
-def _names(front: pd.DataFrame, models: pd.DataFrame, cost: Cost) -> dict[str, str]:
+def _names(
+    front: pd.DataFrame, models: pd.DataFrame, cost: Cost, ends: list[float]
+) -> dict[str, str]:
     """Titles with the place of their name: of many models only the best of the frontier.
 
-    Names of the frontier stand where nothing else can be: nothing is both faster and better.
+    Names of the frontier stand where nothing else can be: nothing is both faster and better. Those
+    of many models leave out what another name would reach; `ends` are the axis's.
     """
     if len(models) <= MANY:
         others = dict.fromkeys(models["title"], "middle right")
         return others | dict.fromkeys(front["title"], "top left")
-    room = np.log(max(models[cost.column].max() / models[cost.column].min(), WIDE)) / 6
-    kept: list[int] = []
-    for place in reversed(range(len(front))):
-        at = np.log(front[cost.column].iloc[place])
-        if not kept or np.log(front[cost.column].iloc[kept[-1]]) - at >= room:
-            kept.append(place)
-    return dict.fromkeys(front["title"].iloc[kept], "top left")
+    kept, reached = [], math.inf
+    for title, at in zip(front["title"][::-1], np.log10(front[cost.column])[::-1], strict=True):
+        if at <= reached:
+            kept.append(title)
+            reached = at - LETTER * theme.longest_line(_name(title)) * (ends[1] - ends[0])
+    return dict.fromkeys(kept, "top left")
+
+
+def _name(title: str) -> str:
+    return theme.wrapped(title, 18)
 
 
 def _with_room_at_the_left(costs: pd.Series) -> list[float]:
@@ -234,7 +244,7 @@ def _add_family(
         error_y=theme.bars(rows["value"], rows["low"], rows["high"], colour),
         mode="markers+text",
         marker={"size": 11, "color": colour, "symbol": symbol},
-        text=[theme.wrapped(title, 18) if title in named else "" for title in rows["title"]],
+        text=[_name(title) if title in named else "" for title in rows["title"]],
         textposition=[named.get(title, "top center") for title in rows["title"]],
         textfont={"size": 11},
         customdata=rows["title"],

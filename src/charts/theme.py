@@ -94,6 +94,11 @@ def wrapped(text: str, width: int = 24) -> str:
     return "<br>".join(textwrap.wrap(text, width)) or text
 
 
+def longest_line(label: str) -> int:
+    """Characters of the longest line of a `wrapped` label."""
+    return max(map(len, label.split("<br>")))
+
+
 def headline(figure: go.Figure) -> tuple[str, str]:
     """(finding, what is shown) of a figure made by `finish`; empty where there is none."""
     title = figure.layout.title
