@@ -2,8 +2,8 @@
 
 A network is inherited where its plan and its pictures are what they were: architecture, recipe,
 seeds, training and validation pictures, and the network that taught it; its name may have changed.
-Its files are copied as they are, with a note of where they come from; only its calibration and
-evaluation are done anew.
+Its files are copied, tables in today's encoding, with a note of where they come from; only its
+calibration and evaluation are done anew.
 """
 
 from __future__ import annotations
