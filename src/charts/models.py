@@ -88,10 +88,10 @@ def accuracy_ranking(models: pd.DataFrame, references: pd.DataFrame, split: str)
         f"{split.capitalize()} accuracy with 95\u00a0% interval, "
         f"{theme.sample(best['n'])} pictures per model"
     )
-    rows = len(ordered) + len(references)
-    lines = max(theme.wrapped(title).count("<br>") + 1 for title in ordered["title"])
-    row = max(46 if rows <= MANY else 38, LINE * lines)
-    return theme.finish(figure, finding, shown, height=120 + row * rows)
+    names = [*ordered["title"], *references["name"]]
+    lines = max(theme.extent(theme.wrapped(name))[0] for name in names)
+    row = max(46 if len(names) <= MANY else 38, LINE * lines)
+    return theme.finish(figure, finding, shown, height=120 + row * len(names))
 
 
 def _add_references(figure: go.Figure, references: pd.DataFrame, places: int) -> None:
@@ -176,7 +176,8 @@ def _names(
     for title, at in zip(front["title"][::-1], np.log10(front[cost.column])[::-1], strict=True):
         if at <= reached:
             kept.append(title)
-            reached = at - LETTER * theme.longest_line(_name(title)) * (ends[1] - ends[0])
+            _, letters = theme.extent(_name(title))
+            reached = at - LETTER * letters * (ends[1] - ends[0])
     return dict.fromkeys(kept, "top left")
 
 

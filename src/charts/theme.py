@@ -94,9 +94,10 @@ def wrapped(text: str, width: int = 24) -> str:
     return "<br>".join(textwrap.wrap(text, width)) or text
 
 
-def longest_line(label: str) -> int:
-    """Characters of the longest line of a `wrapped` label."""
-    return max(map(len, label.split("<br>")))
+def extent(label: str) -> tuple[int, int]:
+    """Lines of a `wrapped` label, and characters of the longest."""
+    lines = label.split("<br>")
+    return len(lines), max(map(len, lines))
 
 
 def headline(figure: go.Figure) -> tuple[str, str]:
