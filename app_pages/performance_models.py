@@ -42,7 +42,7 @@ def model_table(run: runs.Run, split: str) -> pd.DataFrame:
 def _model_row(model: runs.ModelRecord, split: str) -> dict[str, Any]:
     quality, cost = model.metrics["splits"][split], model.metrics["cost"]
     row: dict[str, Any] = {"name": model.name, "title": model.config["title"]}
-    row |= {"family": model.family, "n": quality["n"]}
+    row |= {"family": model.family, "control": model.control, "n": quality["n"]}
     missing = {"value": None, "low": None, "high": None}
     for name in METRICS:
         metric = quality["metrics"].get(name, missing)
@@ -96,9 +96,10 @@ def overview(run: runs.Run, split: str) -> None:
             with st.expander("Where the numbers of others come from"):
                 st.table(references.set_index("name")["source"], alt="Sources of the references")
     with right:
-        cost = components.switch("Accuracy against the time of", list(charts.COSTS), "against")
+        cost = components.switch("Accuracy against the time of", list(charts.COSTS), "timed")
+        timed = drawn[~drawn["control"]] if cost == "answering" else drawn  # controls never answer
         components.chart(
-            charts.cost_against_accuracy(drawn, references, split, charts.COSTS[cost]),
+            charts.cost_against_accuracy(timed, references, split, charts.COSTS[cost]),
             key="cost",
             sentence="Further up is better, further left is faster.",
         )
@@ -197,7 +198,7 @@ def _parity(run: runs.Run) -> None:
     rows = [
         row
         for name, title in titles(run).items()
-        if (parity := record(run, name).metrics.get("parity"))
+        if not record(run, name).control and (parity := record(run, name).metrics.get("parity"))
         for row in _parity_rows(title, parity)
     ]
     if not rows:

@@ -211,6 +211,11 @@ class ModelRecord:
         return self._path("model.tflite") in self.run.manifest["files"]
 
     @property
+    def control(self) -> bool:
+        """Whether it was trained for comparison only."""
+        return bool(self.config.get("control", False))
+
+    @property
     def family(self) -> str:
         """`network`, `transfer`, `classical`, `ensemble` or `baseline`."""
         return str(self.config.get("family", "network"))

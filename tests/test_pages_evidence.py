@@ -1,5 +1,6 @@
 """The summary, performance and hypotheses pages on small runs, and what they do with bad links."""
 
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +11,7 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from app_pages import components, performance_making
-from src import config, evaluation
+from src import config, evaluation, runs
 from tests import factories
 
 APP = str(config.ROOT / "app.py")
@@ -18,6 +19,7 @@ TABS = [
     *("Overview", "Answers", "Mix-ups", "Classes", "Curves", "Confidence", "Training"),
     "Comparison",
 ]
+MODELS = ["best", "plain", "plain_augmented", "plain_subset", "plain_subset_augmented"]
 SMALL = {"train": 80, "validation": 200, "test": 120}
 
 
@@ -333,10 +335,7 @@ def test_bad_parameters_fall_back_to_what_there_is() -> None:
 def test_the_table_holds_every_model_with_interval_and_cost(published: Path) -> None:
     app = visit("model_performance", version="v1")
     table = app.dataframe[0].value
-    assert list(table["title"]) == [
-        factories.TITLES[name]
-        for name in ["best", "plain", "plain_augmented", "plain_subset", "plain_subset_augmented"]
-    ]
+    assert list(table["title"]) == [factories.TITLES[name] for name in MODELS]
     metrics = factories.read(published / "cifar10/v1/models/plain/metrics.json")
     row = table.iloc[1]
     accuracy = metrics["splits"]["test"]["metrics"]["accuracy"]
@@ -345,6 +344,34 @@ def test_the_table_holds_every_model_with_interval_and_cost(published: Path) -> 
     )
     assert row["parameters"] == metrics["cost"]["parameters"]
     assert row["latency"] == metrics["cost"]["latency_ms"]["float32"]["value"]
+
+
+def test_controls_cost_time_to_train_and_never_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    control = property(lambda model: "subset" in model.name)
+    monkeypatch.setattr(runs.ModelRecord, "control", control)
+    app = visit("model_performance", version="v1")
+    assert len(app.dataframe[1].value) == 6  # served files of three networks, in two forms
+    assert _drawn(app) == {factories.TITLES[name] for name in MODELS[:3]}
+    app.segmented_control(key="timed").select("training").run()
+    assert _drawn(app) == {factories.TITLES[name] for name in MODELS}
+
+
+def _drawn(app: AppTest) -> set[str]:
+    """The models whose sign stands in the chart of costs."""
+    traces = json.loads(app.get("plotly_chart")[1].proto.spec)["data"]
+    shown = {title for trace in traces for title in trace.get("customdata", [])}
+    return shown & set(factories.TITLES.values())  # references stand beside them
+
+
+def test_the_selectors_of_one_tab_leave_those_of_another_alone() -> None:
+    app = visit("model_performance", study="mnist", version="v1", timed="Training")
+    app.session_state["tab"] = "Comparison"
+    app.run()
+    app.selectbox(key="against").select("Random forest").run()
+    app.session_state["tab"] = "Overview"
+    app.run()
+    assert app.segmented_control(key="timed").value == "training"
+    assert [element.message for element in app.exception] == []
 
 
 def test_versions_with_other_test_pictures_are_shown_but_not_ranked() -> None:
