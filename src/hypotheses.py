@@ -293,7 +293,7 @@ DIGITS = {"correlation": 2, "ratio": 2, "F1": 3, "percentage points": 1}
 
 
 def _margin(h: Hypothesis) -> str:
-    return f"{100 * h.margin:g} %" if h.unit == "share" else f"{h.margin:g}"
+    return f"{100 * h.margin:g} %" if h.unit == "share" else _number(h.margin, h.unit)
 
 
 def _needed(count: int | None, thing: str, things: str) -> str:

@@ -349,7 +349,7 @@ def test_gain_supported_refuted_undecided() -> None:
         }
         assert result["p_value"] == pytest.approx(test.pvalue)
         assert (result["n"], result["method"]) == (5, "Student, paired by seed")
-        assert result["statement"] == "adds 5 points"
+        assert result["statement"] == "adds 5.0 points"
         needed = "about 23 more seeds" if expected == "undecided" else None
         assert result["needed"] == needed
 
