@@ -63,14 +63,30 @@ def _calibrated(made: dict[str, Any]) -> str:
 
 def _built(made: dict[str, Any]) -> str:
     """What the model is: its size, architecture and what it goes on from, as far as it has them."""
-    architecture = made.get("architecture") or {}
     parts = [
         f"{made['parameters']:,} parameters" if made.get("parameters") else "",
-        f"architecture `{architecture['kind']}`" if "kind" in architecture else "",
-        "widths " + ", ".join(map(str, architecture["widths"])) if "widths" in architecture else "",
+        *_network(made.get("architecture") or {}),
         f"backbone `{made['backbone']}`" if made.get("backbone") else "",
     ]
     return f"A {made.get('family', 'network')} model: " + ", ".join(filter(None, parts)) + "."
+
+
+def _network(architecture: dict[str, Any]) -> list[str]:
+    """What kind of network, and what of its kind; fields that came later have their old values."""
+    kind, widths = architecture.get("kind"), architecture.get("widths")
+    parts = [
+        f"architecture `{kind}`" if kind else "",
+        "widths " + "/".join(map(str, widths)) if widths else "",
+    ]
+    if kind != STRONG:
+        return parts
+    unpooled = architecture.get("unpooled")
+    return [
+        *parts,
+        f"{architecture.get('depth', 2)} convolutions a stage",
+        {"relu": "ReLU", "gelu": "GELU"}[architecture.get("activation", "relu")],
+        f"{unpooled} of {len(widths or ())} stages unpooled" if unpooled else "",
+    ]
 
 
 def _trained(made: dict[str, Any], machine: dict[str, Any]) -> str:

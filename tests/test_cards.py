@@ -70,6 +70,32 @@ def test_the_card_of_a_model_without_an_architecture_or_served_files(
     assert "Served files" not in card
 
 
+@pytest.mark.parametrize(
+    ("architecture", "told"),
+    [
+        (
+            {"kind": "fast", "widths": [32, 64], "depth": 3, "activation": "gelu", "unpooled": 1},
+            "`fast`, widths 32/64, 3 convolutions a stage, GELU, 1 of 2 stages unpooled.",
+        ),
+        (
+            {"kind": "fast", "widths": [32, 64]},
+            "`fast`, widths 32/64, 2 convolutions a stage, ReLU.",
+        ),
+        ({"kind": "plain", "widths": [16], "depth": 2}, "`plain`, widths 16."),
+    ],
+    ids=["all-said", "of-an-early-version", "plain"],
+)
+def test_the_card_says_how_a_network_is_built(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, architecture: dict[str, Any], told: str
+) -> None:
+    monkeypatch.setenv("OUTPUTS_DIR", str(tmp_path))
+    made = {"title": "Fast CNN", "description": "Strong.", "n_train": 100, "seconds": 150.0}
+    made |= {"architecture": architecture, "temperature": 1.25}
+    metrics = {"splits": {"test": {"n": 20, "metrics": {"accuracy": METRIC}}}}
+    card = cards.model_card(drafted(tmp_path, made, metrics), MANIFEST)
+    assert f"- A network model: architecture {told}\n" in card
+
+
 def test_the_readme_has_one_row_per_study_and_folds_the_rest(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
