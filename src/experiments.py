@@ -104,12 +104,13 @@ def _best(architecture: Architecture, recipe: Recipe) -> Experiment:
 
 # Mirrored in turn rather than at random, and shifted by whole pixels: nothing is resampled.
 _MIRRORED = Augmentation(flip=True, alternate=True)
+_SHIFTED = replace(_MIRRORED, shift=2 / 32)
 _CIFAR10_QUICK = Experiment(
     name="quick",
     title="Fast CNN, quick",
     description="The strong recipe, for no longer than one likes to wait.",
     architecture=Architecture("fast", (64, 128, 192), activation="gelu"),
-    recipe=_strong(10, 512, replace(_MIRRORED, shift=2 / 32)),
+    recipe=replace(_strong(11, 256, replace(_MIRRORED, shift=3 / 32)), learning_rate=0.085),
     seeds=_seeds(5),
 )
 _CIFAR10_STANDARD = replace(
@@ -136,7 +137,7 @@ _CIFAR10_MEDIUM = replace(
     title="Fast CNN with ReLU, medium",
     description="The quick network with ReLU, to compare with the same without augmentation.",
     architecture=Architecture("fast", (64, 128, 192)),
-    recipe=_strong(9, 512, _CIFAR10_QUICK.recipe.augmentation),
+    recipe=_strong(9, 512, _SHIFTED),
     control=True,
 )
 _LONG = 27
@@ -171,7 +172,7 @@ _CIFAR10 = (
         title="Compact CNN",
         description="A network for the smallest machine, which learns from the best one.",
         architecture=Architecture("fast", (24, 64, 128)),
-        recipe=replace(_strong(30, 512, _CIFAR10_QUICK.recipe.augmentation), distillation=0.9),
+        recipe=replace(_strong(30, 512, _SHIFTED), distillation=0.9),
         teacher="best",
     ),
     _CIFAR10_MEDIUM,
