@@ -55,7 +55,7 @@ slug: $(VENV)/dev.stamp ## size of what is deployed, against its limit
 	@$(BIN) benchmarks/slug.py
 
 readme: $(VENV)/app.stamp ## make the generated parts of the README anew
-	@$(BIN) -m src.cards
+	@$(BIN) -m src.runs.documents
 
 clean: ## remove the environment and all caches; data and published runs stay
 	@rm -rf $(VENV) .ruff_cache .mypy_cache .pytest_cache

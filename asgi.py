@@ -22,8 +22,9 @@ from streamlit.path_security import is_unsafe_path_pattern
 from streamlit.runtime import Runtime
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 
-from src import memory, runs
 from src.api import limits
+from src.runs import published
+from src.serving import memory
 
 # Streamlit answers here with figures about the process, to anyone.
 PRIVATE_PATHS = ("/_stcore/metrics",)
@@ -130,10 +131,10 @@ async def healthz(_request: Request) -> JSONResponse:
 def readyz(_request: Request) -> JSONResponse:
     """200 once at least one published run opens, else 503 with the reason."""
     problems = []
-    for study in runs.studies():
+    for study in published.studies():
         try:
-            run = runs.open_run(study, runs.versions(study)[0])
-        except runs.RunError as error:
+            run = published.open_run(study, published.versions(study)[0])
+        except published.RunError as error:
             problems.append(str(error))
         else:
             return JSONResponse({"status": "ready", "study": run.study, "version": run.version})

@@ -5,13 +5,14 @@ import base64
 import streamlit as st
 
 from app_pages import components
-from src import images, photos
 from src.charts import classifier, theme
+from src.data import images
+from src.serving import uploads
 
 SIDE = 160  # pixels of the pictures in a card: 5 × 32, 20 × 8
 
 
-def verdict(said: photos.Answer, classes: list[str], threshold: float | None) -> None:
+def verdict(said: uploads.Answer, classes: list[str], threshold: float | None) -> None:
     """The answer in words and what to do with it, side by side in a horizontal container."""
     label = components.plain(theme.sentence(classes[said.best]))
     st.markdown(f"#### {label}, {theme.confidence(said.confidence)}", width="content")
@@ -22,7 +23,7 @@ def verdict(said: photos.Answer, classes: list[str], threshold: float | None) ->
         st.badge(look, icon=":material/visibility:", color="orange")
 
 
-def data_uri(pixels: photos.Pixels) -> str:
+def data_uri(pixels: uploads.Pixels) -> str:
     """A picture, uint8 (H, W, 1 or 3), as an address that holds it: exact, and never out of date.
 
     Behind an address of the server a picture is gone as soon as the next one takes its place, which
@@ -31,7 +32,7 @@ def data_uri(pixels: photos.Pixels) -> str:
     return "data:image/png;base64," + base64.b64encode(images.to_png(pixels)).decode()
 
 
-def seen(pixels: photos.Pixels) -> None:
+def seen(pixels: uploads.Pixels) -> None:
     """What the model saw, uint8 (H, W, C), enlarged a whole number of times."""
     height, width = pixels.shape[:2]
     st.image(
@@ -41,7 +42,7 @@ def seen(pixels: photos.Pixels) -> None:
     )
 
 
-def evidence(said: photos.Answer, pixels: photos.Pixels, classes: list[str], key: str) -> None:
+def evidence(said: uploads.Answer, pixels: uploads.Pixels, classes: list[str], key: str) -> None:
     """Where what the model saw speaks for a category, as a veil that can be faded."""
     slot = st.container()
     index = st.selectbox(
@@ -66,7 +67,7 @@ def evidence(said: photos.Answer, pixels: photos.Pixels, classes: list[str], key
     )
 
 
-def bars(said: photos.Answer, classes: list[str], threshold: float | None, key: str) -> None:
+def bars(said: uploads.Answer, classes: list[str], threshold: float | None, key: str) -> None:
     """All probabilities."""
     figure = classifier.probabilities(said.probabilities, classes, threshold)
     components.chart(figure, key=f"bars_{key}")

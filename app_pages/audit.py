@@ -4,14 +4,15 @@ import pandas as pd
 import streamlit as st
 
 from app_pages import components, loaders
-from src import audit, runs
 from src.charts import theme
+from src.data import audit
+from src.runs import published
 
 EVERYTHING = "everything"
 
 
 @components.section
-def files(run: runs.Run) -> None:
+def files(run: published.Run) -> None:
     """The audit of a study's files: in numbers, then file by file."""
     report = run.json("audit.json")
     found = loaders.table(run.study, run.version, "audit.parquet")
@@ -41,7 +42,7 @@ def overview(kinds: dict[str, int]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["Found", "Number", "Was"])
 
 
-def listed(run: runs.Run, found: pd.DataFrame) -> None:
+def listed(run: published.Run, found: pd.DataFrame) -> None:
     """Every file something was found about, or those of one kind."""
     kinds = [EVERYTHING, *found["kind"].unique()]
     kind = st.selectbox("Show", kinds, key="audit_kind", format_func=theme.sentence)

@@ -10,8 +10,9 @@ from streamlit.components.v2.manifest_scanner import ComponentConfig, ComponentM
 from streamlit.delta_generator import DeltaGenerator
 
 from app_pages import answers, components, loaders
-from src import drawing, photos, runs
 from src.charts import theme
+from src.runs import published
+from src.serving import drawing, uploads
 
 ASSETS = Path(__file__).parent / "assets"
 HTML, CSS = ((ASSETS / f"canvas.{kind}").read_text("utf-8") for kind in ("html", "css"))
@@ -92,7 +93,7 @@ def put(strokes: tuple[drawing.Points, ...]) -> None:
 
 
 @components.section
-def reading(run: runs.Run, model: str, precision: str, threshold: float | None) -> None:
+def reading(run: published.Run, model: str, precision: str, threshold: float | None) -> None:
     """The canvas, and what the model reads: below it in short, beside it in full."""
     left, right = st.columns([2, 3], gap="large")
     with left, st.container(width=SIDE):
@@ -151,7 +152,7 @@ def nothing(short: DeltaGenerator) -> None:
 
 
 def answer(
-    run: runs.Run,
+    run: published.Run,
     model: str,
     precision: str,
     threshold: float | None,
@@ -161,7 +162,7 @@ def answer(
     """What the model reads in the drawing, in two places."""
     served = loaders.served(run.study, run.version, model, precision)
     pixels = drawing.normalise(kept().strokes, served.image_shape)
-    (said,) = photos.ask(served, pixels[None])
+    (said,) = uploads.ask(served, pixels[None])
     classes = run.dataset["classes"]
     with short.container(horizontal=True, vertical_alignment="center"):
         answers.verdict(said, classes, threshold)
@@ -177,7 +178,7 @@ def answer(
 # --- how well drawings are read ------------------------------------------------------------
 
 
-def measured(run: runs.Run, model: str) -> dict[str, Any] | None:
+def measured(run: published.Run, model: str) -> dict[str, Any] | None:
     """What the run holds about a model and test drawings (`drawing.summary`); None without."""
     if not run.has("drawings.json"):
         return None
@@ -185,7 +186,7 @@ def measured(run: runs.Run, model: str) -> dict[str, Any] | None:
     return found
 
 
-def figure(run: runs.Run, model: str) -> list[components.Figure]:
+def figure(run: published.Run, model: str) -> list[components.Figure]:
     """The share of the test drawings that the model reads right, for the head of the page."""
     found = measured(run, model)
     if found is None:
@@ -194,7 +195,7 @@ def figure(run: runs.Run, model: str) -> list[components.Figure]:
     return [components.share_figure("Drawings right", share, f"n = {share['n']} drawings")]
 
 
-def sentence(run: runs.Run, model: str) -> str:
+def sentence(run: published.Run, model: str) -> str:
     """The finding of the page about drawings."""
     found = measured(run, model)
     if found is None:
@@ -204,7 +205,7 @@ def sentence(run: runs.Run, model: str) -> str:
 
 
 @components.section
-def accuracy(run: runs.Run, model: str) -> None:
+def accuracy(run: published.Run, model: str) -> None:
     """How well drawings are read, brought to the form of the training pictures or not."""
     found = measured(run, model)
     if found is None:
@@ -257,7 +258,7 @@ def _table(accuracy: dict[str, dict[str, Any]]) -> pd.DataFrame:
     )
 
 
-def pictures(run: runs.Run, model: str) -> None:
+def pictures(run: published.Run, model: str) -> None:
     """The test drawings with their answers, the way the visitor chooses."""
     rows = loaders.table(run.study, run.version, "drawings.parquet")
     rows = rows[rows["model"] == model]

@@ -11,8 +11,10 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from app_pages import loaders
-from src import business, config, hypotheses, runs
+from src import config
 from src.charts import theme
+from src.evaluation import business, hypotheses
+from src.runs import published
 
 P = ParamSpec("P")
 Option = TypeVar("Option", bound=str)
@@ -130,7 +132,7 @@ def switch(
     return chosen if chosen in options else options[0]
 
 
-def current_run() -> runs.Run:
+def current_run() -> published.Run:
     """The run that the sidebar points at; where none is published, say what to do and stop.
 
     Raises `runs.RunError` for a run that is gone or altered; `readable` tells the person.
@@ -187,7 +189,7 @@ def readable() -> Iterator[None]:
     """Turn a run, or a file of `inputs/`, that cannot be read into a message on the page."""
     try:
         yield
-    except runs.RunError as error:
+    except published.RunError as error:
         failed(error)
     except (business.BusinessError, hypotheses.HypothesisError) as error:
         st.error(f"What was written down cannot be used. {plain(str(error))}")
@@ -206,7 +208,7 @@ def section(draw: Callable[P, None]) -> Callable[P, None]:
     return guarded
 
 
-def page_link(run: runs.Run, page: str, label: str | None = None) -> None:
+def page_link(run: published.Run, page: str, label: str | None = None) -> None:
     """A link to another page of the app, keeping study and version."""
     st.page_link(
         f"app_pages/{page}.py",
@@ -406,7 +408,7 @@ def picture_grid(
             picture(item.png, caption=item.caption, alt=item.alt, side=side)
 
 
-def answers(run: runs.Run, rows: pd.DataFrame, *, key: str, per_page: int = 24) -> None:
+def answers(run: published.Run, rows: pd.DataFrame, *, key: str, per_page: int = 24) -> None:
     """The pictures of some answers (split, id, label, prediction, confidence), in their order.
 
     A run carries only part of its pictures; says how many of `rows` those are.

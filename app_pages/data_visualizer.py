@@ -7,8 +7,9 @@ import pandas as pd
 import streamlit as st
 
 from app_pages import audit, components, loaders
-from src import images, originals, runs
 from src.charts import exploration, theme
+from src.data import images, originals
+from src.runs import published
 
 TABS = {
     "categories": "Categories",
@@ -28,7 +29,7 @@ SIDE = 128  # pixels of an enlarged picture
 # --- shared --------------------------------------------------------------------------------
 
 
-def eda(run: runs.Run, name: str) -> pd.DataFrame:
+def eda(run: published.Run, name: str) -> pd.DataFrame:
     """One exploration table of the run."""
     return loaders.table(run.study, run.version, f"eda/{name}.parquet")
 
@@ -38,7 +39,7 @@ def of_classes(frame: pd.DataFrame, chosen: Iterable[str]) -> pd.DataFrame:
     return frame[frame["label"].isin(list(chosen))]
 
 
-def pictures(run: runs.Run, rows: pd.DataFrame) -> dict[tuple[str, int | str], bytes]:
+def pictures(run: published.Run, rows: pd.DataFrame) -> dict[tuple[str, int | str], bytes]:
     """PNG bytes by (split, id): from the run's gallery, else from the data set where it is here."""
     stored = loaders.gallery(run.study, run.version)
     found: dict[tuple[str, int | str], bytes] = {
@@ -58,7 +59,7 @@ def keys(rows: pd.DataFrame) -> list[tuple[str, int | str]]:
 
 
 def show_pictures(
-    run: runs.Run,
+    run: published.Run,
     rows: pd.DataFrame,
     *,
     key: str,
@@ -83,7 +84,7 @@ def sheet_png(pngs: Iterable[bytes]) -> bytes:
     return images.to_png(exploration.contact_sheet(arrays, SHEET_COLUMNS))
 
 
-def file_name(run: runs.Run, what: str) -> str:
+def file_name(run: published.Run, what: str) -> str:
     """Name of a download, without extension."""
     return f"{run.study}_{run.version}_{what}"
 
@@ -102,7 +103,7 @@ def picker(key: str, one: str, two: str) -> Callable[[], None]:
 # --- opening -------------------------------------------------------------------------------
 
 
-def opening(run: runs.Run) -> None:
+def opening(run: published.Run) -> None:
     """The finding of the page, and what the data set is in five figures."""
     dataset = run.dataset
     first, second, value = exploration.closest_pair(eda(run, "class_similarity"), "similarity")
@@ -134,7 +135,7 @@ def opening(run: runs.Run) -> None:
     components.opening("Data visualizer", answer, figures)
 
 
-def choose_classes(run: runs.Run) -> list[str]:
+def choose_classes(run: published.Run) -> list[str]:
     """The categories that the tabs show: all where none is chosen."""
     classes = run.dataset["classes"]
     chosen = st.pills(
@@ -152,7 +153,7 @@ def choose_classes(run: runs.Run) -> list[str]:
 
 
 @components.section
-def categories(run: runs.Run, chosen: list[str]) -> None:
+def categories(run: published.Run, chosen: list[str]) -> None:
     """Counts per class and split, the average and the variability of each class."""
     counts = of_classes(eda(run, "class_counts"), chosen)
     components.chart(
@@ -173,7 +174,7 @@ KINDS = {
 }
 
 
-def averages(run: runs.Run, chosen: list[str]) -> None:
+def averages(run: published.Run, chosen: list[str]) -> None:
     """The mean or the variability picture of each class."""
     kind = components.switch(
         "Picture per category", list(KINDS), "kind", named=lambda name: KINDS[name][0]
@@ -202,7 +203,7 @@ def _shuffle() -> None:
 
 
 @components.section
-def montage(run: runs.Run, chosen: list[str]) -> None:
+def montage(run: published.Run, chosen: list[str]) -> None:
     """Pictures drawn at random, reshuffled on request; the draw is in the URL."""
     everything = originals.available(run.dataset)
     path = "splits.parquet" if everything else "gallery.parquet"
@@ -241,7 +242,7 @@ def montage(run: runs.Run, chosen: list[str]) -> None:
 
 
 @components.section
-def first_rows(run: runs.Run) -> None:
+def first_rows(run: published.Run) -> None:
     """The first training pictures as a table of numbers, as such data sets are passed around."""
     rows = eda(run, "first_rows")
     pixels = len(rows.columns) - 2
@@ -258,7 +259,7 @@ def first_rows(run: runs.Run) -> None:
 
 
 @components.section
-def light(run: runs.Run, chosen: list[str]) -> None:
+def light(run: published.Run, chosen: list[str]) -> None:
     """Histograms per channel, and how bright, rich and sharp the pictures are."""
     histograms = eda(run, "intensity_histogram")
     labels = ["all", *chosen] if len(chosen) < len(run.dataset["classes"]) else ["all"]
@@ -278,7 +279,7 @@ def light(run: runs.Run, chosen: list[str]) -> None:
     extremes(run, measure, chosen)
 
 
-def measures(run: runs.Run, chosen: list[str]) -> str:
+def measures(run: published.Run, chosen: list[str]) -> str:
     """The distribution of one measure; returns the measure."""
     statistics = of_classes(eda(run, "image_statistics"), chosen)
     known = [name for name in exploration.MEASURES if statistics[name].nunique() > 1]
@@ -294,7 +295,7 @@ def measures(run: runs.Run, chosen: list[str]) -> str:
     return measure
 
 
-def extremes(run: runs.Run, measure: str, chosen: list[str]) -> None:
+def extremes(run: published.Run, measure: str, chosen: list[str]) -> None:
     """The pictures with the least and the most of a measure."""
     rows = of_classes(eda(run, "extremes"), chosen)
     rows = rows[rows["measure"] == measure].sort_values("rank")
@@ -320,7 +321,7 @@ def extremes(run: runs.Run, measure: str, chosen: list[str]) -> None:
 
 
 @components.section
-def embedding(run: runs.Run, chosen: list[str]) -> None:
+def embedding(run: published.Run, chosen: list[str]) -> None:
     """Pictures as dots; a click shows the picture behind one and its nearest neighbours."""
     points = of_classes(eda(run, "embedding_map"), chosen)
     picked = st.session_state.get("dot")
@@ -350,7 +351,7 @@ def _pick_dot() -> None:
         st.session_state["dot"] = (str(split), key if isinstance(key, str) else int(key))
 
 
-def neighbours(run: runs.Run, points: pd.DataFrame, split: str, key: int | str) -> None:
+def neighbours(run: published.Run, points: pd.DataFrame, split: str, key: int | str) -> None:
     """A picture of the map and those nearest to it."""
     picked = points[(points["split"] == split) & (points["id"] == key)]
     if picked.empty:
@@ -372,7 +373,7 @@ def neighbours(run: runs.Run, points: pd.DataFrame, split: str, key: int | str) 
 
 
 @components.section
-def alike(run: runs.Run) -> None:
+def alike(run: published.Run) -> None:
     """Which classes look alike; two of them side by side."""
     classes = run.dataset["classes"]
     pair = choose_pair(run)
@@ -398,7 +399,7 @@ def alike(run: runs.Run) -> None:
     compare(run, *pair)
 
 
-def choose_pair(run: runs.Run) -> tuple[str, str]:
+def choose_pair(run: published.Run) -> tuple[str, str]:
     """Two classes: chosen here or by a click; at first those that look most alike."""
     classes = run.dataset["classes"]
     first, second, _ = exploration.closest_pair(eda(run, "class_similarity"), "similarity")
@@ -410,7 +411,7 @@ def choose_pair(run: runs.Run) -> tuple[str, str]:
     return one, two
 
 
-def compare(run: runs.Run, one: str, two: str) -> None:
+def compare(run: published.Run, one: str, two: str) -> None:
     """Two classes side by side: averages, difference, light and colour, examples."""
     if one == two:
         st.caption("Choose two different categories to compare them.")
@@ -439,7 +440,7 @@ def compare(run: runs.Run, one: str, two: str) -> None:
             examples(run, name)
 
 
-def averages_of_two(run: runs.Run, one: str, two: str) -> None:
+def averages_of_two(run: published.Run, one: str, two: str) -> None:
     """Mean and variability of two classes, and where their means differ."""
     shape, stored = run.dataset["image_shape"], eda(run, "class_pictures")
     made = {
@@ -459,7 +460,7 @@ def averages_of_two(run: runs.Run, one: str, two: str) -> None:
     st.caption(f"Difference of the means: blue where {one} is brighter, orange where {two} is.")
 
 
-def examples(run: runs.Run, name: str) -> None:
+def examples(run: published.Run, name: str) -> None:
     """Some pictures of one class."""
     stored = of_classes(loaders.table(run.study, run.version, "gallery.parquet"), [name])
     st.markdown(f"**{theme.sentence(name)}**")
@@ -475,7 +476,7 @@ def examples(run: runs.Run, name: str) -> None:
 
 
 @components.section
-def preparation(run: runs.Run) -> None:
+def preparation(run: published.Run) -> None:
     """What happens to a picture before the model sees it, and what training makes of it."""
     steps = eda(run, "preprocessing").sort_values("order")
     st.markdown(f"**A picture passes {len(steps)} steps before the model sees it**")
@@ -510,7 +511,7 @@ def preparation(run: runs.Run) -> None:
 
 
 @components.section
-def copies(run: runs.Run, chosen: list[str]) -> None:
+def copies(run: published.Run, chosen: list[str]) -> None:
     """Pictures that are in the data set more than once."""
     duplicates = of_classes(eda(run, "duplicates"), chosen)
     groups = exploration.duplicate_groups(duplicates)

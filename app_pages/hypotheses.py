@@ -7,10 +7,10 @@ import pandas as pd
 import streamlit as st
 
 from app_pages import components, loaders
-from src import hypotheses as stated_hypotheses
-from src import runs
 from src.charts import hypotheses as charts
 from src.charts import theme
+from src.evaluation import hypotheses as stated_hypotheses
+from src.runs import published
 
 BADGES = {
     "supported": ":green-badge[:material/check: Supported]",
@@ -32,7 +32,7 @@ def finding(hypotheses: list[dict[str, Any]], criteria: pd.DataFrame) -> str:
 
 
 @components.section
-def hypothesis_card(run: runs.Run, hypothesis: dict[str, Any], titles: dict[str, str]) -> None:
+def hypothesis_card(run: published.Run, hypothesis: dict[str, Any], titles: dict[str, str]) -> None:
     """One hypothesis: statement, verdict, meaning, the effect drawn, how it was tested."""
     name = hypothesis["id"]
     with st.container(border=True):
@@ -79,7 +79,7 @@ def _method(hypothesis: dict[str, Any]) -> None:
             )
 
 
-def not_judged(run: runs.Run) -> None:
+def not_judged(run: published.Run) -> None:
     """What is written down for the study but was not judged by this version, and why."""
     judged = {hypothesis["id"] for hypothesis in run.hypotheses}
     left = [h for h in loaders.stated(run.study) if h.id not in judged]
@@ -96,7 +96,7 @@ def _models(names: Sequence[str]) -> str:
     return theme.listing([f"`{name}`" for name in names])
 
 
-def how_to_state(run: runs.Run) -> None:
+def how_to_state(run: published.Run) -> None:
     """What can be tested, and what to write down for it before the next version is made."""
     st.markdown(
         "Nothing was written down for this study before it was made. An expectation that is stated "
@@ -133,7 +133,7 @@ undecided = "{{value}} are filed correctly ({{low}} to {{high}}): {{needed}} wou
 
 
 @components.section
-def criteria_part(run: runs.Run, criteria: pd.DataFrame) -> None:
+def criteria_part(run: published.Run, criteria: pd.DataFrame) -> None:
     """Success and failure criteria of the business case against the default model."""
     st.header("Success and failure criteria")
     st.caption(
@@ -180,7 +180,7 @@ def _outcome(kind: str, met: bool | None) -> str:
     )
 
 
-def limits(run: runs.Run, hypotheses: list[dict[str, Any]], criteria: pd.DataFrame) -> None:
+def limits(run: published.Run, hypotheses: list[dict[str, Any]], criteria: pd.DataFrame) -> None:
     """What the numbers do not say, and what to do next; computed where the run knows."""
     st.header("Limits and next steps")
     left, right = st.columns(2, gap="large")
@@ -192,7 +192,7 @@ def limits(run: runs.Run, hypotheses: list[dict[str, Any]], criteria: pd.DataFra
         st.markdown("\n".join(f"- {line}" for line in next_steps(run, hypotheses, criteria)))
 
 
-def known_limits(run: runs.Run) -> list[str]:
+def known_limits(run: published.Run) -> list[str]:
     """Limits of the data and of the measurement."""
     height, width, _ = run.dataset["image_shape"]
     totals = run.dataset["totals"]
@@ -215,7 +215,7 @@ def known_limits(run: runs.Run) -> list[str]:
 
 
 def next_steps(
-    run: runs.Run, hypotheses: list[dict[str, Any]], criteria: pd.DataFrame
+    run: published.Run, hypotheses: list[dict[str, Any]], criteria: pd.DataFrame
 ) -> list[str]:
     """What follows from open and failed points, and always the test on the shop's photos."""
     lines = [

@@ -11,8 +11,11 @@ from streamlit.typing import UploadedFile
 
 from app_pages import answers, canvas, components, loaders
 from app_pages.answers import SIDE
-from src import business, drawing, images, inference, photos, runs
 from src.charts import classifier, theme
+from src.data import decoding, images
+from src.evaluation import business, thresholds
+from src.runs import published
+from src.serving import drawing, inference, uploads
 
 MAX_PHOTOS = 40  # kept for one visitor, about 5 MB
 MAX_ANSWERS = 400  # kept for one visitor, a few kB each
@@ -25,18 +28,18 @@ FIT_NAMES = {"crop": "Cut to the middle", "pad": "Pad with white"}
 class Setup(NamedTuple):
     """What answers: the run, the model, its precision, how photos are fitted, and the policy."""
 
-    run: runs.Run
+    run: published.Run
     model: str
     precision: str
-    fit: photos.Fit
-    filed: business.Filed | None
+    fit: uploads.Fit
+    filed: thresholds.Filed | None
 
     @property
     def threshold(self) -> float | None:
         """Confidence from which a photo is filed without a person; None: never."""
         return self.filed.threshold if self.filed else None
 
-    def key(self, photo: photos.Photo) -> tuple[str, ...]:
+    def key(self, photo: uploads.Photo) -> tuple[str, ...]:
         """What an answer depends on."""
         run = self.run
         return (photo.sha256, run.study, run.version, self.model, self.precision, self.fit)
@@ -53,19 +56,19 @@ class Arrival(NamedTuple):
 # --- what is kept --------------------------------------------------------------------------
 
 
-def kept() -> dict[str, photos.Photo]:
+def kept() -> dict[str, uploads.Photo]:
     """The visitor's photos by SHA-256, newest first; survives going to another page."""
-    found: dict[str, photos.Photo] = st.session_state.setdefault("photos", {})
+    found: dict[str, uploads.Photo] = st.session_state.setdefault("photos", {})
     return found
 
 
-def shapes() -> list[photos.Shape]:
+def shapes() -> list[uploads.Shape]:
     """The picture shapes of all published studies, so that a photo is read only once."""
     opened = (loaders.open_run(study, loaders.versions(study)[0]) for study in loaders.studies())
     return [shape_of(run) for run in opened]
 
 
-def shape_of(run: runs.Run) -> photos.Shape:
+def shape_of(run: published.Run) -> uploads.Shape:
     """(H, W, C) of what the run's models see."""
     height, width, channels = run.dataset["image_shape"]
     return height, width, channels
@@ -73,28 +76,28 @@ def shape_of(run: runs.Run) -> photos.Shape:
 
 def add(arrivals: Iterable[Arrival], count: int) -> None:
     """Read new photos one by one; what cannot be read or kept is noted with its reason."""
-    fresh: dict[str, photos.Photo] = {}
+    fresh: dict[str, uploads.Photo] = {}
     refused: list[tuple[str, str]] = []
     progress = st.progress(0.0, "Reading…") if count > 1 else None
     for number, arrival in enumerate(arrivals, start=1):
         try:
             photo = _read(arrival, set(kept()) | set(fresh))
             fresh[photo.sha256] = photo
-        except images.ImageError as error:
-            refused.append((photos.shown_name(arrival.name), str(error)))
+        except decoding.ImageError as error:
+            refused.append((uploads.shown_name(arrival.name), str(error)))
         if progress:
             progress.progress(number / count, f"Read {number} of {count}")
     st.session_state["photos"] = fresh | {k: p for k, p in kept().items() if k not in fresh}
     st.session_state["refused"] = refused
 
 
-def _read(arrival: Arrival, known: set[str]) -> photos.Photo:
+def _read(arrival: Arrival, known: set[str]) -> uploads.Photo:
     """One photo; ImageError where it is none or where the list of `known` ones is full."""
-    if len(known) >= MAX_PHOTOS and photos.sha256(arrival.data) not in known:
-        raise images.ImageError(
+    if len(known) >= MAX_PHOTOS and uploads.sha256(arrival.data) not in known:
+        raise decoding.ImageError(
             f"The list is full: it holds {MAX_PHOTOS} photos. Remove some and add this one again."
         )
-    return photos.read(arrival.data, arrival.name, shapes(), arrival.truth)
+    return uploads.read(arrival.data, arrival.name, shapes(), arrival.truth)
 
 
 def remove(digest: str | None = None) -> None:
@@ -106,15 +109,15 @@ def remove(digest: str | None = None) -> None:
     st.session_state["refused"] = []
 
 
-def answered(setup: Setup) -> list[tuple[photos.Photo, photos.Answer]]:
+def answered(setup: Setup) -> list[tuple[uploads.Photo, uploads.Answer]]:
     """Every kept photo with its answer; only those not answered before go through the model."""
-    known: dict[tuple[str, ...], photos.Answer] = st.session_state.setdefault("answers", {})
+    known: dict[tuple[str, ...], uploads.Answer] = st.session_state.setdefault("answers", {})
     shape = shape_of(setup.run)
     usable = [photo for photo in kept().values() if (shape, setup.fit) in photo.inputs]
     fresh = [photo for photo in usable if setup.key(photo) not in known]
     if fresh:
         model = loaders.served(setup.run.study, setup.run.version, setup.model, setup.precision)
-        said = photos.answer(model, fresh, setup.fit)
+        said = uploads.answer(model, fresh, setup.fit)
         known |= {setup.key(photo): answer for photo, answer in zip(fresh, said, strict=True)}
     result = [(photo, known[setup.key(photo)]) for photo in usable]
     for old in list(known)[: max(0, len(known) - MAX_ANSWERS)]:
@@ -125,18 +128,18 @@ def answered(setup: Setup) -> list[tuple[photos.Photo, photos.Answer]]:
 # --- choices -------------------------------------------------------------------------------
 
 
-def choose_way(run: runs.Run) -> str:
+def choose_way(run: published.Run) -> str:
     """Whether to draw or to add photos, in the URL; only photos where drawing makes no sense."""
     if not drawing.suits(run.dataset):
         return "Photos"
     return components.switch("Way in", list(WAYS), "way", label_visibility="collapsed")
 
 
-def choose(run: runs.Run, way: str) -> Setup:
+def choose(run: published.Run, way: str) -> Setup:
     """The model, its precision and the fit; all in the URL."""
     names = run.served
     titles = {name: loaders.model(run.study, run.version, name).config["title"] for name in names}
-    fit = photos.FITS[0]
+    fit = uploads.FITS[0]
     with st.container(horizontal=True, vertical_alignment="bottom"):
         model = st.selectbox(
             "Model",
@@ -157,7 +160,7 @@ def choose(run: runs.Run, way: str) -> Setup:
         if way == "Photos":
             fit = components.switch(
                 "Photos of another shape",
-                photos.FITS,
+                uploads.FITS,
                 "fit",
                 named=lambda name: FIT_NAMES[name],
                 help="The model sees a picture of fixed proportions.",
@@ -165,7 +168,7 @@ def choose(run: runs.Run, way: str) -> Setup:
     return Setup(run, model, precision, fit, policy(run, model))
 
 
-def _precision_help(run: runs.Run, model: str) -> str:
+def _precision_help(run: published.Run, model: str) -> str:
     parity = loaders.model(run.study, run.version, model).metrics["parity"]
     accuracy = {name: theme.percent(parity[name]["accuracy"]) for name in inference.PRECISIONS}
     same = theme.percent(parity["int8"]["top1_agreement"])
@@ -176,7 +179,7 @@ def _precision_help(run: runs.Run, model: str) -> str:
     )
 
 
-def policy(run: runs.Run, model: str) -> business.Filed | None:
+def policy(run: published.Run, model: str) -> thresholds.Filed | None:
     """How automatic filing does on test, by the shop's target; None where none is written down."""
     try:
         return loaders.filed(run.study, run.version, model)
@@ -207,7 +210,7 @@ def opening(setup: Setup, answer: str, extra: list[components.Figure]) -> None:
     components.opening("Image classifier", answer, figures)
 
 
-def policy_figures(filed: business.Filed | None) -> list[components.Figure]:
+def policy_figures(filed: thresholds.Filed | None) -> list[components.Figure]:
     """How much is filed without a person on test, and how much of that is right."""
     if filed is None or filed.threshold is None:
         return []
@@ -230,7 +233,7 @@ def policy_figures(filed: business.Filed | None) -> list[components.Figure]:
     ]
 
 
-def policy_sentence(filed: business.Filed | None) -> str:
+def policy_sentence(filed: thresholds.Filed | None) -> str:
     """What happens to a photo, and how well that went on the test pictures."""
     if filed is None:
         return "Add a photo and see its category"
@@ -246,7 +249,7 @@ def policy_sentence(filed: business.Filed | None) -> str:
 
 
 def photos_sentence(
-    shown: list[tuple[photos.Photo, photos.Answer]], threshold: float | None
+    shown: list[tuple[uploads.Photo, uploads.Answer]], threshold: float | None
 ) -> str:
     """How many of the visitor's photos need a person."""
     alone = sum(answer.alone(threshold) for _, answer in shown)
@@ -263,14 +266,14 @@ def photos_sentence(
 
 
 @components.section
-def inbox(run: runs.Run) -> None:
+def inbox(run: published.Run) -> None:
     """Files, camera, examples. What arrives is read at once and its bytes are given back."""
     turn = st.session_state.setdefault("inbox_turn", 0)  # a new key empties the uploader
     left, right = st.columns([2, 3], gap="large")
     with left:
         files = st.file_uploader(
             "Your photos",
-            images.EXTENSIONS,
+            decoding.EXTENSIONS,
             accept_multiple_files=True,
             max_upload_size=UPLOAD_MB,
             key=f"files_{turn}",
@@ -282,9 +285,9 @@ def inbox(run: runs.Run) -> None:
     with right:
         example = examples(run)
     if files or camera or example:
-        uploads = [*files, *([camera] if camera else [])]
+        given = [*files, *([camera] if camera else [])]
         st.session_state["inbox_turn"] = turn + 1
-        add(example or arrivals(uploads), len(example) or len(uploads))
+        add(example or arrivals(given), len(example) or len(given))
         st.rerun()
 
 
@@ -298,7 +301,7 @@ def arrivals(files: list[UploadedFile]) -> Iterator[Arrival]:
             context.uploaded_file_mgr.remove_file(context.session_id, file.file_id)
 
 
-def examples(run: runs.Run) -> list[Arrival]:
+def examples(run: published.Run) -> list[Arrival]:
     """Pictures of the test split to click: one of each category; the clicked one, if any."""
     draw = st.session_state.setdefault("example_draw", 1)
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -316,7 +319,7 @@ def examples(run: runs.Run) -> list[Arrival]:
     return clicked
 
 
-def draw_examples(run: runs.Run, draw: int) -> pd.DataFrame:
+def draw_examples(run: published.Run, draw: int) -> pd.DataFrame:
     """One stored test picture of each category (label, id, png), right as often as the model is.
 
     A run stores mostly mistakes, so each picture counts as often as its kind (category and answer)
@@ -349,7 +352,7 @@ def tell_refused() -> None:
 # --- results -------------------------------------------------------------------------------
 
 
-def results(setup: Setup, shown: list[tuple[photos.Photo, photos.Answer]]) -> None:
+def results(setup: Setup, shown: list[tuple[uploads.Photo, uploads.Answer]]) -> None:
     """The table of all answers and a card for each photo."""
     missing = len(kept()) - len(shown)
     if missing:
@@ -364,9 +367,9 @@ def results(setup: Setup, shown: list[tuple[photos.Photo, photos.Answer]]) -> No
     cards(setup, [shown[picked]] if picked is not None else shown)
 
 
-def results_table(setup: Setup, shown: list[tuple[photos.Photo, photos.Answer]]) -> int | None:
+def results_table(setup: Setup, shown: list[tuple[uploads.Photo, uploads.Answer]]) -> int | None:
     """All answers, sortable, as CSV too; returns the place of the selected one."""
-    frame = photos.table(
+    frame = uploads.table(
         [photo for photo, _ in shown],
         [said for _, said in shown],
         setup.run.dataset["classes"],
@@ -408,12 +411,12 @@ def results_table(setup: Setup, shown: list[tuple[photos.Photo, photos.Answer]])
     return rows[0] if rows else None
 
 
-def _seen(setup: Setup, photo: photos.Photo) -> photos.Pixels:
+def _seen(setup: Setup, photo: uploads.Photo) -> uploads.Pixels:
     """What the model sees of a photo, uint8 (H, W, C)."""
     return photo.inputs[shape_of(setup.run), setup.fit]
 
 
-def cards(setup: Setup, shown: list[tuple[photos.Photo, photos.Answer]]) -> None:
+def cards(setup: Setup, shown: list[tuple[uploads.Photo, uploads.Answer]]) -> None:
     """A card for each photo, some per page."""
     if len(shown) == 1 and len(kept()) > 1:
         st.caption("Only the selected row. Clear the selection in the table to see all cards.")
@@ -425,7 +428,7 @@ def cards(setup: Setup, shown: list[tuple[photos.Photo, photos.Answer]]) -> None
 
 
 @components.section
-def card(setup: Setup, photo: photos.Photo, said: photos.Answer) -> None:
+def card(setup: Setup, photo: uploads.Photo, said: uploads.Answer) -> None:
     """One photo: the photo, what the model saw, the evidence, the answer."""
     classes, key = setup.run.dataset["classes"], photo.sha256[:16]
     heading(setup, photo, said)
@@ -441,7 +444,7 @@ def card(setup: Setup, photo: photos.Photo, said: photos.Answer) -> None:
         answers.bars(said, classes, setup.threshold, key)
 
 
-def uploaded(photo: photos.Photo) -> None:
+def uploaded(photo: uploads.Photo) -> None:
     """The photo as it came, in its own proportions."""
     pixels = classifier.enlarge(images.from_png(photo.thumbnail), SIDE)
     st.image(
@@ -452,7 +455,7 @@ def uploaded(photo: photos.Photo) -> None:
     )
 
 
-def heading(setup: Setup, photo: photos.Photo, said: photos.Answer) -> None:
+def heading(setup: Setup, photo: uploads.Photo, said: uploads.Answer) -> None:
     """The answer in words, what to do with the photo, what was done to it, how long it took."""
     label = setup.run.dataset["classes"][said.best]
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -506,7 +509,7 @@ def limits(setup: Setup, way: str) -> None:
         )
         if way == "Photos":
             st.caption(
-                f"Accepted: {', '.join(images.FORMATS)}, up to {UPLOAD_MB} MB each, {MAX_PHOTOS} "
+                f"Accepted: {', '.join(decoding.FORMATS)}, up to {UPLOAD_MB} MB each, {MAX_PHOTOS} "
                 "photos in the list. Nothing you add is stored: closing the page forgets it."
             )
         else:
@@ -517,7 +520,7 @@ def photos_page(setup: Setup, header: DeltaGenerator) -> None:
     """Photos in, a table and a card for each out."""
     inbox(setup.run)
     tell_refused()
-    shown: list[tuple[photos.Photo, photos.Answer]] = []
+    shown: list[tuple[uploads.Photo, uploads.Answer]] = []
     with components.readable():  # an altered model: the rest of the page stands
         shown = answered(setup)
     answer = photos_sentence(shown, setup.threshold) if shown else policy_sentence(setup.filed)

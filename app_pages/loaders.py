@@ -12,37 +12,29 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from src import (
-    business,
-    config,
-    drawing,
-    evaluation,
-    folders,
-    hypotheses,
-    images,
-    inference,
-    overview,
-    runs,
-    specifications,
-)
+from src import config
+from src.data import folders, images, specification
+from src.evaluation import business, comparison, curves, hypotheses, metrics, thresholds
+from src.runs import overview, published
+from src.serving import drawing, inference
 
 
 @st.cache_data(ttl=15, show_spinner=False, max_entries=1)
 def studies() -> list[str]:
     """Studies with at least one published version; looked up afresh every 15 seconds."""
-    return runs.studies()
+    return published.studies()
 
 
 @st.cache_data(ttl=15, show_spinner=False, max_entries=20)
 def versions(study: str) -> list[str]:
     """Published versions of a study, newest first; looked up afresh every 15 seconds."""
-    return runs.versions(study)
+    return published.versions(study)
 
 
 @st.cache_resource(show_spinner=False, max_entries=8)
-def open_run(study: str, version: str) -> runs.Run:
+def open_run(study: str, version: str) -> published.Run:
     """A published run. Raises `runs.RunError` (never cached) when it is gone or altered."""
-    return runs.open_run(study, version)
+    return published.open_run(study, version)
 
 
 @st.cache_resource(show_spinner=False, max_entries=64)
@@ -52,24 +44,24 @@ def table(study: str, version: str, path: str) -> pd.DataFrame:
 
 
 @st.cache_resource(show_spinner=False, max_entries=40)
-def model(study: str, version: str, name: str) -> runs.ModelRecord:
+def model(study: str, version: str, name: str) -> published.ModelRecord:
     """The record of one model of a run: configuration, metrics, history, predictions."""
     return open_run(study, version).model(name)
 
 
 @st.cache_resource(show_spinner=False, max_entries=48)
-def scored(study: str, version: str, name: str, split: str) -> evaluation.Scored:
+def scored(study: str, version: str, name: str, split: str) -> metrics.Scored:
     """One split as one model of a run answered it."""
-    return evaluation.from_frame(model(study, version, name).predictions, split)
+    return metrics.from_frame(model(study, version, name).predictions, split)
 
 
-MEASURES: dict[str, Callable[[evaluation.Scored], pd.DataFrame]] = {
-    "confusion": evaluation.confusion,
-    "roc": evaluation.roc_curves,
-    "precision_recall": evaluation.precision_recall_curves,
-    "selective": evaluation.selective,
-    "calibration": evaluation.calibration_table,
-    "mistakes": functools.partial(evaluation.most_confident_mistakes, limit=10**9),
+MEASURES: dict[str, Callable[[metrics.Scored], pd.DataFrame]] = {
+    "confusion": metrics.confusion,
+    "roc": curves.roc_curves,
+    "precision_recall": curves.precision_recall_curves,
+    "selective": thresholds.selective,
+    "calibration": metrics.calibration_table,
+    "mistakes": functools.partial(metrics.most_confident_mistakes, limit=10**9),
 }
 
 
@@ -93,7 +85,7 @@ def answers(study: str, version: str, name: str, split: str) -> pd.DataFrame:
 def random_answers(study: str, version: str, name: str) -> pd.DataFrame:
     """What a model said to the test pictures that a run keeps at random. Read only."""
     rows = answers(study, version, name, "test")
-    ids = evaluation.drawn(rows["id"], evaluation.DRAWN)
+    ids = metrics.drawn(rows["id"], metrics.DRAWN)
     return rows.set_index("id").loc[ids].reset_index()
 
 
@@ -102,7 +94,7 @@ def compared(
     first: tuple[str, str, str], second: tuple[str, str, str], split: str
 ) -> dict[str, Any]:
     """Two models, each (study, version, name), on the same pictures; ValueError otherwise."""
-    return evaluation.compare(scored(*first, split), scored(*second, split))
+    return comparison.compare(scored(*first, split), scored(*second, split))
 
 
 @st.cache_resource(show_spinner=False, max_entries=8)
@@ -111,7 +103,7 @@ def all_compared(
 ) -> pd.DataFrame:
     """Pairs of models of a run, all or those of one (`evaluation.compare_all`). Read only."""
     names = open_run(study, version).models
-    return evaluation.compare_all(
+    return comparison.compare_all(
         {name: scored(study, version, name, split) for name in names}, reference
     )
 
@@ -154,10 +146,10 @@ def stated(study: str) -> list[hypotheses.Hypothesis]:
 
 
 @st.cache_data(show_spinner=False, max_entries=64)
-def filed(study: str, version: str, name: str) -> business.Filed:
+def filed(study: str, version: str, name: str) -> thresholds.Filed:
     """What a model files alone on test, at the threshold chosen on validation."""
     splits = (scored(study, version, name, split) for split in ("validation", "test"))
-    return business.filed(case(study).filing, *splits)
+    return thresholds.filed(case(study).filing, *splits)
 
 
 @st.cache_data(show_spinner=False, max_entries=16)
@@ -211,7 +203,7 @@ def drawings() -> list[drawing.Drawing]:
 
 def known_studies() -> tuple[str, ...]:
     """Studies that this project can make, published or not."""
-    return tuple(specifications.KNOWN)
+    return tuple(specification.KNOWN)
 
 
 @st.cache_data(ttl=15, show_spinner=False, max_entries=1)

@@ -10,13 +10,13 @@ from app_pages import performance_comparison as comparison
 from app_pages import performance_confidence as confidence
 from app_pages import performance_making as making
 from app_pages import performance_models as models
-from src import runs
 from src.charts import performance, theme
+from src.runs import published
 
 SPLITS = ["test", "validation"]
 
 
-def opening(run: runs.Run) -> None:
+def opening(run: published.Run) -> None:
     """The finding of the page: what the default model can be trusted with."""
     name = run.default_model
     metrics = models.record(run, name).metrics["splits"]["test"]
@@ -44,7 +44,7 @@ def opening(run: runs.Run) -> None:
     components.opening("Model performance", sentence, figures)
 
 
-def choose(run: runs.Run) -> tuple[str, str]:
+def choose(run: published.Run) -> tuple[str, str]:
     """The model and the split that the tabs are about."""
     names = models.titles(run)
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -60,7 +60,7 @@ def choose(run: runs.Run) -> tuple[str, str]:
     return (model if model in run.models else run.default_model), split
 
 
-def sections(run: runs.Run, name: str, split: str) -> dict[str, Callable[[], None]]:
+def sections(run: published.Run, name: str, split: str) -> dict[str, Callable[[], None]]:
     """What each tab draws, by its title; only what this run has."""
     found: dict[str, Callable[[], None]] = {
         "Overview": lambda: models.overview(run, split),

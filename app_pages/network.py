@@ -6,9 +6,9 @@ import pandas as pd
 import streamlit as st
 
 from app_pages import components, loaders
-from src import layers, runs
 from src.charts import network
-from src.layers import Formula, Layer, Stage
+from src.runs import layers, published
+from src.runs.layers import Formula, Layer, Stage
 
 PER_PAGE = 30  # layers of a table
 AGREES = ":green[:material/check:]"
@@ -16,7 +16,7 @@ DIFFERS = ":red[:material/close:]"
 
 
 @components.section
-def explain(run: runs.Run, name: str) -> None:
+def explain(run: published.Run, name: str) -> None:
     """What each layer of a model does, with the arithmetic of its sizes; nothing without layers."""
     rows = loaders.model(run.study, run.version, name).config.get("layers")
     if not rows:

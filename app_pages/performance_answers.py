@@ -7,8 +7,8 @@ import streamlit as st
 
 from app_pages import components, loaders
 from app_pages.performance_models import measured, record, titles
-from src import runs
 from src.charts import performance, theme
+from src.runs import published
 
 # --- a sample ------------------------------------------------------------------------------
 
@@ -16,7 +16,7 @@ SHOWN = ("All", "Right", "Wrong")
 
 
 @components.section
-def sample(run: runs.Run, name: str) -> None:
+def sample(run: published.Run, name: str) -> None:
     """Test pictures drawn at random, each with the model's answer."""
     rows = loaders.random_answers(run.study, run.version, name)
     stored = loaders.gallery(run.study, run.version)
@@ -69,7 +69,7 @@ def _pick_cell() -> None:
 
 
 @components.section
-def confusion(run: runs.Run, name: str, split: str) -> None:
+def confusion(run: published.Run, name: str, split: str) -> None:
     """The confusion matrix, and the pictures behind the chosen cell."""
     counts = measured(run, name, split, "confusion")
     left, right = st.columns([3, 2], gap="large")
@@ -101,7 +101,7 @@ def _cell_selectors(counts: pd.DataFrame) -> tuple[str, str]:
     return really, answer
 
 
-def _cell_pictures(run: runs.Run, name: str, split: str, cell: tuple[str, str]) -> None:
+def _cell_pictures(run: published.Run, name: str, split: str, cell: tuple[str, str]) -> None:
     """The pictures behind one cell, the most confident answers first."""
     answers = loaders.answers(run.study, run.version, name, split)
     rows = answers[(answers["label"] == cell[0]) & (answers["prediction"] == cell[1])]
@@ -124,7 +124,7 @@ def _pick_class() -> None:
 
 
 @components.section
-def classes(run: runs.Run, name: str, split: str) -> None:
+def classes(run: published.Run, name: str, split: str) -> None:
     """One measure per class, for this model and for all; the mistakes about one class."""
     metric = components.switch("Measure", ["recall", "precision", "f1"], "measure")
     names = run.dataset["classes"]
@@ -152,7 +152,7 @@ def classes(run: runs.Run, name: str, split: str) -> None:
     _class_mistakes(run, name, split)
 
 
-def _class_mistakes(run: runs.Run, name: str, split: str) -> None:
+def _class_mistakes(run: published.Run, name: str, split: str) -> None:
     """Pictures of one class that were filed elsewhere."""
     names = run.dataset["classes"]
     mistakes = measured(run, name, split, "mistakes")

@@ -4,15 +4,15 @@ import streamlit as st
 
 from app_pages import components, loaders
 from app_pages.performance_models import record, same_test, titles
-from src import runs
 from src.charts import models as charts
 from src.charts import theme
+from src.runs import published
 
 FEW = 5  # models of which every pair is shown
 
 
 @components.section
-def comparison(run: runs.Run, split: str) -> None:
+def comparison(run: published.Run, split: str) -> None:
     """Two models on the same pictures, and every pair of this version or one against all."""
     pool, different = _comparable(run)
     labels = list(pool)
@@ -31,7 +31,7 @@ def comparison(run: runs.Run, split: str) -> None:
         _compare_every(run, split)
 
 
-def _comparable(run: runs.Run) -> tuple[dict[str, tuple[str, str, str]], list[str]]:
+def _comparable(run: published.Run) -> tuple[dict[str, tuple[str, str, str]], list[str]]:
     """Models of all versions tested on this run's pictures, by label; the other versions."""
     pool: dict[str, tuple[str, str, str]] = {}
     different = []
@@ -44,7 +44,7 @@ def _comparable(run: runs.Run) -> tuple[dict[str, tuple[str, str, str]], list[st
                     pool[f"{version} · {name}"] = (run.study, version, name)
             else:
                 different.append(version)
-        except runs.RunError:
+        except published.RunError:
             different.append(version)
     return pool, different
 
@@ -74,7 +74,7 @@ def _compare_two(
     )
 
 
-def _compare_every(run: runs.Run, split: str) -> None:
+def _compare_every(run: published.Run, split: str) -> None:
     st.subheader("Every pair of this version")
     names = titles(run)
     pairs = loaders.all_compared(run.study, run.version, split)
@@ -87,7 +87,7 @@ def _compare_every(run: runs.Run, split: str) -> None:
     )
 
 
-def _compare_with(run: runs.Run, split: str) -> None:
+def _compare_with(run: published.Run, split: str) -> None:
     """One model against each of the others: with many models, every pair would be too many."""
     st.subheader("One model against all others")
     names = titles(run)
@@ -105,7 +105,7 @@ def _compare_with(run: runs.Run, split: str) -> None:
     )
 
 
-def _strongest(run: runs.Run) -> str:
+def _strongest(run: published.Run) -> str:
     """The model with the highest accuracy on validation: chosen without a look at the test."""
 
     def accuracy(name: str) -> float:

@@ -5,15 +5,16 @@ import streamlit as st
 
 from app_pages import components, loaders
 from app_pages.performance_models import measured, record
-from src import business, runs
 from src.charts import performance, theme
+from src.evaluation import thresholds
+from src.runs import published
 
 PERCENTS = [*map(float, range(100)), 99.5, 99.9]  # steps of the confidence slider
 
 # --- opening -------------------------------------------------------------------------------
 
 
-def alone_figure(filed: business.Filed) -> components.Figure:
+def alone_figure(filed: thresholds.Filed) -> components.Figure:
     """How much is filed alone, as a number of a metric row."""
     aim = theme.percent(filed.target, 0)
     if filed.threshold is None:
@@ -28,7 +29,7 @@ def alone_figure(filed: business.Filed) -> components.Figure:
     )
 
 
-def precision_figure(filed: business.Filed) -> components.Figure:
+def precision_figure(filed: thresholds.Filed) -> components.Figure:
     """How much of what is filed alone is right, as a number of a metric row."""
     precision = {key: getattr(filed.precision, key) for key in ("value", "low", "high")}
     return components.share_figure("Of these right", precision, f"{theme.sample(filed.accepted)}")
@@ -38,7 +39,7 @@ def precision_figure(filed: business.Filed) -> components.Figure:
 
 
 @components.section
-def curves(run: runs.Run, name: str, split: str) -> None:
+def curves(run: published.Run, name: str, split: str) -> None:
     """ROC and precision–recall curves of the chosen classes."""
     names = run.dataset["classes"]
     chosen = st.multiselect(
@@ -65,7 +66,7 @@ def curves(run: runs.Run, name: str, split: str) -> None:
 
 
 @components.section
-def confidence(run: runs.Run, name: str, split: str) -> None:
+def confidence(run: published.Run, name: str, split: str) -> None:
     """What to file alone, whether confidence keeps its word, and where it does not."""
     curve = measured(run, name, split, "selective")
     n = len(loaders.scored(run.study, run.version, name, split).labels)
@@ -91,7 +92,7 @@ def confidence(run: runs.Run, name: str, split: str) -> None:
     components.answers(run, measured(run, name, split, "mistakes"), key="mistakes", per_page=24)
 
 
-def _threshold(run: runs.Run, name: str, split: str, curve: pd.DataFrame, n: int) -> None:
+def _threshold(run: published.Run, name: str, split: str, curve: pd.DataFrame, n: int) -> None:
     """The slider that decides which pictures go to a person."""
     filed = loaders.filed(run.study, run.version, name)
     aim = theme.percent(filed.target, 0)

@@ -9,9 +9,9 @@ import streamlit as st
 
 from app_pages import components, loaders
 from app_pages.performance_models import record, titles
-from src import runs
 from src.charts import classical as classical_charts
 from src.charts import performance, theme
+from src.runs import published
 
 OVER: list[Literal["epoch", "seconds"]] = ["epoch", "seconds"]
 
@@ -19,7 +19,7 @@ OVER: list[Literal["epoch", "seconds"]] = ["epoch", "seconds"]
 
 
 @components.section
-def training(run: runs.Run) -> None:
+def training(run: published.Run) -> None:
     """How the models learned, how far seeds differ, and how each was made."""
     names = titles(run)
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -45,7 +45,7 @@ def training(run: runs.Run) -> None:
     _made(run, names)
 
 
-def _seeds(run: runs.Run, names: dict[str, str]) -> None:
+def _seeds(run: published.Run, names: dict[str, str]) -> None:
     """Every seed of the models that were trained more than once."""
     frames = [
         seeds.assign(model=title)
@@ -83,7 +83,7 @@ def _seeds(run: runs.Run, names: dict[str, str]) -> None:
     )
 
 
-def _made(run: runs.Run, names: dict[str, str]) -> None:
+def _made(run: published.Run, names: dict[str, str]) -> None:
     """How every model was made: its settings, and its layers where it is a network."""
     st.subheader("How they were made")
     for name, title in names.items():
@@ -137,13 +137,13 @@ def _spelled(value: Any) -> str:
 # --- classical models ----------------------------------------------------------------------
 
 
-def classical_tables(run: runs.Run) -> list[str]:
+def classical_tables(run: published.Run) -> list[str]:
     """Names of the tables that a run has about its classical models."""
     return [name for name in CLASSICAL if run.has(f"classical/{name}.parquet")]
 
 
 @components.section
-def classical(run: runs.Run) -> None:
+def classical(run: published.Run) -> None:
     """The searches for settings, what the blend rests on, and the principal components."""
     tables = {
         name: loaders.table(run.study, run.version, f"classical/{name}.parquet")

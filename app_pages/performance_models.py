@@ -6,25 +6,25 @@ import pandas as pd
 import streamlit as st
 
 from app_pages import components, loaders
-from src import runs
 from src.charts import models as charts
 from src.charts import theme
+from src.runs import published
 
 CROSS_VALIDATION = "cross_validation.csv"
 METRICS = ("accuracy", "macro_f1", "log_loss", "roc_auc", "calibration_error")
 
 
-def titles(run: runs.Run) -> dict[str, str]:
+def titles(run: published.Run) -> dict[str, str]:
     """Title of every model of a run by its name, in the run's order."""
     return {name: record(run, name).config["title"] for name in run.models}
 
 
-def record(run: runs.Run, name: str) -> runs.ModelRecord:
+def record(run: published.Run, name: str) -> published.ModelRecord:
     """What was written down about one model of a run."""
     return loaders.model(run.study, run.version, name)
 
 
-def measured(run: runs.Run, name: str, split: str, measure: str) -> pd.DataFrame:
+def measured(run: published.Run, name: str, split: str, measure: str) -> pd.DataFrame:
     """One of `loaders.MEASURES` of a model of a run."""
     return loaders.measured(run.study, run.version, name, split, measure)
 
@@ -34,12 +34,12 @@ def engine(cost: dict[str, Any]) -> str:
     return str(next(iter(cost["latency_ms"])))
 
 
-def model_table(run: runs.Run, split: str) -> pd.DataFrame:
+def model_table(run: published.Run, split: str) -> pd.DataFrame:
     """One row per model: quality with intervals, and what it costs."""
     return pd.DataFrame([_model_row(record(run, name), split) for name in run.models])
 
 
-def _model_row(model: runs.ModelRecord, split: str) -> dict[str, Any]:
+def _model_row(model: published.ModelRecord, split: str) -> dict[str, Any]:
     quality, cost = model.metrics["splits"][split], model.metrics["cost"]
     row: dict[str, Any] = {"name": model.name, "title": model.config["title"]}
     row |= {"family": model.family, "control": model.control, "n": quality["n"]}
@@ -74,7 +74,7 @@ def _cost_row(cost: dict[str, Any]) -> dict[str, Any]:
 
 
 @components.section
-def overview(run: runs.Run, split: str) -> None:
+def overview(run: published.Run, split: str) -> None:
     """All models: accuracy, cost, the full table, and the other versions."""
     models = model_table(run, split)
     drawn = models.rename(
@@ -111,7 +111,7 @@ def overview(run: runs.Run, split: str) -> None:
     _versions(run)
 
 
-def _references(run: runs.Run, split: str) -> pd.DataFrame:
+def _references(run: published.Run, split: str) -> pd.DataFrame:
     known = pd.DataFrame(
         loaders.inputs("references.toml").get(run.study, []),
         columns=["name", "low", "high", "split", "source"],
@@ -119,7 +119,7 @@ def _references(run: runs.Run, split: str) -> pd.DataFrame:
     return known[known["split"] == split].sort_values("low")
 
 
-def _cross_validated(run: runs.Run) -> None:
+def _cross_validated(run: published.Run) -> None:
     """What cross-validation says, where test pictures are too few to say much."""
     if not run.has(CROSS_VALIDATION):
         return
@@ -162,7 +162,7 @@ COLUMNS = {
 }
 
 
-def _table(run: runs.Run, models: pd.DataFrame, split: str) -> None:
+def _table(run: published.Run, models: pd.DataFrame, split: str) -> None:
     """The full table; a selected row shows that model's mistakes."""
     st.subheader("All models of this version")
     st.caption(
@@ -193,7 +193,7 @@ def _table(run: runs.Run, models: pd.DataFrame, split: str) -> None:
     _parity(run)
 
 
-def _parity(run: runs.Run) -> None:
+def _parity(run: published.Run) -> None:
     """Whether the served files answer as the trained models do."""
     rows = [
         row
@@ -226,7 +226,7 @@ def _parity_rows(title: str, parity: dict[str, Any]) -> list[dict[str, str]]:
 # --- versions ------------------------------------------------------------------------------
 
 
-def _versions(run: runs.Run) -> None:
+def _versions(run: published.Run) -> None:
     """All versions of the study; ranked only where they were tested on the same pictures."""
     versions = loaders.versions(run.study)
     if len(versions) < 2:
@@ -261,12 +261,12 @@ def _versions(run: runs.Run) -> None:
     )
 
 
-def _version_row(run: runs.Run, version: str) -> dict[str, Any]:
+def _version_row(run: published.Run, version: str) -> dict[str, Any]:
     """One row about a version; empty where it cannot be read."""
     try:
         other = loaders.open_run(run.study, version)
         headline, same = other.manifest["headline"], same_test(run, other)
-    except runs.RunError:
+    except published.RunError:
         return {}
     return {
         "version": version,
@@ -278,6 +278,6 @@ def _version_row(run: runs.Run, version: str) -> dict[str, Any]:
     }
 
 
-def same_test(run: runs.Run, other: runs.Run) -> bool:
+def same_test(run: published.Run, other: published.Run) -> bool:
     """Whether two runs were tested on the same pictures."""
     return bool(run.dataset["test_ids_sha256"] == other.dataset["test_ids_sha256"])

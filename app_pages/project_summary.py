@@ -8,12 +8,13 @@ import pandas as pd
 import streamlit as st
 
 from app_pages import components, loaders
-from src import business, outlook, runs
 from src.charts import hypotheses as charts
 from src.charts import performance, theme
+from src.evaluation import business, outlook, thresholds
+from src.runs import published
 
 
-def opening(run: runs.Run, case: business.Case, filed: business.Filed) -> None:
+def opening(run: published.Run, case: business.Case, filed: thresholds.Filed) -> None:
     """The answer to the client's question, and the figures behind it."""
     record = loaders.model(run.study, run.version, run.default_model)
     test = record.metrics["splits"]["test"]
@@ -46,7 +47,7 @@ def opening(run: runs.Run, case: business.Case, filed: business.Filed) -> None:
     )
 
 
-def how_sure(run: runs.Run, filed: business.Filed) -> None:
+def how_sure(run: published.Run, filed: thresholds.Filed) -> None:
     """Where pictures are few: what cross-validation says, and how many more would settle it."""
     totals, lines = run.dataset["totals"], []
     if run.has(FOLDS):
@@ -74,7 +75,7 @@ def cross_validated(folds: pd.DataFrame) -> tuple[float, int]:
     return float(hits), round(folds["n"].sum() / repeats)
 
 
-def business_case(run: runs.Run, case: business.Case) -> None:
+def business_case(run: published.Run, case: business.Case) -> None:
     """Who asked, what for, and what each page answers."""
     st.header("The client’s question")
     for column, (heading, text) in zip(
@@ -100,7 +101,7 @@ def business_case(run: runs.Run, case: business.Case) -> None:
 
 
 @components.section
-def dataset_card(run: runs.Run) -> None:
+def dataset_card(run: published.Run) -> None:
     """Where the pictures come from, how many there are, and how they are split."""
     card = run.dataset
     st.header("The pictures")
@@ -140,7 +141,7 @@ def dataset_facts(card: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def model_card(run: runs.Run) -> None:
+def model_card(run: published.Run) -> None:
     """The model card as it was published, its headings below those of the page."""
     st.header("The model")
     with st.expander("Model card", icon=":material/description:"):
@@ -157,7 +158,7 @@ def model_card(run: runs.Run) -> None:
         )
 
 
-def how_to_rerun(run: runs.Run) -> None:
+def how_to_rerun(run: published.Run) -> None:
     """How this version was made and how to make the next one."""
     manifest = run.manifest
     st.header("Make it again")

@@ -6,10 +6,10 @@ import pandas as pd
 import streamlit as st
 
 from app_pages import components, loaders
-from src import runs
 from src.charts import studies as charts
 from src.charts import theme
-from src.overview import Headline, Reference
+from src.runs import published
+from src.runs.overview import Headline, Reference
 
 SIDE = 64  # pixels of a sample picture
 PAGES = {
@@ -37,7 +37,7 @@ COLUMNS = {
 }
 
 
-def published() -> dict[str, list[Headline]]:
+def headlines() -> dict[str, list[Headline]]:
     """The rows of every study, newest version first; says which runs could not be read."""
     found: dict[str, list[Headline]] = {}
     for study in loaders.studies():
@@ -45,7 +45,7 @@ def published() -> dict[str, list[Headline]]:
             try:
                 row = loaders.headline(study, version)
                 found.setdefault(study, []).append(row)
-            except runs.RunError as error:
+            except published.RunError as error:
                 components.failed(error)
     return found
 
@@ -136,7 +136,7 @@ def card(rows: list[Headline]) -> None:
         other_people(newest)
 
 
-def samples(run: runs.Run) -> None:
+def samples(run: published.Run) -> None:
     """One picture of each of the first categories."""
     with st.container(horizontal=True, gap="small"):
         for label, png in loaders.samples(run.study, run.version):
@@ -164,7 +164,7 @@ def millions(parameters: int | None) -> str:
     return "–" if parameters is None else f"{parameters / 1e6:.2f} M"
 
 
-def facts(row: Headline, run: runs.Run) -> dict[str, str]:
+def facts(row: Headline, run: published.Run) -> dict[str, str]:
     """What is in the study and when its newest version was made."""
     card = run.dataset
     totals = card["totals"]
@@ -265,7 +265,7 @@ def possible(found: dict[str, list[Headline]]) -> None:
             st.code("make study FOLDER=path/to/pictures", language="bash")
 
 
-found = published()
+found = headlines()
 if found:
     answer = charts.finding(newest_of(found))
     components.opening("Studies", f"{components.plain(answer)}.")

@@ -21,7 +21,7 @@ sys.path.insert(0, str(ROOT))
 import psutil  # noqa: E402
 
 from benchmarks.report import Measure, finish  # noqa: E402
-from src import runs  # noqa: E402
+from src.runs import published  # noqa: E402
 from tests.live import PATIENCE, Browser, Server, browse, free_port, serve  # noqa: E402
 
 START_LIMIT_S = 2
@@ -78,8 +78,8 @@ def visit(browser: Browser, server: Server, photo: Path) -> None:
 
 def memory() -> list[Measure]:
     """Memory after the start, after one visitor, and with all of them."""
-    study = "cifar10" if "cifar10" in runs.studies() else runs.studies()[0]
-    run = runs.open_run(study, runs.versions(study)[0])
+    study = "cifar10" if "cifar10" in published.studies() else published.studies()[0]
+    run = published.open_run(study, published.versions(study)[0])
     with serve() as server, browse() as browser, tempfile.TemporaryDirectory() as folder:
         idle = megabytes(server)
         photo = Path(folder) / "photo.png"

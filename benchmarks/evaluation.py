@@ -15,20 +15,20 @@ from sklearn import metrics
 
 from benchmarks.report import Measure, finish
 from benchmarks.turns import take_turns
-from src import evaluation
+from src.evaluation import metrics as evaluation_metrics
 
 N, K = 10_000, 10
 ROUNDS = 5
 MOST_AREAS = 100  # of scikit-learn, for what a thousand resamples of everything may cost
 
 
-def answers() -> evaluation.Scored:
+def answers() -> evaluation_metrics.Scored:
     """Plausible answers: random logits, the label's raised."""
     rng = np.random.default_rng(0)
     labels = rng.integers(0, K, N)
     logits = rng.normal(scale=1.5, size=(N, K))
     logits[np.arange(N), labels] += 2
-    return evaluation.score(labels, softmax(logits, axis=1), [str(k) for k in range(K)])
+    return evaluation_metrics.score(labels, softmax(logits, axis=1), [str(k) for k in range(K)])
 
 
 def main() -> int:
@@ -39,7 +39,7 @@ def main() -> int:
             "areas": lambda: metrics.roc_auc_score(
                 scored.labels, scored.probabilities, multi_class="ovr"
             ),
-            "summary": lambda: evaluation.summary(scored),
+            "summary": lambda: evaluation_metrics.summary(scored),
         },
         ROUNDS,
         warm_up=1,
@@ -48,7 +48,9 @@ def main() -> int:
         f"Figures of {N:,} answers with intervals, median of {ROUNDS} rounds in turns",
         [
             Measure("scikit-learn: ROC areas, once", median["areas"], "ms"),
-            Measure(f"all figures, {evaluation.RESAMPLES:,} resamples", median["summary"], "ms"),
+            Measure(
+                f"all figures, {evaluation_metrics.RESAMPLES:,} resamples", median["summary"], "ms"
+            ),
             Measure(
                 "worth so many of scikit-learn's areas",
                 median["summary"] / median["areas"],

@@ -19,14 +19,16 @@ import numpy as np
 
 from benchmarks.report import Measure, finish
 from benchmarks.turns import take_turns
-from src import images, inference, runs
-from src import models as _models_that_keras_must_know  # noqa: F401
+from src.data import images
+from src.runs import published
+from src.serving import inference
+from src.training import architectures as _layers_that_keras_must_know  # noqa: F401
 
 TIMES_AS_FAST = 30
 ROUNDS = 60
 
 
-def picture(run: runs.Run) -> np.ndarray:
+def picture(run: published.Run) -> np.ndarray:
     """One picture of the run's gallery, uint8 (1, H, W, C)."""
     height, width, channels = run.dataset["image_shape"]
     rgb = images.from_png(run.table("gallery.parquet")["png"].iloc[0])
@@ -36,10 +38,10 @@ def picture(run: runs.Run) -> np.ndarray:
 def main() -> int:
     """Measure and print; 1 where neither served precision is fast enough."""
     parser = argparse.ArgumentParser(add_help=False)
-    parser.add_argument("--study", default="cifar10" if "cifar10" in runs.studies() else None)
+    parser.add_argument("--study", default="cifar10" if "cifar10" in published.studies() else None)
     chosen, sys.argv[1:] = parser.parse_known_args()
-    study = chosen.study or runs.studies()[0]
-    run = runs.open_run(study, runs.versions(study)[0])
+    study = chosen.study or published.studies()[0]
+    run = published.open_run(study, published.versions(study)[0])
     name = run.default_model
     pixels = picture(run)
     trained = keras.models.load_model(run.folder / "models" / name / "model.keras", compile=False)

@@ -48,13 +48,13 @@ Curve = list[tuple[float, float]]  # (seconds of training so far, accuracy on va
 
 def compete(name: str, pictures: int, epochs: int, folder: Path) -> Curve:
     """Train on the first pictures of CIFAR-10 for some epochs; 0: as the plan has it."""
-    from src import specifications, studies
+    from src.data import datasets, specification
 
-    dataset = studies.load(specifications.CIFAR10)
+    dataset = datasets.load(specification.CIFAR10)
     train, held = dataset.train, dataset.validation
     if pictures:
-        train = studies.take(train, slice(0, pictures))
-        held = studies.take(held, slice(0, HELD))
+        train = datasets.take(train, slice(0, pictures))
+        held = datasets.take(held, slice(0, HELD))
     epochs = epochs or EPOCHS.get(name, 0)
     if name == "usual":
         return usual(train, held, epochs)
@@ -65,21 +65,21 @@ def compete(name: str, pictures: int, epochs: int, folder: Path) -> Curve:
 
 def ours(train: Any, held: Any, epochs: int, folder: Path, compute: str | None) -> Curve:
     """The project's engine; time is that of training and of looking at validation."""
-    from src import training
+    from src.training import loop
 
     architecture, recipe = planned()
     recipe = replace(recipe, epochs=epochs or recipe.epochs)
-    history = training.fit(
-        architecture, recipe, train, held, seed=1, record=training.Record(folder), compute=compute
+    history = loop.fit(
+        architecture, recipe, train, held, seed=1, record=loop.Record(folder), compute=compute
     ).history
     return list(zip(history["seconds"], history["validation_accuracy"], strict=True))
 
 
 def planned() -> Any:
     """Architecture and recipe of the network that trains in minutes."""
-    from src import experiments, specifications
+    from src.data import plans, specification
 
-    quick = experiments.plan(specifications.CIFAR10, "full")["quick"]
+    quick = plans.plan(specification.CIFAR10, "full")["quick"]
     return quick.architecture, quick.recipe
 
 
@@ -107,18 +107,18 @@ def usual(train: Any, held: Any, epochs: int) -> Curve:
 
 def plainly(keras: Any, train: Any) -> Any:
     """The planned network with Keras's normalisation and augmentation layers, compiled."""
-    from src import models
+    from src.training import architectures
 
     def standard(layer: Any) -> Any:
-        if isinstance(layer, models.FusedBatchNorm):
+        if isinstance(layer, architectures.FusedBatchNorm):
             return keras.layers.BatchNormalization(name=layer.name)
-        if isinstance(layer, models.GELU):
+        if isinstance(layer, architectures.GELU):
             return keras.layers.Activation("gelu", name=layer.name)
-        if isinstance(layer, models.Conv2D):
+        if isinstance(layer, architectures.Conv2D):
             return keras.layers.Conv2D.from_config(layer.get_config())
         return layer.__class__.from_config(layer.get_config())
 
-    network = models.build(planned()[0], train.images, 10, seed=1)
+    network = architectures.build(planned()[0], train.images, 10, seed=1)
     copy = keras.models.clone_model(network, clone_function=standard)
     for ours, theirs in zip(network.layers, copy.layers, strict=True):
         theirs.set_weights(ours.get_weights())
@@ -136,10 +136,10 @@ def torch(train: Any, held: Any, epochs: int, folder: Path) -> Curve:
     """PyTorch, in its own environment, on the same pictures and the same first weights."""
     import numpy as np
 
-    from src import models, training
+    from src.training import architectures, loop
 
     architecture, recipe = planned()
-    network = models.build(architecture, train.images, 10, seed=1)
+    network = architectures.build(architecture, train.images, 10, seed=1)
     weights = {f"w{i}": array for i, array in enumerate(network.get_weights())}
     folder.mkdir(parents=True, exist_ok=True)
     np.savez(
@@ -155,7 +155,7 @@ def torch(train: Any, held: Any, epochs: int, folder: Path) -> Curve:
         "activation": architecture.activation,
         "epochs": epochs or recipe.epochs,
         "batch": recipe.batch_size,
-        "bfloat16": training.precision(recipe) != "float32",
+        "bfloat16": loop.precision(recipe) != "float32",
     }
     command = [environment(), HERE / "torch_contestant.py", folder, json.dumps(settings)]
     return answer(command)
@@ -263,9 +263,9 @@ def main() -> int:
 
 def contestants() -> list[str]:
     """All of them, but the project's engine once where its best precision is float32."""
-    from src import training
+    from src.training import loop
 
-    same = training.precision(planned()[1]) == "float32"
+    same = loop.precision(planned()[1]) == "float32"
     return [name for name in CONTESTANTS if not (same and name == "ours32")]
 
 

@@ -28,11 +28,19 @@ from nbclient.exceptions import CellExecutionError, DeadKernelError
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
-from src import config, folders, runs, studies  # noqa: E402
-from src.formats import DataError  # noqa: E402
+from src import config  # noqa: E402
+from src.data import folders, studies  # noqa: E402
+from src.data.formats import DataError  # noqa: E402
+from src.runs import published  # noqa: E402
 
 # Notebook number → the module whose `plan` says what a study trains there.
-PLANNED_BY = {3: "experiments", 4: "experiments", 5: "experiments", 6: "classical", 7: "transfer"}
+PLANNED_BY = {
+    3: "data.plans",
+    4: "data.plans",
+    5: "data.plans",
+    6: "classical.plans",
+    7: "training.transfer",
+}
 # Notebook number → the study whose full run is the committed one; the default study's for all else.
 SHOWN_WITH = {6: "mnist", 7: "clothing", 8: "mnist"}
 
@@ -113,7 +121,8 @@ def _check_backbone(study: str) -> None:
     backbone = config.parameters().backbone
     if backbone is None:
         return
-    from src import backbones
+
+    from src.training import backbones
 
     try:
         backbones.load(backbone, studies.get(study).image_shape)
@@ -156,7 +165,7 @@ def main(values: list[str]) -> int:
     given = _arguments(values)
     try:
         return _run(given)
-    except (DataError, runs.RunError) as error:
+    except (DataError, published.RunError) as error:
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -181,7 +190,7 @@ def _run(given: argparse.Namespace) -> int:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     _check_backbone(given.study)
     if given.base:
-        runs.open_run(given.study, given.base)
+        published.open_run(given.study, given.base)
     paths = wanted(given)
     for number, path in enumerate(paths, 1):
         print(f"[{number}/{len(paths)}] {path.stem}", file=sys.stderr, flush=True)
@@ -196,7 +205,7 @@ def _run(given: argparse.Namespace) -> int:
             return 1
         print(f"    done in {time.perf_counter() - started:.0f} s", file=sys.stderr, flush=True)
     if paths[-1:] == notebooks()[-1:]:
-        print(f"Published: {given.study} {runs.versions(given.study)[0]}.", file=sys.stderr)
+        print(f"Published: {given.study} {published.versions(given.study)[0]}.", file=sys.stderr)
     return 0
 
 

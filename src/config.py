@@ -33,6 +33,23 @@ def mirror() -> Path | None:
     return Path(value) if value else None
 
 
+def setting(name: str, default: int) -> int:
+    """A whole number of 0 or more that an operator sets in the environment.
+
+    Raises:
+        ValueError: it is set to something else.
+    """
+    value = os.environ.get(name) or str(default)
+    if not (value.isascii() and value.isdigit()):
+        raise ValueError(f"{name} must be a whole number of 0 or more, not {value!r}.")
+    return int(value)
+
+
+def on_heroku() -> bool:
+    """Whether this is a Heroku dyno, which has one trusted proxy before it."""
+    return "DYNO" in os.environ
+
+
 @dataclass(frozen=True)
 class Parameters:
     """What a notebook run is about."""

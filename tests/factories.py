@@ -19,9 +19,12 @@ import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
 
-from src import config, evaluation, hypotheses, specifications
+from src import config
+from src.data import specification
+from src.evaluation import hypotheses
+from src.evaluation import metrics as evaluation_metrics
 
-CLASSES = specifications.CIFAR10.classes
+CLASSES = specification.CIFAR10.classes
 ALIKE = ((3, 5, 2.6), (1, 9, 2.0), (0, 8, 1.4), (4, 7, 1.2), (2, 4, 1.0), (2, 6, 0.8))
 SKILL = {
     "plain_subset": 2.6,
@@ -53,9 +56,9 @@ Rng = np.random.Generator
 
 
 def published(values: Any) -> Any:
-    """Probabilities as a run holds them: float32 rounded to 16 significant bits."""
-    mantissa, exponent = np.frexp(np.asarray(values, np.float32))
-    return np.ldexp(np.rint(np.ldexp(mantissa, 16)), exponent - 16).astype(np.float32)
+    """Probabilities as a run holds them: float32 rounded to 16 significant bits, halves upwards."""
+    mantissa, exponent = np.frexp(np.asarray(values, np.float32).astype(np.float64))
+    return np.ldexp(np.floor(np.ldexp(mantissa, 16) + 0.5), exponent - 16).astype(np.float32)
 
 
 def write_run(
@@ -359,8 +362,8 @@ def _write_model(
     predictions = _predictions(rng, splits, classes, skill)
     seeds = SEEDS if "subset" in name else SEEDS[:1]
     _write(folder / "predictions.parquet", predictions)
-    scored = [evaluation.from_frame(predictions, split) for split in ("validation", "test")]
-    reports = [evaluation.report(part, resamples=RESAMPLES) for part in scored]
+    scored = [evaluation_metrics.from_frame(predictions, split) for split in ("validation", "test")]
+    reports = [evaluation_metrics.report(part, resamples=RESAMPLES) for part in scored]
     _write(folder / "report.csv", pd.concat(reports, ignore_index=True))
     _write(folder / "history.csv", _history(rng, seeds, skill))
     _write(folder / "metrics.json", _metrics(predictions, skill))
@@ -399,8 +402,8 @@ def _write_compared(
         predictions["prediction"] = classes[0]
         predictions[[f"p_{c}" for c in classes]] = np.eye(len(classes), dtype=np.float32)[0]
     _write(folder / "predictions.parquet", predictions)
-    scored = [evaluation.from_frame(predictions, split) for split in ("validation", "test")]
-    reports = [evaluation.report(part, resamples=RESAMPLES) for part in scored]
+    scored = [evaluation_metrics.from_frame(predictions, split) for split in ("validation", "test")]
+    reports = [evaluation_metrics.report(part, resamples=RESAMPLES) for part in scored]
     _write(folder / "report.csv", pd.concat(reports, ignore_index=True))
     metrics = _metrics(predictions, skill or 1.0)
     del metrics["parity"]
@@ -497,7 +500,9 @@ def _history(rng: Rng, seeds: Sequence[int], skill: float) -> pd.DataFrame:
 
 def _metrics(predictions: pd.DataFrame, skill: float) -> dict[str, Any]:
     splits = {
-        split: evaluation.summary(evaluation.from_frame(predictions, split), resamples=RESAMPLES)
+        split: evaluation_metrics.summary(
+            evaluation_metrics.from_frame(predictions, split), resamples=RESAMPLES
+        )
         for split in ("validation", "test")
     }
     fast = {"value": 1.2 + 0.1 * skill, "low": 1.1, "high": 2.1, "n": 200}

@@ -25,21 +25,25 @@ from PIL import Image
 from starlette.types import Message, Scope
 
 import asgi
-from src import business, config, evaluation, images, inference, photos, runs
-from src.api import catalogue, predictions, reference
+from src import config
+from src.api import listing, predictions, reference
 from src.api import routes as api
+from src.data import images
+from src.evaluation import business, metrics, thresholds
+from src.runs import published
+from src.serving import inference, uploads
 from tests import factories
 from tests.live import PATIENCE, Browser, Server
 
 ROOT = config.ROOT
-NEWEST = [(study, runs.versions(study)[0]) for study in runs.studies()]
+NEWEST = [(study, published.versions(study)[0]) for study in published.studies()]
 THREE = api.BODY["content"]["application/json"]["example"]  # type: ignore[index]
 CRLF = "\r\n"
 
 
 @pytest.fixture(autouse=True)
 def nothing_remembered() -> None:
-    for cached in (catalogue._run, predictions._model, predictions._threshold):
+    for cached in (listing._run, predictions._model, predictions._threshold):
         cached.cache_clear()
 
 
@@ -128,7 +132,7 @@ def picture(size: tuple[int, int], kind: str = "PNG", **options: Any) -> bytes:
 
 def stored(study: str, count: int) -> list[bytes]:
     """Test pictures that a study's newest run carries, as PNG files."""
-    gallery = runs.open_run(study, runs.versions(study)[0]).table("gallery.parquet")
+    gallery = published.open_run(study, published.versions(study)[0]).table("gallery.parquet")
     return list(gallery[gallery["split"] == "test"]["png"][:count])
 
 
@@ -145,12 +149,12 @@ def test_the_answers_are_those_of_the_page(study: str, version: str, precision: 
     query = f"study={study}&version={version}&precision={precision}&activation=all"
     reply = ask(f"/predict?{query}", *form(*((f"{i}.png", file) for i, file in enumerate(files))))
     assert reply.status == 200
-    run = runs.open_run(study, version)
+    run = published.open_run(study, version)
     model = inference.load(run, run.default_model, precision)
-    kept = [photos.read(file, "x", [model.image_shape]) for file in files]
+    kept = [uploads.read(file, "x", [model.image_shape]) for file in files]
     threshold = page_threshold(run)
     for i, (entry, said) in enumerate(
-        zip(reply.json["predictions"], photos.answer(model, kept, "crop"), strict=True)
+        zip(reply.json["predictions"], uploads.answer(model, kept, "crop"), strict=True)
     ):
         found = [np.float32(entry["probabilities"][name]) for name in model.classes]
         assert found == list(said.probabilities)
@@ -169,11 +173,11 @@ def test_the_answers_are_those_of_the_page(study: str, version: str, precision: 
         }
 
 
-def page_threshold(run: runs.Run) -> float | None:
+def page_threshold(run: published.Run) -> float | None:
     case = business.load(ROOT / "inputs/business.toml", run.study)
     rows = run.model(run.default_model).predictions
-    parts = (evaluation.from_frame(rows, split) for split in ("validation", "test"))
-    return business.filed(case.filing, *parts).threshold
+    parts = (metrics.from_frame(rows, split) for split in ("validation", "test"))
+    return thresholds.filed(case.filing, *parts).threshold
 
 
 def same(first: dict[str, Any], second: dict[str, Any]) -> bool:
@@ -455,7 +459,7 @@ def test_what_is_published_but_not_served_says_so(
     assert ask("/studies", method="GET").message == "Nothing is published here yet."
     assert ask("/predict", SMALL, "image/png").status == 404
     folder = factories.write_run(tmp_path, models=["plain", "best"])
-    monkeypatch.setattr(runs.ModelRecord, "served", property(lambda self: self.name == "best"))
+    monkeypatch.setattr(published.ModelRecord, "served", property(lambda self: self.name == "best"))
     reply = ask("/predict?model=plain", SMALL, "image/png")
     assert (reply.status, reply.message) == (
         422,
@@ -479,7 +483,7 @@ def test_a_mistake_of_ours_is_told_without_its_inside(monkeypatch: pytest.Monkey
     def fail() -> None:
         raise KeyError("secret")
 
-    monkeypatch.setattr(catalogue, "studies", fail)
+    monkeypatch.setattr(listing, "studies", fail)
     sent: list[Message] = []
 
     async def send(message: Message) -> None:
@@ -502,11 +506,11 @@ def test_every_study_and_version_is_listed() -> None:
     assert listed["default"] == config.PREFERRED_STUDY
     found = [(s["study"], v["version"]) for s in listed["studies"] for v in s["versions"]]
     assert found == [
-        (study, version) for study in runs.studies() for version in runs.versions(study)
+        (study, version) for study in published.studies() for version in published.versions(study)
     ]
     for study in listed["studies"]:
         for entry in study["versions"]:
-            run = runs.open_run(study["study"], entry["version"])
+            run = published.open_run(study["study"], entry["version"])
             assert entry["classes"] == run.dataset["classes"]
             assert entry["image_shape"] == run.dataset["image_shape"]
             assert entry["models"] == run.served
@@ -522,7 +526,7 @@ def test_every_study_and_version_is_listed() -> None:
 @pytest.mark.parametrize(("study", "version"), NEWEST)
 def test_a_version_tells_what_was_measured(study: str, version: str) -> None:
     told = ask(f"/studies/{study}/versions/{version}", method="GET").json
-    run = runs.open_run(study, version)
+    run = published.open_run(study, version)
     assert [model["name"] for model in told["models"]] == run.models
     assert [model["name"] for model in told["models"] if model["served"]] == run.served
     assert told["pictures"]["test"] == run.dataset["totals"]["test"]
@@ -600,7 +604,7 @@ def test_the_reference_is_swagger_ui_as_released_and_loads_nothing_else() -> Non
 
 # --- the running server --------------------------------------------------------------------
 
-NEWEST_DIGITS = "studies/digits/versions/" + runs.versions("digits")[0]
+NEWEST_DIGITS = "studies/digits/versions/" + published.versions("digits")[0]
 ADDRESSES = ["studies", NEWEST_DIGITS, "docs", "docs/start.js", "openapi.json"]
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from src import audit
+from src.data import audit
 
 SHAPE = (224, 224, 3)
 Row = tuple[str, str, str, str]

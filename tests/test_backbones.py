@@ -15,9 +15,10 @@ import numpy as np
 import pytest
 from keras import layers
 
-from src import backbones, models, runs
-from src.backbones import BackboneError
-from src.experiments import Architecture
+from src.data.plans import Architecture
+from src.runs import published as runs_published
+from src.training import architectures, backbones
+from src.training.backbones import BackboneError
 
 MAGIC = 0x1950A86A20F9469CFC6C
 
@@ -224,11 +225,11 @@ class _Run:
 
 def test_a_published_network_is_a_backbone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pictures = np.random.default_rng(0).integers(0, 256, (20, 8, 8, 1)).astype(np.uint8)
-    model = models.build(Architecture("fast", (4, 8)), pictures, 3, 0)
-    models.serving(model).save(tmp_path / "model.keras")
+    model = architectures.build(Architecture("fast", (4, 8)), pictures, 3, 0)
+    architectures.serving(model).save(tmp_path / "model.keras")
     published = _Run((tmp_path / "model.keras").read_bytes())
-    monkeypatch.setattr(runs, "versions", lambda _: ["v2", "v1"])
-    monkeypatch.setattr(runs, "open_run", lambda *_: published)
+    monkeypatch.setattr(runs_published, "versions", lambda _: ["v2", "v1"])
+    monkeypatch.setattr(runs_published, "open_run", lambda *_: published)
     trunk = backbones.load("run:letters/best", (8, 8, 1))
     features = keras.Model(model.input, model.get_layer("features").output)
     given = pictures.astype(np.float32)

@@ -42,7 +42,7 @@ def test_size_is_that_of_the_compressed_archive(tmp_path: Path) -> None:
 
 def test_what_is_measured_is_what_is_deployed() -> None:
     names = {path.relative_to(slug.ROOT).as_posix() for path in slug.project_files()}
-    assert {"app.py", "asgi.py", "src/runs.py", ".streamlit/config.toml"} <= names
+    assert {"app.py", "asgi.py", "src/runs/published.py", ".streamlit/config.toml"} <= names
     assert not any(name.startswith(("tests/", "jupyter_notebooks/")) for name in names)
     assert not any(name.endswith(".keras") for name in names)
     assert "streamlit" in slug.packages()

@@ -8,8 +8,11 @@ import pytest
 from PIL import Image
 from selenium.webdriver.support.color import Color
 
-from src import config, drawing, images, inference, runs
+from src import config
 from src.charts import theme
+from src.data import decoding, images
+from src.runs import published
+from src.serving import drawing, inference
 from tests.live import Browser, Server
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -23,8 +26,8 @@ CHARTS = {
     "hypotheses": 1,
 }
 WIDE, PHONE = (1400, 1000), (390, 844)
-STUDIES = runs.studies()
-NEWEST = [(study, runs.versions(study)[0]) for study in STUDIES]
+STUDIES = published.studies()
+NEWEST = [(study, published.versions(study)[0]) for study in STUDIES]
 
 
 def address(server: Server, page: str, run: tuple[str, str]) -> str:
@@ -126,9 +129,9 @@ def photo(tmp_path: Path) -> Path:
 
 def expected(run: tuple[str, str], path: Path) -> tuple[str, float]:
     """Class and probability that the run's default model gives a file, without the app."""
-    opened = runs.open_run(*run)
+    opened = published.open_run(*run)
     served = inference.load(opened, opened.default_model)
-    pixels = images.model_input(images.decode(path.read_bytes()).rgb, served.image_shape)
+    pixels = images.model_input(decoding.decode(path.read_bytes()).rgb, served.image_shape)
     probabilities = served.predict(pixels[None]).probabilities[0]
     return served.classes[int(probabilities.argmax())], float(probabilities.max())
 
@@ -198,7 +201,7 @@ def test_the_camera_hands_over_a_picture(server: Server, browser: Browser) -> No
 
 # --- the canvas ----------------------------------------------------------------------------
 
-DIGITS = [run for run in NEWEST if drawing.suits(runs.open_run(*run).dataset)]
+DIGITS = [run for run in NEWEST if drawing.suits(published.open_run(*run).dataset)]
 SEVEN = next(
     drawn
     for drawn in drawing.load(config.stated() / "drawings.toml")
@@ -218,7 +221,7 @@ arguments[0].addEventListener('pointerup', () => window.ups.push(performance.now
 
 def read(run: tuple[str, str], strokes: drawing.Strokes) -> str:
     """What the run's default model reads in strokes, without the app."""
-    opened = runs.open_run(*run)
+    opened = published.open_run(*run)
     served = inference.load(opened, opened.default_model)
     pixels = drawing.normalise(strokes, served.image_shape)
     return served.classes[int(served.predict(pixels[None]).probabilities.argmax())]

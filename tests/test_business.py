@@ -8,8 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from src import business, config, evaluation
-from src.business import BusinessError, Filing
+from src import config
+from src.evaluation import business, thresholds
+from src.evaluation import metrics as evaluation_metrics
+from src.evaluation.business import BusinessError
+from src.evaluation.thresholds import Filing
 from tests import factories
 
 DATA: dict[str, Any] = {
@@ -40,7 +43,9 @@ def split(name: str, confidence: list[float], right: list[int]) -> pd.DataFrame:
     """Pictures of class a; answered a where right, else b, with the confidence given."""
     c, hit = np.array(confidence), np.array(right, bool)
     p = np.stack([np.where(hit, c, 1 - c), np.where(hit, 1 - c, c)], axis=1)
-    return evaluation.to_frame(evaluation.score(["a"] * len(c), p, ["a", "b"], split=name))
+    return evaluation_metrics.to_frame(
+        evaluation_metrics.score(["a"] * len(c), p, ["a", "b"], split=name)
+    )
 
 
 @pytest.fixture
@@ -120,8 +125,10 @@ def test_broken_toml_is_refused(tmp_path: Path) -> None:
 
 
 def test_filed_by_hand(predictions: pd.DataFrame) -> None:
-    validation, test = (evaluation.from_frame(predictions, s) for s in ("validation", "test"))
-    result = business.filed(Filing(0.9, assured=False), validation, test)
+    validation, test = (
+        evaluation_metrics.from_frame(predictions, s) for s in ("validation", "test")
+    )
+    result = thresholds.filed(Filing(0.9, assured=False), validation, test)
     # 2 of 2; below it 2 of 3, then 3 of 4
     assert result.threshold == factories.published(0.8)
     assert (result.target, result.n, result.accepted) == (0.9, 100, 75)
@@ -129,8 +136,10 @@ def test_filed_by_hand(predictions: pd.DataFrame) -> None:
 
 
 def test_filed_where_no_threshold_reaches_the_target(predictions: pd.DataFrame) -> None:
-    validation, test = (evaluation.from_frame(predictions, s) for s in ("validation", "test"))
-    result = business.filed(Filing(0.9, assured=True), validation, test)
+    validation, test = (
+        evaluation_metrics.from_frame(predictions, s) for s in ("validation", "test")
+    )
+    result = thresholds.filed(Filing(0.9, assured=True), validation, test)
     assert (result.threshold, result.accepted, result.coverage.value) == (None, 0, 0)
     assert math.isnan(result.precision.value)
     assert (result.precision.low, result.precision.high) == (0, 1)

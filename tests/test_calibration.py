@@ -8,8 +8,8 @@ from scipy import optimize
 from scipy.special import softmax as scipy_softmax
 from sklearn import metrics
 
-from src import calibration
-from src.calibration import Calibration
+from src.evaluation import calibration
+from src.evaluation.calibration import Calibration
 
 
 def test_softmax_is_scipys_and_survives_large_logits() -> None:

@@ -6,8 +6,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from src import cards, overview, runs
-from src.overview import Reference
+from src.runs import documents, drafts, model_card, overview, published
+from src.runs.overview import Reference
 from tests import factories
 
 MACHINE = {"cores": 2, "cpu": "a processor"}
@@ -20,9 +20,9 @@ MANIFEST = {
 METRIC = {"value": 0.9, "low": 0.8, "high": 0.95}
 
 
-def drafted(folder: Path, made: dict[str, Any], metrics: dict[str, Any]) -> runs.Draft:
+def drafted(folder: Path, made: dict[str, Any], metrics: dict[str, Any]) -> drafts.Draft:
     """A draft with what a model card is made from."""
-    draft = runs.Draft("photos", "full")
+    draft = drafts.Draft("photos", "full")
     draft.write_json("models/frozen/config.json", made)
     draft.write_json("models/frozen/metrics.json", metrics)
     report = {"split": "test", "label": ["hat", "shoe"], "recall": [0.9, 0.8], "support": 10}
@@ -59,7 +59,7 @@ def test_the_card_of_a_model_without_an_architecture_or_served_files(
         "temperature": 1.25,
     }
     metrics = {"splits": {"test": {"n": 20, "metrics": {"accuracy": METRIC}}}}
-    card = cards.model_card(drafted(tmp_path, made, metrics), MANIFEST)
+    card = model_card.model_card(drafted(tmp_path, made, metrics), MANIFEST)
     assert (
         "- A transfer model: 3,400,000 parameters, backbone `efficientnet_lite0`.\n"
         "- Training: seed 1, 2 minutes on 2 cores (a processor).\n"
@@ -92,7 +92,7 @@ def test_the_card_says_how_a_network_is_built(
     made = {"title": "Fast CNN", "description": "Strong.", "n_train": 100, "seconds": 150.0}
     made |= {"architecture": architecture, "temperature": 1.25}
     metrics = {"splits": {"test": {"n": 20, "metrics": {"accuracy": METRIC}}}}
-    card = cards.model_card(drafted(tmp_path, made, metrics), MANIFEST)
+    card = model_card.model_card(drafted(tmp_path, made, metrics), MANIFEST)
     assert f"- A network model: architecture {told}\n" in card
 
 
@@ -108,8 +108,8 @@ def test_the_readme_has_one_row_per_study_and_folds_the_rest(
         Reference("A course", 0.8, 0.8, "validation", "its page"),
     ]
     monkeypatch.setattr(overview, "references", {"cifar10": stated}.get)
-    table = cards.results_table()
-    row = overview.headline(runs.open_run("cifar10", "v2"))
+    table = documents.results_table()
+    row = overview.headline(published.open_run("cifar10", "v2"))
     assert (
         f"(cifar10 v2) | Best model | **{row.accuracy:.2%}** ({row.low:.2%} to {row.high:.2%}) "
         "| 60 test | 540,000 | 95.00% to 99.00% People (test, n = 10,000)<br>"
@@ -126,15 +126,15 @@ def test_the_readme_says_how_long_strong_networks_trained_and_how_far_runs_diffe
     small = {"train": 40, "validation": 60, "test": 60}
     factories.write_run(tmp_path, counts=small, models=("plain", "best"))
     monkeypatch.setenv("OUTPUTS_DIR", str(tmp_path))
-    run = runs.open_run("cifar10", "v1")
+    run = published.open_run("cifar10", "v1")
     best = run.model("best")
     best.config["seconds"] = {"1": 300.0, "2": 420.0, "3": 900.0}
     best.config["seeds"] = [1, 2, 3]
     best.metrics["averaged"] = {"views": 6, "splits": {"test": {"value": 0.955}}}
     shares = {"validation_accuracy": [0.91, 0.93, 0.92], "test_accuracy": [0.90, 0.92, 0.94]}
-    monkeypatch.setattr(runs.ModelRecord, "seeds", pd.DataFrame(shares))
-    monkeypatch.setattr(runs.Run, "model", {"plain": run.model("plain"), "best": best}.get)
-    table = cards.results_table()
+    monkeypatch.setattr(published.ModelRecord, "seeds", pd.DataFrame(shares))
+    monkeypatch.setattr(published.Run, "model", {"plain": run.model("plain"), "best": best}.get)
+    table = documents.results_table()
     assert (
         "| 12 | 3 | 7 minutes | 15 minutes | 92.00% ± 1.00 | 92.00% ± 2.00 | 95.50% (6 views) |"
     ) in table

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from src.charts import hypotheses
-from src.hypotheses import KINDS
+from src.evaluation.hypotheses import KINDS
 
 RATIO: dict[str, Any] = {
     "id": "M2",

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from src.charts import classical, models, theme
-from src.statistics import wilson_bounds
+from src.evaluation.stats import wilson_bounds
 from tests import factories
 from tests.test_charts_performance import floats, traces
 

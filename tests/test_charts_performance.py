@@ -7,10 +7,11 @@ import pandas as pd
 import plotly.graph_objects as go
 import pytest
 
-from src import business, evaluation
 from src.charts import hypotheses, performance, theme
-from src.palette import PALETTE
-from src.statistics import Estimate
+from src.charts.palette import PALETTE
+from src.evaluation import curves as evaluation_curves
+from src.evaluation import metrics, thresholds
+from src.evaluation.stats import Estimate
 
 CLASSES = ["ant", "bee", "cow"]
 # Rows: what it is; columns: what it was filed as.
@@ -261,14 +262,14 @@ def test_class_counts_stack_the_splits() -> None:
 
 
 @pytest.fixture
-def scored() -> evaluation.Scored:
+def scored() -> metrics.Scored:
     """Four pictures of two classes; the third answer is wrong."""
     probabilities = [[0.9, 0.1], [0.8, 0.2], [0.6, 0.4], [0.3, 0.7]]
-    return evaluation.score([0, 0, 1, 1], probabilities, ["ant", "bee"])
+    return metrics.score([0, 0, 1, 1], probabilities, ["ant", "bee"])
 
 
-def test_curves_draw_one_line_per_class(scored: evaluation.Scored) -> None:
-    curves = evaluation.roc_curves(scored)
+def test_curves_draw_one_line_per_class(scored: metrics.Scored) -> None:
+    curves = evaluation_curves.roc_curves(scored)
     figure = performance.roc(curves, ["ant", "bee"], scored.n)
     ant = traces(figure)["ant"]
     assert floats(ant.x) == [0, 0, 0, 0.5, 1]
@@ -276,7 +277,7 @@ def test_curves_draw_one_line_per_class(scored: evaluation.Scored) -> None:
     assert ant.line.color == PALETTE[0]
     assert tuple(figure.layout.xaxis.range)[1] == 0.05  # all of the class is found without alarm
     recall = performance.precision_recall(
-        evaluation.precision_recall_curves(scored), ["ant", "bee"], scored.n
+        evaluation_curves.precision_recall_curves(scored), ["ant", "bee"], scored.n
     )
     assert set(traces(recall)) == {"ant", "bee"}
     assert theme.headline(recall)[1] == (
@@ -285,14 +286,14 @@ def test_curves_draw_one_line_per_class(scored: evaluation.Scored) -> None:
 
 
 def test_curves_without_classes_say_so() -> None:
-    empty = evaluation.roc_curves(evaluation.score([0], [[1.0, 0.0]], ["ant", "bee"]))
+    empty = evaluation_curves.roc_curves(metrics.score([0], [[1.0, 0.0]], ["ant", "bee"]))
     assert empty.empty
     figure = performance.roc(empty, ["ant", "bee"], 1)
     assert theme.headline(figure)[0] == "No class can be drawn"
 
 
-def test_threshold_trade_marks_the_choice(scored: evaluation.Scored) -> None:
-    curve = evaluation.selective(scored, [0.0, 0.65, 0.95])
+def test_threshold_trade_marks_the_choice(scored: metrics.Scored) -> None:
+    curve = thresholds.selective(scored, [0.0, 0.65, 0.95])
     figure = performance.threshold_trade(curve, 0.65, scored.n)
     assert floats(traces(figure)["filed alone"].y) == [1.0, 0.75]  # nothing is left at 0.95
     assert floats(traces(figure)["right, of those filed alone"].y) == [0.75, 1.0]
@@ -306,8 +307,8 @@ def test_threshold_trade_marks_the_choice(scored: evaluation.Scored) -> None:
     )
 
 
-def test_reliability_says_which_way_confidence_errs(scored: evaluation.Scored) -> None:
-    table = evaluation.calibration_table(scored, bins=2)
+def test_reliability_says_which_way_confidence_errs(scored: metrics.Scored) -> None:
+    table = metrics.calibration_table(scored, bins=2)
     figure = performance.reliability(table, scored.n)
     assert floats(traces(figure)["pictures in this band"].x) == [0.75]
     assert theme.headline(figure)[0] == "The model’s confidence can be taken at its word"
@@ -319,9 +320,9 @@ def test_reliability_says_which_way_confidence_errs(scored: evaluation.Scored) -
     assert theme.headline(boasting)[0] == ("The model claims more than it keeps, by 10.0 points")
 
 
-def filed(threshold: float | None, accepted: int) -> business.Filed:
+def filed(threshold: float | None, accepted: int) -> thresholds.Filed:
     share = accepted / 24
-    return business.Filed(
+    return thresholds.Filed(
         0.99, threshold, 24, accepted, Estimate(share, 0, 1, ""), Estimate(0.995, 0, 1, "")
     )
 

@@ -12,19 +12,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from src import (
-    classical,
-    classifiers,
-    config,
-    ensembles,
-    publication,
-    runs,
-    specifications,
-    studies,
-)
-from src.classical import ClassicalError, Estimator, Fitted
-from src.classifiers import ClassifierError
-from src.studies import Dataset
+from src import config
+from src.classical import ensembles, estimators, fitting, plans, store
+from src.classical.fitting import ClassicalError, Fitted
+from src.classical.plans import Estimator
+from src.classical.store import ClassifierError
+from src.data import datasets, specification
+from src.data.datasets import Dataset
+from src.publication import classical_models, evaluation
+from src.runs import drafts
+from src.runs import published as runs_published
 from tests import factories
 
 SVC = Estimator(
@@ -39,13 +36,13 @@ PLAN = {e.name: e for e in (SVC, KNN, SHIFTED, VOTE, BLEND)}
 
 @pytest.fixture(scope="module")
 def digits() -> Dataset:
-    data = studies.load(specifications.DIGITS)
+    data = datasets.load(specification.DIGITS)
     rows = np.arange(300)
     return replace(
         data,
-        train=studies.take(data.train, rows),
-        validation=studies.take(data.validation, rows[:200]),
-        test=studies.take(data.test, rows[:100]),
+        train=datasets.take(data.train, rows),
+        validation=datasets.take(data.validation, rows[:200]),
+        test=datasets.take(data.test, rows[:100]),
     )
 
 
@@ -56,7 +53,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def fitted(digits: Dataset, folder: Path) -> dict[str, Fitted]:
-    return classical.run(PLAN.values(), digits, folder)
+    return fitting.run(PLAN.values(), digits, folder)
 
 
 def accuracy(probabilities: Any, labels: Any) -> float:
@@ -67,8 +64,8 @@ def accuracy(probabilities: Any, labels: Any) -> float:
 
 
 def test_only_the_digit_studies_have_classical_models() -> None:
-    assert classical.plan(specifications.CIFAR10, "full") == {}
-    mnist = classical.plan(specifications.MNIST, "full")
+    assert plans.plan(specification.CIFAR10, "full") == {}
+    mnist = plans.plan(specification.MNIST, "full")
     assert list(mnist) == [
         *("most_frequent", "stratified", "logistic", "svc", "random_forest", "extra_trees"),
         *("knn", "gradient_boosting", "knn_shifted", "svc_shifted"),
@@ -81,8 +78,8 @@ def test_only_the_digit_studies_have_classical_models() -> None:
 
 
 def test_the_quick_profile_tries_two_candidates_on_the_subset() -> None:
-    quick = classical.plan(specifications.MNIST, "quick")
-    assert list(quick) == list(classical.plan(specifications.MNIST, "full"))
+    quick = plans.plan(specification.MNIST, "quick")
+    assert list(quick) == list(plans.plan(specification.MNIST, "full"))
     assert {e.trained_on for e in quick.values()} == {"subset"}
     assert quick["svc"].grid == {"C": (5, 10), "gamma": (0.02,)}
     assert quick["random_forest"].settings == {"n_estimators": 10}
@@ -90,7 +87,7 @@ def test_the_quick_profile_tries_two_candidates_on_the_subset() -> None:
 
 def test_shifts_move_by_one_pixel_and_leave_black_behind() -> None:
     image = np.arange(1, 10, dtype=np.uint8).reshape(1, 3, 3, 1)
-    moved = classical.shifted(image)[..., 0].tolist()
+    moved = estimators.shifted(image)[..., 0].tolist()
     assert moved == [
         [[1, 2, 3], [4, 5, 6], [7, 8, 9]],
         [[4, 5, 6], [7, 8, 9], [0, 0, 0]],
@@ -103,7 +100,7 @@ def test_shifts_move_by_one_pixel_and_leave_black_behind() -> None:
 def test_explained_variance_adds_up() -> None:
     images = np.random.default_rng(1).integers(0, 256, (50, 2, 2, 1), dtype=np.uint8)
     images[:, 1, 1] = 7  # one pixel never changes
-    frame = classical.explained_variance(images)
+    frame = estimators.explained_variance(images)
     assert frame["component"].tolist() == [1, 2, 3, 4]
     assert frame["share"].is_monotonic_decreasing
     assert frame["cumulative"].iloc[2:].tolist() == pytest.approx([1.0, 1.0])
@@ -192,9 +189,9 @@ def test_models_answer_with_distributions_and_mostly_right(
 def test_a_machine_answers_as_its_duels_say(fitted: dict[str, Fitted], digits: Dataset) -> None:
     model: Any = fitted["svc"].model
     answers = model.predict(digits.test.images).probabilities.argmax(1)
-    voted = model.estimator.predict(classifiers.rows(digits.test.images))
+    voted = model.estimator.predict(store.rows(digits.test.images))
     assert (answers == voted).mean() > 0.97  # they differ only where nobody wins all duels
-    scores = classifiers.scores(model.estimator, digits.test.images)
+    scores = store.scores(model.estimator, digits.test.images)
     assert ((scores > 0).sum(1) <= 1).all()
 
 
@@ -206,7 +203,7 @@ def test_margins_are_those_against_the_strongest_rival() -> None:
             return np.array([[2.0, -1.0, 0.5]])  # 0 beats 1 by 2, 2 beats 0 by 1, 1 beats 2 by 0.5
 
     image = np.zeros((1, 2, 2, 1), np.uint8)
-    assert classifiers.scores(Machine(), image).tolist() == [[-1.0, -2.0, -0.5]]
+    assert store.scores(Machine(), image).tolist() == [[-1.0, -2.0, -0.5]]
 
 
 def test_only_support_vectors_are_shifted(fitted: dict[str, Fitted]) -> None:
@@ -231,21 +228,21 @@ def test_what_is_finished_is_not_fitted_again(
     def refuse(*args: Any) -> None:
         raise AssertionError("fitted again")
 
-    monkeypatch.setattr(classical, "build", refuse)
-    again = classical.run(PLAN.values(), digits, folder)
+    monkeypatch.setattr(fitting, "build", refuse)
+    again = fitting.run(PLAN.values(), digits, folder)
     np.testing.assert_array_equal(again["svc"].validation, fitted["svc"].validation)
     renamed = replace(KNN, title="Another title")
-    assert classical.fit(renamed, digits, folder).made == fitted["knn"].made
+    assert fitting.fit(renamed, digits, folder).made == fitted["knn"].made
     with pytest.raises(AssertionError, match="fitted again"):
-        classical.fit(replace(KNN, settings={"n_neighbors": 1}), digits, folder)
-    fewer = replace(digits, train=studies.take(digits.train, np.arange(250)))
+        fitting.fit(replace(KNN, settings={"n_neighbors": 1}), digits, folder)
+    fewer = replace(digits, train=datasets.take(digits.train, np.arange(250)))
     with pytest.raises(AssertionError, match="fitted again"):
-        classical.fit(KNN, fewer, folder)
+        fitting.fit(KNN, fewer, folder)
 
 
 def test_a_member_must_be_fitted_first(digits: Dataset, tmp_path: Path) -> None:
     with pytest.raises(ClassicalError, match="vote needs svc, knn: fit that first"):
-        classical.fit(VOTE, digits, tmp_path)
+        fitting.fit(VOTE, digits, tmp_path)
 
 
 # --- recording and loading -----------------------------------------------------------------
@@ -254,16 +251,18 @@ def test_a_member_must_be_fitted_first(digits: Dataset, tmp_path: Path) -> None:
 @pytest.fixture
 def draft(
     fitted: dict[str, Fitted], folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> runs.Draft:
+) -> drafts.Draft:
     monkeypatch.setenv("OUTPUTS_DIR", str(tmp_path))
-    draft = runs.Draft("toy", "quick")
+    draft = drafts.Draft("toy", "quick")
     draft.checkpoints.parent.mkdir(parents=True)
     draft.checkpoints.symlink_to(folder)
-    classical.record(draft, PLAN, fitted)
+    classical_models.record(draft, PLAN, fitted)
     return draft
 
 
-def test_the_record_says_how_a_model_was_made(draft: runs.Draft, fitted: dict[str, Fitted]) -> None:
+def test_the_record_says_how_a_model_was_made(
+    draft: drafts.Draft, fitted: dict[str, Fitted]
+) -> None:
     made = draft.read_json("models/svc_shifted/config.json")
     assert (made["family"], made["n_train"], made["trained_on"]) == ("classical", 300, "full")
     assert made["augmentation"] == {"shift": "one pixel up, down, left and right"}
@@ -276,9 +275,9 @@ def test_the_record_says_how_a_model_was_made(draft: runs.Draft, fitted: dict[st
 
 
 def test_test_pictures_are_answered_at_publication(
-    draft: runs.Draft, fitted: dict[str, Fitted], digits: Dataset
+    draft: drafts.Draft, fitted: dict[str, Fitted], digits: Dataset
 ) -> None:
-    metrics = publication.record_evaluation(draft, digits, "blend")
+    metrics = evaluation.record_evaluation(draft, digits, "blend")
     frame = draft.read_table("models/blend/predictions.parquet")
     assert frame["split"].value_counts().to_dict() == {"validation": 200, "test": 100}
     stored = frame.loc[frame["split"] == "validation", "p_0"].to_numpy()
@@ -292,44 +291,44 @@ def test_test_pictures_are_answered_at_publication(
 
 
 @pytest.fixture
-def published(draft: runs.Draft, fitted: dict[str, Fitted], folder: Path) -> runs.Run:
+def published(draft: drafts.Draft, fitted: dict[str, Fitted], folder: Path) -> runs_published.Run:
     """A run as `Draft.publish` leaves it, with copies of the estimators beside it."""
-    kept = runs.estimators("toy", "v1")
+    kept = runs_published.estimators("toy", "v1")
     kept.mkdir(parents=True)
     for path in folder.glob("*/*.joblib"):
         (kept / path.name).write_bytes(path.read_bytes())
     files = {f"models/{name}/config.json": {"sha256": ""} for name in fitted}
-    run = runs.Run("toy", "v1", draft.folder, {"files": files, "default_model": "svc"})
+    run = runs_published.Run("toy", "v1", draft.folder, {"files": files, "default_model": "svc"})
     for path, entry in files.items():
-        entry["sha256"] = runs._hashes(draft.folder)[path]["sha256"]
+        entry["sha256"] = drafts._hashes(draft.folder)[path]["sha256"]
     return run
 
 
 def test_a_published_model_answers_as_it_did(
-    published: runs.Run, fitted: dict[str, Fitted], digits: Dataset
+    published: runs_published.Run, fitted: dict[str, Fitted], digits: Dataset
 ) -> None:
     for name in ("svc", "vote", "blend"):
         before = fitted[name].model.predict(digits.test.images).probabilities
-        after = classifiers.load(published, name).predict(digits.test.images).probabilities
+        after = store.load(published, name).predict(digits.test.images).probabilities
         np.testing.assert_allclose(after, before)
 
 
 def test_an_altered_file_is_never_opened(
-    published: runs.Run, monkeypatch: pytest.MonkeyPatch
+    published: runs_published.Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opened: list[Callable[..., Any]] = []
     monkeypatch.setattr(joblib, "load", opened.append)
-    (runs.estimators("toy", "v1") / "knn.joblib").write_bytes(b"harm")
+    (runs_published.estimators("toy", "v1") / "knn.joblib").write_bytes(b"harm")
     with pytest.raises(ClassifierError, match=r"knn\.joblib is not the file .* not opened"):
-        classifiers.load(published, "knn")
+        store.load(published, "knn")
     assert opened == []
 
 
-def test_a_missing_file_is_asked_for(published: runs.Run) -> None:
-    path = runs.estimators("toy", "v1") / "knn.joblib"
+def test_a_missing_file_is_asked_for(published: runs_published.Run) -> None:
+    path = runs_published.estimators("toy", "v1") / "knn.joblib"
     path.unlink()
     with pytest.raises(ClassifierError) as error:
-        classifiers.load(published, "knn")
+        store.load(published, "knn")
     assert str(path.parent) in str(error.value)
     assert "make notebooks STUDY=toy" in str(error.value)
 
@@ -338,7 +337,7 @@ def test_publishing_keeps_the_estimators_beside_the_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OUTPUTS_DIR", str(tmp_path))
-    draft = runs.Draft("toy", "full")
+    draft = drafts.Draft("toy", "full")
     (draft.checkpoints / "knn").mkdir(parents=True)
     (draft.checkpoints / "knn/knn.joblib").write_bytes(b"fitted")
     draft._keep_estimators("v3")
@@ -347,7 +346,7 @@ def test_publishing_keeps_the_estimators_beside_the_run(
 
 
 def test_at_a_glance_counts_on_validation(fitted: dict[str, Fitted], digits: Dataset) -> None:
-    glance = classical.at_a_glance(PLAN, fitted, digits)
+    glance = classical_models.at_a_glance(PLAN, fitted, digits)
     assert glance["n"].tolist() == [200] * 5
     expected = accuracy(fitted["knn"].validation, digits.validation.labels)
     assert glance.loc["knn", "value"] == pytest.approx(expected)

@@ -6,8 +6,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from src import config, drawing, formats, images, inference, runs, specifications, statistics
-from src import studies as study_data
+from src import config
+from src.data import datasets as study_data
+from src.data import formats, images, specification
+from src.evaluation import stats
+from src.runs import published
+from src.serving import drawing, inference
 
 MNIST, UCI = (28, 28, 1), (8, 8, 1)
 SHAPES = pytest.mark.parametrize("shape", [MNIST, UCI], ids=["mnist", "uci"])
@@ -38,7 +42,7 @@ def difference(first: np.ndarray, second: np.ndarray) -> float:
 
 
 def uci_pictures() -> np.ndarray:
-    return study_data.load(specifications.DIGITS, progress=False).train.images[::5]
+    return study_data.load(specification.DIGITS, progress=False).train.images[::5]
 
 
 def mnist_pictures() -> np.ndarray:
@@ -306,7 +310,7 @@ def test_the_summary_counts_each_variant_by_itself(recorded: tuple[Any, Any]) ->
     _, told = recorded
     assert told["drawings"] == 20
     found = told["models"]["ones"]
-    expected = statistics.wilson(2, 20).asdict() | {"n": 20, "right": 2}
+    expected = stats.wilson(2, 20).asdict() | {"n": 20, "right": 2}
     assert set(found["accuracy"]) == {"strokes", "pixels", "resized"}
     for treatment in found["accuracy"].values():
         assert treatment == dict.fromkeys(drawing.VARIANTS, expected)
@@ -316,7 +320,7 @@ def test_the_summary_counts_each_variant_by_itself(recorded: tuple[Any, Any]) ->
 
 
 def test_the_published_model_reads_drawings_better_than_when_only_resized() -> None:
-    run = runs.open_run("digits", runs.versions("digits")[0])
+    run = published.open_run("digits", published.versions("digits")[0])
     frame = drawing.evaluate(
         inference.load(run, run.default_model), run.dataset["classes"], DRAWINGS
     )

@@ -7,8 +7,11 @@ from scipy import stats
 from scipy.special import softmax as scipy_softmax
 from sklearn import metrics
 
-from src import evaluation
-from src.evaluation import Scored
+from src.evaluation import comparison
+from src.evaluation import curves as evaluation_curves
+from src.evaluation import metrics as evaluation_metrics
+from src.evaluation import thresholds as evaluation_thresholds
+from src.evaluation.metrics import Scored
 from tests import factories
 
 CLASSES = ("cat", "dog", "ship")
@@ -25,7 +28,7 @@ LABELS = ["cat", "cat", "dog", "dog", "ship"]
 
 @pytest.fixture
 def tiny() -> Scored:
-    return evaluation.score(LABELS, PROBABILITIES, CLASSES, ids=[10, 11, 12, 13, 14])
+    return evaluation_metrics.score(LABELS, PROBABILITIES, CLASSES, ids=[10, 11, 12, 13, 14])
 
 
 def drawn(n: int = 3_000, k: int = 6, seed: int = 0, *, ties: bool = False) -> Scored:
@@ -39,14 +42,14 @@ def drawn(n: int = 3_000, k: int = 6, seed: int = 0, *, ties: bool = False) -> S
         p = np.round(p, 1)
         p[:, 0] += 1 - p.sum(1)
         p = np.abs(p) / np.abs(p).sum(1, keepdims=True)
-    return evaluation.score(labels, p, [f"class {i}" for i in range(k)])
+    return evaluation_metrics.score(labels, p, [f"class {i}" for i in range(k)])
 
 
 # Boundary ---------------------------------------------------------------------------------------
 
 
 def test_names_and_codes_mean_the_same(tiny: Scored) -> None:
-    coded = evaluation.score(np.array([0, 0, 1, 1, 2]), PROBABILITIES, CLASSES)
+    coded = evaluation_metrics.score(np.array([0, 0, 1, 1, 2]), PROBABILITIES, CLASSES)
     assert coded.labels.tolist() == tiny.labels.tolist() == [0, 0, 1, 1, 2]
     assert tiny.predicted.tolist() == [0, 1, 1, 0, 2]
     assert tiny.correct.tolist() == [True, False, True, False, True]
@@ -69,11 +72,11 @@ def test_names_and_codes_mean_the_same(tiny: Scored) -> None:
 )
 def test_score_refuses(labels: list, probabilities: list, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        evaluation.score(labels if labels else np.empty(0, int), probabilities, CLASSES)
+        evaluation_metrics.score(labels if labels else np.empty(0, int), probabilities, CLASSES)
 
 
 def test_frame_round_trip(tiny: Scored) -> None:
-    frame = evaluation.to_frame(tiny)
+    frame = evaluation_metrics.to_frame(tiny)
     expected = pd.DataFrame(
         {
             "split": ["test"] * 5,
@@ -87,7 +90,7 @@ def test_frame_round_trip(tiny: Scored) -> None:
     )
     pd.testing.assert_frame_equal(frame, expected, check_exact=True)
     other = frame.assign(split="validation", label="ship")
-    back = evaluation.from_frame(pd.concat([other, frame]), "test")
+    back = evaluation_metrics.from_frame(pd.concat([other, frame]), "test")
     assert (back.split, back.classes, back.ids.tolist()) == ("test", CLASSES, [10, 11, 12, 13, 14])
     assert back.labels.tolist() == tiny.labels.tolist()
     np.testing.assert_array_equal(back.probabilities, factories.published(PROBABILITIES))
@@ -95,40 +98,40 @@ def test_frame_round_trip(tiny: Scored) -> None:
 
 def test_published_probabilities_are_rounded_to_sixteen_bits() -> None:
     values = np.random.default_rng(0).uniform(0, 1, 10_000) ** 9  # many of them tiny
-    rounded = evaluation._rounded(np.append(values, [0.0, 1.0]))
+    rounded = evaluation_metrics._rounded(np.append(values, [0.0, 1.0]))
     assert not (rounded.view(np.uint32) & 0xFF).any()
     np.testing.assert_allclose(rounded[:-2], values, rtol=2**-16, atol=0)
     assert rounded[-2:].tolist() == [0.0, 1.0]
-    np.testing.assert_array_equal(evaluation._rounded(rounded.astype(float)), rounded)
+    np.testing.assert_array_equal(evaluation_metrics._rounded(rounded.astype(float)), rounded)
 
 
 def test_frame_refusals(tiny: Scored) -> None:
-    frame = evaluation.to_frame(tiny)
+    frame = evaluation_metrics.to_frame(tiny)
     with pytest.raises(ValueError, match=r"no split 'validation', only \['test'\]"):
-        evaluation.from_frame(frame, "validation")
+        evaluation_metrics.from_frame(frame, "validation")
     with pytest.raises(ValueError, match=r"lack the columns \['prediction'\]"):
-        evaluation.from_frame(frame.drop(columns="prediction"), "test")
+        evaluation_metrics.from_frame(frame.drop(columns="prediction"), "test")
     with pytest.raises(ValueError, match="not the class of highest probability"):
-        evaluation.from_frame(frame.assign(prediction="ship"), "test")
+        evaluation_metrics.from_frame(frame.assign(prediction="ship"), "test")
 
 
 def test_of_two_equal_probabilities_the_stated_one_counts() -> None:
-    scored = evaluation.score(["cat"], [[0.5, 0.5, 0.0]], CLASSES)
-    frame = evaluation.to_frame(scored).assign(prediction="dog")
-    assert evaluation.from_frame(frame, "test").predicted.tolist() == [1]
+    scored = evaluation_metrics.score(["cat"], [[0.5, 0.5, 0.0]], CLASSES)
+    frame = evaluation_metrics.to_frame(scored).assign(prediction="dog")
+    assert evaluation_metrics.from_frame(frame, "test").predicted.tolist() == [1]
 
 
 # Confusion and report ---------------------------------------------------------------------------
 
 
 def test_confusion_in_every_form(tiny: Scored) -> None:
-    counts = evaluation.confusion(tiny)
+    counts = evaluation_metrics.confusion(tiny)
     assert counts.index.tolist() == counts.columns.tolist() == list(CLASSES)
     assert (counts.index.name, counts.columns.name) == ("label", "prediction")
     assert counts.to_numpy().tolist() == [[1, 1, 0], [1, 1, 0], [0, 0, 1]]
-    shares = evaluation.confusion_shares(counts)
+    shares = evaluation_metrics.confusion_shares(counts)
     assert shares.to_numpy().tolist() == [[0.5, 0.5, 0], [0.5, 0.5, 0], [0, 0, 1]]
-    errors = evaluation.confusion_errors(counts)
+    errors = evaluation_metrics.confusion_errors(counts)
     assert errors.to_numpy().tolist() == [[0, 1, 0], [1, 0, 0], [0, 0, 0]]
     expected = pd.DataFrame(
         {
@@ -138,16 +141,20 @@ def test_confusion_in_every_form(tiny: Scored) -> None:
             "share": [0.5, 0.5, 0, 0.5, 0.5, 0, 0, 0, 1],
         }
     )
-    pd.testing.assert_frame_equal(evaluation.confusion_tidy(counts), expected)
+    pd.testing.assert_frame_equal(evaluation_metrics.confusion_tidy(counts), expected)
 
 
 def test_confusion_shares_of_a_class_without_pictures() -> None:
-    counts = evaluation.confusion(evaluation.score(["cat"], [[1, 0, 0]], CLASSES))
-    assert evaluation.confusion_shares(counts).to_numpy().tolist() == [[1, 0, 0], [0] * 3, [0] * 3]
+    counts = evaluation_metrics.confusion(evaluation_metrics.score(["cat"], [[1, 0, 0]], CLASSES))
+    assert evaluation_metrics.confusion_shares(counts).to_numpy().tolist() == [
+        [1, 0, 0],
+        [0] * 3,
+        [0] * 3,
+    ]
 
 
 def test_report_by_hand(tiny: Scored) -> None:
-    report = evaluation.report(tiny, resamples=200)
+    report = evaluation_metrics.report(tiny, resamples=200)
     assert report.columns.tolist() == [
         *("split", "label", "precision", "precision_low", "precision_high"),
         *("recall", "recall_low", "recall_high", "f1", "f1_low", "f1_high", "support"),
@@ -169,7 +176,7 @@ def test_report_by_hand(tiny: Scored) -> None:
 def test_report_is_sklearns() -> None:
     scored = drawn()
     expected = metrics.precision_recall_fscore_support(scored.labels, scored.predicted)
-    report = evaluation.report(scored, resamples=100)
+    report = evaluation_metrics.report(scored, resamples=100)
     ours = report[["precision", "recall", "f1", "support"]].to_numpy().T
     np.testing.assert_allclose(ours, expected)
     for name in ("precision", "recall", "f1"):
@@ -203,7 +210,7 @@ def test_summary_values_are_sklearns(ties: bool) -> None:
     expected["log_loss"] = -np.log(np.maximum(p[np.arange(len(y)), y], eps)).mean()
     expected["roc_auc"] = metrics.roc_auc_score(y, p, multi_class="ovr")
     expected["calibration_error"] = ece(scored)
-    summary = evaluation.summary(scored, resamples=200)
+    summary = evaluation_metrics.summary(scored, resamples=200)
     assert summary["n"] == 3_000
     ours = {name: metric["value"] for name, metric in summary["metrics"].items()}
     assert list(ours) == list(expected)
@@ -215,7 +222,7 @@ def test_summary_values_are_sklearns(ties: bool) -> None:
 
 def test_log_loss_is_sklearns() -> None:
     scored = drawn()
-    value = evaluation.summary(scored, 10)["metrics"]["log_loss"]["value"]
+    value = evaluation_metrics.summary(scored, 10)["metrics"]["log_loss"]["value"]
     assert value == pytest.approx(metrics.log_loss(scored.labels, scored.probabilities))
 
 
@@ -246,7 +253,7 @@ def test_intervals_are_a_plain_loop_over_resamples() -> None:
         metrics.f1_score(y, p.argmax(1), average="macro")
     )
     assert rank_area(y == 0, p[:, 0]) == pytest.approx(metrics.roc_auc_score(y == 0, p[:, 0]))
-    ours = evaluation.summary(scored, resamples=3_000)["metrics"]
+    ours = evaluation_metrics.summary(scored, resamples=3_000)["metrics"]
     for name, samples in loop.items():
         low, high = np.quantile(samples, [0.025, 0.975])
         tolerance = 0.08 * (high - low)
@@ -258,7 +265,9 @@ def test_calibration_interval_holds_its_value_for_a_calibrated_model() -> None:
     rng = np.random.default_rng(3)
     p = rng.dirichlet(np.full(4, 0.5), 2_000)
     labels = (rng.random((2_000, 1)) > p.cumsum(1)).sum(1)
-    metric = evaluation.summary(evaluation.score(labels, p, list("abcd")), 400)["metrics"]
+    metric = evaluation_metrics.summary(evaluation_metrics.score(labels, p, list("abcd")), 400)[
+        "metrics"
+    ]
     error = metric["calibration_error"]
     assert 0 <= error["low"] < error["value"] < error["high"] < 0.05
     assert error["method"] == "stratified bootstrap, bias removed"
@@ -266,15 +275,17 @@ def test_calibration_interval_holds_its_value_for_a_calibrated_model() -> None:
 
 def test_summary_is_reproducible_and_seeded() -> None:
     scored = drawn(300, 3)
-    assert evaluation.summary(scored, 50, seed=1) == evaluation.summary(scored, 50, seed=1)
-    first, second = (evaluation.summary(scored, 50, seed=s)["metrics"] for s in (1, 2))
+    assert evaluation_metrics.summary(scored, 50, seed=1) == evaluation_metrics.summary(
+        scored, 50, seed=1
+    )
+    first, second = (evaluation_metrics.summary(scored, 50, seed=s)["metrics"] for s in (1, 2))
     assert first["accuracy"] == second["accuracy"]
     assert first["roc_auc"]["low"] != second["roc_auc"]["low"]
 
 
 def test_summary_where_all_labels_are_the_same() -> None:
-    scored = evaluation.score([1, 1], [[0.2, 0.8], [0.6, 0.4]], ["a", "b"])
-    summary = evaluation.summary(scored, 50)["metrics"]
+    scored = evaluation_metrics.score([1, 1], [[0.2, 0.8], [0.6, 0.4]], ["a", "b"])
+    summary = evaluation_metrics.summary(scored, 50)["metrics"]
     assert "roc_auc" not in summary
     assert summary["macro_recall"]["value"] == 0.25
 
@@ -291,7 +302,7 @@ def test_resamples_reweight_one_ranking(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(np, "argsort", counting)
     scored = drawn(400, 4)
     negatives = [int((scored.labels != k).sum()) for k in range(4)]
-    evaluation.summary(scored, 50)
+    evaluation_metrics.summary(scored, 50)
     assert sorted_rows == [*negatives, 400]  # and all once, by label, to draw within strata
 
 
@@ -299,7 +310,7 @@ def test_resamples_reweight_one_ranking(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_roc_by_hand(tiny: Scored) -> None:
-    curves = evaluation.roc_curves(tiny)
+    curves = evaluation_curves.roc_curves(tiny)
     assert curves.columns.tolist() == [
         *("label", "threshold", "false_positive_rate", "true_positive_rate", "auc")
     ]
@@ -314,8 +325,8 @@ def test_roc_by_hand(tiny: Scored) -> None:
 @pytest.mark.parametrize("ties", [False, True])
 def test_curves_are_sklearns(ties: bool) -> None:
     scored = drawn(400, 3, ties=ties)
-    roc = evaluation.roc_curves(scored, points=10_000)
-    recall = evaluation.precision_recall_curves(scored, points=10_000)
+    roc = evaluation_curves.roc_curves(scored, points=10_000)
+    recall = evaluation_curves.precision_recall_curves(scored, points=10_000)
     for k, name in enumerate(scored.classes):
         y, p = scored.labels == k, scored.probabilities[:, k]
         x, hits, thresholds = metrics.roc_curve(y, p, drop_intermediate=False)
@@ -334,8 +345,8 @@ def test_curves_are_sklearns(ties: bool) -> None:
 
 def test_thinned_curves_stay_close_and_bounded() -> None:
     scored = drawn(5_000, 3)
-    thin, full = (evaluation.roc_curves(scored, points=n) for n in (100, 10**6))
-    pr = evaluation.precision_recall_curves(scored, points=100)
+    thin, full = (evaluation_curves.roc_curves(scored, points=n) for n in (100, 10**6))
+    pr = evaluation_curves.precision_recall_curves(scored, points=100)
     assert thin.groupby("label").size().between(90, 100).all()
     assert pr.groupby("label").size().between(90, 100).all()
     for name in scored.classes:
@@ -349,18 +360,21 @@ def test_thinned_curves_stay_close_and_bounded() -> None:
 
 
 def test_curves_leave_out_classes_without_pictures() -> None:
-    scored = evaluation.score(["cat", "dog"], [[0.6, 0.3, 0.1], [0.2, 0.7, 0.1]], CLASSES)
-    assert evaluation.roc_curves(scored)["label"].unique().tolist() == ["cat", "dog"]
-    assert evaluation.precision_recall_curves(scored)["label"].unique().tolist() == ["cat", "dog"]
-    alone = evaluation.score(["cat"], [[1.0, 0.0, 0.0]], CLASSES)
-    assert evaluation.roc_curves(alone).shape == (0, 5)
+    scored = evaluation_metrics.score(["cat", "dog"], [[0.6, 0.3, 0.1], [0.2, 0.7, 0.1]], CLASSES)
+    assert evaluation_curves.roc_curves(scored)["label"].unique().tolist() == ["cat", "dog"]
+    assert evaluation_curves.precision_recall_curves(scored)["label"].unique().tolist() == [
+        "cat",
+        "dog",
+    ]
+    alone = evaluation_metrics.score(["cat"], [[1.0, 0.0, 0.0]], CLASSES)
+    assert evaluation_curves.roc_curves(alone).shape == (0, 5)
 
 
 # Confidence -------------------------------------------------------------------------------------
 
 
 def test_selective_by_hand(tiny: Scored) -> None:
-    curve = evaluation.selective(tiny, [0, 0.65, 0.8, 0.85, 0.95])
+    curve = evaluation_thresholds.selective(tiny, [0, 0.65, 0.8, 0.85, 0.95])
     assert curve["threshold"].tolist() == [0, 0.65, 0.8, 0.85, 0.95]
     assert curve["accepted"].tolist() == [5, 4, 3, 2, 0]
     assert curve["coverage"].tolist() == [1, 0.8, 0.6, 0.4, 0]
@@ -373,25 +387,27 @@ def test_selective_by_hand(tiny: Scored) -> None:
 
 
 def test_selective_default_thresholds(tiny: Scored) -> None:
-    thresholds = evaluation.selective(tiny)["threshold"]
+    thresholds = evaluation_thresholds.selective(tiny)["threshold"]
     assert thresholds.tolist()[::50] == [0, 0.5, 0.995]
     assert (len(thresholds), thresholds.is_monotonic_increasing) == (102, True)
 
 
 def test_threshold_for_precision_by_hand(tiny: Scored) -> None:
-    assert evaluation.threshold_for_precision(tiny, 0.5) == 0.6  # all: 3 of 5
-    assert evaluation.threshold_for_precision(tiny, 0.7) == 0.7  # 3 of 4
-    assert evaluation.threshold_for_precision(tiny, 0.8) is None  # best is 3 of 4
-    assert evaluation.threshold_for_precision(tiny, 0.3, assured=True) == 0.7  # from 0.3006
-    assert evaluation.threshold_for_precision(tiny, 0.4, assured=True) is None
+    assert evaluation_thresholds.threshold_for_precision(tiny, 0.5) == 0.6  # all: 3 of 5
+    assert evaluation_thresholds.threshold_for_precision(tiny, 0.7) == 0.7  # 3 of 4
+    assert evaluation_thresholds.threshold_for_precision(tiny, 0.8) is None  # best is 3 of 4
+    assert (
+        evaluation_thresholds.threshold_for_precision(tiny, 0.3, assured=True) == 0.7
+    )  # from 0.3006
+    assert evaluation_thresholds.threshold_for_precision(tiny, 0.4, assured=True) is None
 
 
 def test_threshold_for_precision_accepts_as_much_as_can_be() -> None:
     scored = drawn()
     for assured in (False, True):
-        threshold = evaluation.threshold_for_precision(scored, 0.8, assured)
+        threshold = evaluation_thresholds.threshold_for_precision(scored, 0.8, assured)
         column = "accuracy_low" if assured else "accuracy"
-        curve = evaluation.selective(scored, np.unique(scored.confidence))
+        curve = evaluation_thresholds.selective(scored, np.unique(scored.confidence))
         assert curve.set_index("threshold").loc[threshold, column] >= 0.8
         assert (curve.loc[curve["threshold"] < threshold, column] < 0.8).all()
         assert 0.2 < (scored.confidence >= threshold).mean() < 0.9
@@ -409,12 +425,14 @@ def test_calibration_table_by_hand(tiny: Scored) -> None:
             "accuracy_high": [0.905469, 0.938510],
         }
     )
-    pd.testing.assert_frame_equal(evaluation.calibration_table(tiny, 4), expected, atol=1e-6)
+    pd.testing.assert_frame_equal(
+        evaluation_metrics.calibration_table(tiny, 4), expected, atol=1e-6
+    )
 
 
 def test_calibration_table_gives_the_calibration_error() -> None:
     scored = drawn()
-    table = evaluation.calibration_table(scored)
+    table = evaluation_metrics.calibration_table(scored)
     gap = (table["n"] * (table["accuracy"] - table["confidence"]).abs()).sum() / scored.n
     assert table["n"].sum() == scored.n
     assert gap == pytest.approx(ece(scored))
@@ -431,8 +449,8 @@ def test_most_confident_mistakes_by_hand(tiny: Scored) -> None:
             "p_label": [0.1, 0.3],
         }
     )
-    pd.testing.assert_frame_equal(evaluation.most_confident_mistakes(tiny), expected)
-    assert evaluation.most_confident_mistakes(tiny, limit=1)["id"].tolist() == [13]
+    pd.testing.assert_frame_equal(evaluation_metrics.most_confident_mistakes(tiny), expected)
+    assert evaluation_metrics.most_confident_mistakes(tiny, limit=1)["id"].tolist() == [13]
 
 
 # Two models -------------------------------------------------------------------------------------
@@ -440,7 +458,7 @@ def test_most_confident_mistakes_by_hand(tiny: Scored) -> None:
 
 def answers(predictions: str, ids: list[int], labels: str = "aabb") -> Scored:
     """One letter per picture, answered with certainty."""
-    return evaluation.score(
+    return evaluation_metrics.score(
         list(labels), [[c == "a", c == "b"] for c in predictions], ("a", "b"), ids
     )
 
@@ -448,7 +466,7 @@ def answers(predictions: str, ids: list[int], labels: str = "aabb") -> Scored:
 def test_compare_pairs_by_id_whatever_the_order() -> None:
     first = answers("aaba", [1, 2, 3, 4])  # wrong on 4
     second = answers("aabb", [4, 3, 2, 1], labels="bbaa")  # 4 → a, 3 → a, 2 → b, 1 → b
-    result = evaluation.compare(first, second)
+    result = comparison.compare(first, second)
     difference = result.pop("difference")
     assert result == {
         "split": "test",
@@ -465,9 +483,9 @@ def test_compare_pairs_by_id_whatever_the_order() -> None:
 
 def test_compare_refuses_different_pictures_or_labels() -> None:
     with pytest.raises(ValueError, match="different pictures"):
-        evaluation.compare(answers("aabb", [1, 2, 3, 4]), answers("aabb", [1, 2, 3, 5]))
+        comparison.compare(answers("aabb", [1, 2, 3, 4]), answers("aabb", [1, 2, 3, 5]))
     with pytest.raises(ValueError, match="different labels"):
-        evaluation.compare(
+        comparison.compare(
             answers("aabb", [1, 2, 3, 4]), answers("aabb", [1, 2, 3, 4], labels="abab")
         )
 
@@ -480,7 +498,7 @@ def test_compare_all_corrects_for_the_number_of_pairs() -> None:
         "middle": answers("a" * 7 + "b" * 33, ids, labels),
         "strong": answers("a" * n, ids, labels),
     }
-    frame = evaluation.compare_all(models)
+    frame = comparison.compare_all(models)
     assert frame[["first", "second"]].to_numpy().tolist() == [
         ["weak", "middle"],
         ["weak", "strong"],
@@ -491,8 +509,8 @@ def test_compare_all_corrects_for_the_number_of_pairs() -> None:
     np.testing.assert_allclose(frame["p_value"], p)
     np.testing.assert_allclose(frame["p_holm"], [p[0], 3 * p[1], 2 * p[2]])
     assert frame.columns.tolist()[-2:] == ["p_value", "p_holm"]
-    assert evaluation.compare_all({"alone": models["weak"]}).empty
-    against = evaluation.compare_all(models, "middle")
+    assert comparison.compare_all({"alone": models["weak"]}).empty
+    against = comparison.compare_all(models, "middle")
     assert against[["first", "second"]].to_numpy().tolist() == [
         ["middle", "weak"],
         ["middle", "strong"],
@@ -503,9 +521,9 @@ def test_compare_all_corrects_for_the_number_of_pairs() -> None:
 
 def test_a_random_sample_is_the_same_whatever_the_order() -> None:
     ids = np.arange(1000)
-    sample = evaluation.drawn(ids, 5)
-    assert sample.tolist() == evaluation.drawn(ids[::-1], 5).tolist()
+    sample = evaluation_metrics.drawn(ids, 5)
+    assert sample.tolist() == evaluation_metrics.drawn(ids[::-1], 5).tolist()
     assert len(set(sample.tolist())) == 5
-    assert evaluation.drawn(ids, 4).tolist() == sample[:4].tolist()
-    paths = evaluation.drawn(["cat/1.jpg", "dog/2.jpg"], 48)
+    assert evaluation_metrics.drawn(ids, 4).tolist() == sample[:4].tolist()
+    paths = evaluation_metrics.drawn(["cat/1.jpg", "dog/2.jpg"], 48)
     assert sorted(paths.tolist()) == ["cat/1.jpg", "dog/2.jpg"]

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
 
-from src import exploration, images, studies
+from src.data import collection, datasets, exploration, images, studies
 
 Split = tuple[list[np.ndarray], list[int]]
 
@@ -22,19 +22,19 @@ def dataset(
     validation: Split | None = None,
     test: Split | None = None,
     classes: tuple[str, ...] = ("a", "b"),
-) -> studies.Dataset:
+) -> datasets.Dataset:
     """Splits of (pictures, labels); ids count from 100, 200 and 300."""
     shape = train[0][0].shape
     spec = replace(studies.get("digits"), classes=classes, image_shape=shape)
     parts = {"train": train, "validation": validation or train, "test": test or train}
     splits = {
-        name: studies.Split(
+        name: datasets.Split(
             name, np.arange(len(labels)) + 100 * k, np.stack(pictures), np.array(labels)
         )
         for k, (name, (pictures, labels)) in enumerate(parts.items(), start=1)
     }
-    source = studies.Source("package", "", "")
-    return studies.Dataset(spec=spec, subset_ids=np.array([100]), source=source, **splits)
+    source = collection.Source("package", "", "")
+    return datasets.Dataset(spec=spec, subset_ids=np.array([100]), source=source, **splits)
 
 
 def test_class_counts_name_every_class_in_every_split() -> None:
@@ -304,7 +304,7 @@ def test_augmentation_preview_puts_the_original_first() -> None:
 
 
 def test_everything_works_on_a_real_study_without_download() -> None:
-    data = studies.load(studies.get("digits"))
+    data = datasets.load(studies.get("digits"))
     counts = exploration.class_counts(data)
     assert counts["count"].sum() == 1797
     shares = exploration.intensity_histogram(data).groupby(["label", "channel"])["share"].sum()

@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from src import audit, config, environment, folders, specifications, studies
-from src.formats import DataError
-from src.specifications import StudySpec
+from src import config, environment
+from src.data import audit, datasets, folders, specification, studies
+from src.data.formats import DataError
+from src.data.specification import StudySpec
 from tests.albums import fill, packed, picture
 
 SHAPE = (8, 8, 3)
@@ -34,8 +35,8 @@ def _spec(name: str = "shop") -> StudySpec:
 
 
 def _counts(spec: StudySpec) -> dict[str, dict[str, int]]:
-    dataset = studies.load(spec)
-    return {s.name: studies.class_counts(s, spec.classes) for s in dataset.splits}
+    dataset = datasets.load(spec)
+    return {s.name: datasets.class_counts(s, spec.classes) for s in dataset.splits}
 
 
 # --- which folders are studies -----------------------------------------------------------------
@@ -95,7 +96,7 @@ def test_a_folder_elsewhere_is_linked_not_copied(inputs: Path, tmp_path: Path) -
     assert folders.adopt(str(album), "shop") == "shop"
     assert (inputs / "shop").is_symlink()
     assert folders.adopt(str(album), "shop") == folders.adopt("shop") == "shop"
-    assert len(studies.load(_spec()).train) == 6
+    assert len(datasets.load(_spec()).train) == 6
     path = packed(album, tmp_path / "zipped.zip")
     assert folders.adopt(str(path)) == "zipped"
     assert folders.location("zipped").resolve() == path
@@ -136,7 +137,7 @@ def test_every_class_that_is_kept_is_in_every_split(inputs: Path) -> None:
     counts = _counts(_spec())
     assert min(min(count.values()) for count in counts.values()) == 1
     assert counts["train"]["5"] == 3
-    subset = studies.class_counts(studies.load(_spec()).subset, _spec().classes)
+    subset = datasets.class_counts(datasets.load(_spec()).subset, _spec().classes)
     assert min(subset.values()) == subset["5"] == 2
 
 
@@ -147,7 +148,7 @@ def test_nearly_equal_pictures_stay_in_one_split(inputs: Path) -> None:
             file = inputs / "shop" / name / f"{place}.png"
             darker = np.asarray(Image.open(file)).astype(int) * 99 // 100
             Image.fromarray(darker.astype(np.uint8)).save(file.with_name(f"{place} darker.png"))
-    dataset = studies.load(_spec())
+    dataset = datasets.load(_spec())
     assert [len(split) for split in dataset.splits] == pytest.approx([104, 24, 32], abs=3)
     split_of = {key: split.name for split in dataset.splits for key in split.ids.tolist()}
     assert len(split_of) == 160
@@ -174,7 +175,7 @@ def test_given_splits_stay_and_missing_ones_are_drawn(inputs: Path) -> None:
 
 def test_ids_are_paths_and_files_are_hashed(inputs: Path) -> None:
     fill(inputs / "shop", {"été": 5, "b c/deep": 5})
-    dataset = studies.load(_spec())
+    dataset = datasets.load(_spec())
     ids = np.concatenate([split.ids for split in dataset.splits])
     assert sorted(ids) == sorted(
         [f"b c/deep/{n}.png" for n in range(5)] + [f"été/{n}.png" for n in range(5)]
@@ -184,12 +185,12 @@ def test_ids_are_paths_and_files_are_hashed(inputs: Path) -> None:
         "sha256": hashlib.sha256(picture(0)).hexdigest(),
         "bytes": len(picture(0)),
     }
-    assert studies.card(dataset)["totals"] == {"train": 6, "validation": 2, "test": 2, "all": 10}
+    assert datasets.card(dataset)["totals"] == {"train": 6, "validation": 2, "test": 2, "all": 10}
 
 
 def test_a_zip_gives_the_same_study_as_its_folder(inputs: Path) -> None:
     packed(fill(inputs / "shop", {"a": 9, "b": 6}), inputs / "packed.zip", "wrapped/")
-    first, second = studies.load(_spec("shop")), studies.load(_spec("packed"))
+    first, second = datasets.load(_spec("shop")), datasets.load(_spec("packed"))
     for one, other in zip(first.splits, second.splits, strict=True):
         assert one.ids.tolist() == other.ids.tolist()
         assert np.array_equal(one.images, other.images)
@@ -219,7 +220,7 @@ def test_what_the_audit_refuses_is_not_in_the_study(inputs: Path) -> None:
         **{f"few/{n}.png": "small class" for n in range(4)},
     }
     assert summary["classes"] == {"a": 8, "b": 7}
-    assert sum(map(len, studies.load(spec).splits)) == summary["used"] == 15
+    assert sum(map(len, datasets.load(spec).splits)) == summary["used"] == 15
 
 
 # --- clear errors ------------------------------------------------------------------------------
@@ -271,7 +272,7 @@ def test_the_command_says_it_in_one_line(inputs: Path) -> None:
 def test_so_does_a_notebook(inputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OUTPUTS_DIR", str(tmp_path / "outputs"))
     (inputs / "mnist").mkdir()
-    for file in specifications.MNIST.layouts[0].files:
+    for file in specification.MNIST.layouts[0].files:
         (inputs / "mnist" / file.name).write_bytes(b"short")
     done = _run("--study", "mnist", "--last", "1", "--into", str(tmp_path / "executed"))
     assert done.returncode == 1
@@ -320,21 +321,21 @@ def test_files_are_read_again_only_when_one_changed(
 ) -> None:
     shop = fill(inputs / "shop", {"a": 5, "b": 5})
     read: list[int] = []
-    decode_all = folders.pictures.decode_all
+    decode_all = folders.image_folders.decode_all
 
     def counted(entries, shape):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
         read.append(len(entries))
         return decode_all(entries, shape)
 
-    monkeypatch.setattr(folders.pictures, "decode_all", counted)
-    studies.load(_spec())
+    monkeypatch.setattr(folders.image_folders, "decode_all", counted)
+    datasets.load(_spec())
     assert read == [10]
     (shop / "b" / "0.png").write_bytes(picture(77))
     os.utime(shop / "b" / "0.png", ns=(1, 1))
-    studies.load(_spec())
+    datasets.load(_spec())
     assert read == [10, 10]
     (shop / "b" / "new.png").write_bytes(picture(78))
-    studies.load(_spec())
+    datasets.load(_spec())
     assert read == [10, 10, 11]
     assert len(list((inputs / ".prepared" / "shop").iterdir())) == 1
 
@@ -351,4 +352,4 @@ def test_interrupted_reading_leaves_nothing_that_counts(
         patched.setattr(audit, "signature", stopped)
         with pytest.raises(KeyboardInterrupt):
             _spec()
-    assert len(studies.load(_spec()).train) == 6
+    assert len(datasets.load(_spec()).train) == 6

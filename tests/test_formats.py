@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from src import formats, specifications, studies
-from src.formats import DataError, Part
+from src.data import collection, datasets, formats, specification
+from src.data.formats import DataError, Part
 
 IMAGES = np.arange(3 * 2 * 2, dtype=np.uint8).reshape(3, 2, 2)
 LABELS = np.array([2, 0, 1], np.uint8)
@@ -100,6 +100,6 @@ def test_csv_of_other_pictures_is_refused_as_a_study(
     columns = {"label": range(10)} | {f"pixel{i + 1}": [0] * 10 for i in range(784)}
     for name in ("train", "test"):
         pd.DataFrame(columns).to_csv(folder / f"fashion-mnist_{name}.csv", index=False)
-    assert studies.collect(specifications.FASHION_MNIST).layout == "csv"
+    assert collection.collect(specification.FASHION_MNIST).layout == "csv"
     with pytest.raises(DataError, match="not the published ones"):
-        studies.load(specifications.FASHION_MNIST)
+        datasets.load(specification.FASHION_MNIST)

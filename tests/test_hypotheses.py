@@ -9,17 +9,13 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from src import (
-    classical,
-    config,
-    evaluation,
-    experiments,
-    hypotheses,
-    specifications,
-    statistics,
-)
-from src.hypotheses import Evidence, HypothesisError
-from src.statistics import Estimate
+from src import config
+from src.classical import plans as classical_plans
+from src.data import plans, specification
+from src.evaluation import hypotheses, metrics
+from src.evaluation import stats as evaluation_stats
+from src.evaluation.hypotheses import Evidence, HypothesisError
+from src.evaluation.stats import Estimate
 
 MEANING = {"supported": "yes {value}", "refuted": "no {value}", "undecided": "open: {needed}"}
 ENTRIES: dict[str, dict[str, Any]] = {
@@ -53,7 +49,7 @@ def judged(kind: str, evidence: Evidence, **changes: Any) -> dict[str, Any]:
 
 def predictions(labels: np.ndarray, answers: np.ndarray, classes: str = "ab") -> pd.DataFrame:
     p = np.eye(len(classes))[answers]
-    return evaluation.to_frame(evaluation.score(labels, p, list(classes)))
+    return metrics.to_frame(metrics.score(labels, p, list(classes)))
 
 
 def right(hits: int, n: int) -> pd.DataFrame:
@@ -85,8 +81,8 @@ TRANSFERRED = {"frozen", "fine_tuned"}  # named here, for their plan would load 
 
 @pytest.mark.parametrize("study", [name for name, ids in WRITTEN_DOWN.items() if ids])
 def test_they_name_models_that_the_study_plans(study: str) -> None:
-    spec = specifications.KNOWN[study]
-    planned = {*experiments.plan(spec, "full"), *classical.plan(spec, "full")}
+    spec = specification.KNOWN[study]
+    planned = {*plans.plan(spec, "full"), *classical_plans.plan(spec, "full")}
     loaded = hypotheses.load(config.ROOT / "inputs" / "hypotheses.toml", study)
     named = {model for h in loaded for model in (*h.models, *h.also)}
     assert named <= planned | (TRANSFERRED if study in {"mnist", "clothing"} else set())
@@ -301,7 +297,7 @@ def test_pair_correlation_of_a_model_without_mistakes_is_open() -> None:
 def test_pair_confusion_is_fair_to_small_classes() -> None:
     labels = np.array([0] * 8 + [1] * 2 + [2] * 2)
     answers = np.array([0] * 7 + [1] + [1, 0] + [0, 2])
-    scored = evaluation.score(labels, np.eye(3)[answers], list("abc"))
+    scored = metrics.score(labels, np.eye(3)[answers], list("abc"))
     expected = [[0, 2 / 10, 1 / 10], [2 / 10, 0, 0], [1 / 10, 0, 0]]
     np.testing.assert_allclose(hypotheses.pair_confusion(scored), expected)
 
@@ -438,7 +434,7 @@ def test_difference_against_the_best_of_the_others_on_validation() -> None:
     )
     meaning = MEANING | {"supported": "{value} over {reference}"}
     result = judged("difference", evidence, models=["weak", "old", "new"], meaning=meaning)
-    tango = statistics.paired_difference(25, 5, 100).scaled(100)
+    tango = evaluation_stats.paired_difference(25, 5, 100).scaled(100)
     assert result["effect"] == {
         "value": 20,
         "low": tango.low,
@@ -499,7 +495,7 @@ def shirts() -> Evidence:
 def test_class_f1() -> None:
     result = judged("class_f1", shirts())
     assert result["effect"]["value"] == pytest.approx(2 * 60 / (60 + 100))
-    assert (result["effect"]["unit"], result["method"]) == ("F1", evaluation.STRATIFIED)
+    assert (result["effect"]["unit"], result["method"]) == ("F1", metrics.STRATIFIED)
     # Nothing else is taken for a, so F1 only varies with the binomial number of hits.
     ends = stats.binom(100, 0.6).ppf([0.025, 0.975])
     exact = 2 * ends / (ends + 100)

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from src import images
+from src.data import decoding, images
 
 ROOT = Path(__file__).resolve().parent.parent
 FITS: tuple[Literal["crop"], Literal["pad"]] = ("crop", "pad")
@@ -62,7 +62,7 @@ def chunk(name: bytes, data: bytes) -> bytes:
 )
 def test_lossless_formats_give_their_exact_pixels(kind: str, options: dict[str, Any]) -> None:
     rows = [[RED, GREEN], [BLACK, WHITE], [RED, WHITE]]
-    decoded = images.decode(saved(picture(rows), kind, **options))
+    decoded = decoding.decode(saved(picture(rows), kind, **options))
     assert decoded.rgb.tolist() == np.array(rows).tolist()
     assert decoded.rgb.dtype == np.uint8
     assert (decoded.format, decoded.size, decoded.notes) == (kind, (2, 3), ())
@@ -70,23 +70,23 @@ def test_lossless_formats_give_their_exact_pixels(kind: str, options: dict[str, 
 
 @pytest.mark.parametrize("kind", ["JPEG", "AVIF"])
 def test_lossy_formats_give_nearly_their_pixels(kind: str) -> None:
-    decoded = images.decode(saved(Image.new("RGB", (16, 8), (200, 30, 60)), kind, quality=95))
+    decoded = decoding.decode(saved(Image.new("RGB", (16, 8), (200, 30, 60)), kind, quality=95))
     assert decoded.rgb.shape == (8, 16, 3)
     assert np.abs(decoded.rgb.astype(int) - (200, 30, 60)).max() <= 4
     assert (decoded.format, decoded.size, decoded.notes) == (kind, (16, 8), ())
 
 
 def test_every_allowed_format_is_decoded_by_this_pillow() -> None:
-    for kind in images.FORMATS:
-        assert images.decode(saved(Image.new("RGB", (4, 4)), kind)).format == kind
+    for kind in decoding.FORMATS:
+        assert decoding.decode(saved(Image.new("RGB", (4, 4)), kind)).format == kind
 
 
 def test_a_format_off_the_list_is_refused() -> None:
     for kind in ("PPM", "ICO", "TGA", "PCX"):
         with pytest.raises(
-            images.ImageError, match="Accepted are pictures in one of these formats"
+            decoding.ImageError, match="Accepted are pictures in one of these formats"
         ):
-            images.decode(saved(Image.new("RGB", (16, 16)), kind))
+            decoding.decode(saved(Image.new("RGB", (16, 16)), kind))
 
 
 # ── strange but right ─────────────────────────────────────────────────────────────────────────────
@@ -109,7 +109,7 @@ STORED = {  # what a camera stores so that the tag turns it into UPRIGHT
 def test_exif_orientation_turns_the_picture_upright(tag: int, kind: str) -> None:
     options = {"lossless": True} if kind == "WEBP" else {}
     data = saved(picture(STORED[tag]), kind, exif=oriented(tag), **options)
-    decoded = images.decode(data)
+    decoded = decoding.decode(data)
     assert decoded.rgb.tolist() == np.array(UPRIGHT).tolist()
     assert decoded.notes == (() if tag == 1 else ("rotated by its EXIF tag",))
 
@@ -117,7 +117,7 @@ def test_exif_orientation_turns_the_picture_upright(tag: int, kind: str) -> None
 def test_exif_orientation_of_a_jpeg() -> None:
     wide = Image.new("RGB", (32, 16), WHITE)
     wide.paste(BLACK, (0, 0, 16, 16))  # left half black; upright after a quarter turn: top half
-    decoded = images.decode(saved(wide, "JPEG", quality=95, exif=oriented(6)))
+    decoded = decoding.decode(saved(wide, "JPEG", quality=95, exif=oriented(6)))
     assert decoded.rgb.shape == (32, 16, 3)
     assert decoded.rgb[:14].max() < 10
     assert decoded.rgb[18:].min() > 245
@@ -126,29 +126,29 @@ def test_exif_orientation_of_a_jpeg() -> None:
 
 def test_a_broken_exif_block_does_not_spoil_the_picture() -> None:
     data = saved(picture(UPRIGHT), "PNG", exif=b"Exif\x00\x00no TIFF header at all")
-    assert images.decode(data).rgb.tolist() == np.array(UPRIGHT).tolist()
+    assert decoding.decode(data).rgb.tolist() == np.array(UPRIGHT).tolist()
 
 
 def test_transparency_is_laid_on_white() -> None:
     hidden = picture([[(255, 0, 0, 255), (255, 0, 0, 0), (0, 0, 0, 128)]])
-    decoded = images.decode(saved(hidden, "PNG"))
+    decoded = decoding.decode(saved(hidden, "PNG"))
     assert decoded.rgb.tolist() == [[[255, 0, 0], [255, 255, 255], [127, 127, 127]]]
     assert decoded.notes == ("transparency laid on white",)
 
 
 def test_an_opaque_alpha_channel_leaves_no_note() -> None:
-    decoded = images.decode(saved(picture([[(9, 8, 7, 255)]]), "PNG"))
+    decoded = decoding.decode(saved(picture([[(9, 8, 7, 255)]]), "PNG"))
     assert (decoded.rgb.tolist(), decoded.notes) == ([[[9, 8, 7]]], ())
 
 
 def test_grey_with_transparency() -> None:
-    decoded = images.decode(saved(picture([[(0, 0), (0, 255)]]), "PNG"))
+    decoded = decoding.decode(saved(picture([[(0, 0), (0, 255)]]), "PNG"))
     assert decoded.rgb.tolist() == [[[255, 255, 255], [0, 0, 0]]]
     assert decoded.notes == ("transparency laid on white",)
 
 
 def test_one_colour_declared_transparent() -> None:
-    decoded = images.decode(saved(picture([[RED, GREEN]]), "PNG", transparency=RED))
+    decoded = decoding.decode(saved(picture([[RED, GREEN]]), "PNG", transparency=RED))
     assert decoded.rgb.tolist() == [[[255, 255, 255], [0, 255, 0]]]
     assert decoded.notes == ("transparency laid on white",)
 
@@ -157,9 +157,9 @@ def test_palette_with_and_without_transparency() -> None:
     indexed = Image.new("P", (2, 1))
     indexed.putpalette([*RED, *GREEN])
     indexed.putdata([0, 1])
-    plain = images.decode(saved(indexed, "PNG"))
+    plain = decoding.decode(saved(indexed, "PNG"))
     assert (plain.rgb.tolist(), plain.notes) == ([[[255, 0, 0], [0, 255, 0]]], ())
-    clear = images.decode(saved(indexed, "GIF", transparency=0))
+    clear = decoding.decode(saved(indexed, "GIF", transparency=0))
     assert clear.rgb.tolist() == [[[255, 255, 255], [0, 255, 0]]]
     assert clear.notes == ("transparency laid on white",)
 
@@ -167,22 +167,22 @@ def test_palette_with_and_without_transparency() -> None:
 def test_single_bits_become_black_and_white() -> None:
     bits = Image.new("1", (2, 1))
     bits.putdata([0, 1])
-    assert images.decode(saved(bits, "PNG")).rgb.tolist() == [[[0, 0, 0], [255, 255, 255]]]
+    assert decoding.decode(saved(bits, "PNG")).rgb.tolist() == [[[0, 0, 0], [255, 255, 255]]]
 
 
 def test_cmyk_is_converted() -> None:
     ink = Image.new("CMYK", (8, 8), (255, 0, 255, 0))  # cyan and yellow: green
-    decoded = images.decode(saved(ink, "TIFF"))
+    decoded = decoding.decode(saved(ink, "TIFF"))
     assert (decoded.rgb == GREEN).all()
     assert decoded.notes == ("CMYK converted",)
-    assert np.abs(images.decode(saved(ink, "JPEG")).rgb.astype(int) - GREEN).max() <= 4
+    assert np.abs(decoding.decode(saved(ink, "JPEG")).rgb.astype(int) - GREEN).max() <= 4
 
 
 @pytest.mark.parametrize("kind", ["PNG", "TIFF"])
 def test_16_bits_are_scaled_and_not_cut_off(kind: str) -> None:
     deep = Image.fromarray(np.array([[0, 128 * 257, 65535]], np.uint16))
     assert deep.mode == "I;16"
-    decoded = images.decode(saved(deep, kind))
+    decoded = decoding.decode(saved(deep, kind))
     assert decoded.rgb[0, :, 0].tolist() == [0, 128, 255]
     assert decoded.notes == ("16-bit scaled to 8-bit",)
 
@@ -200,7 +200,7 @@ def test_16_bits_are_scaled_and_not_cut_off(kind: str) -> None:
     ],
 )
 def test_32_bits_are_scaled(values: np.ndarray, expected: list[int]) -> None:
-    decoded = images.decode(saved(Image.fromarray(values), "TIFF"))
+    decoded = decoding.decode(saved(Image.fromarray(values), "TIFF"))
     assert decoded.rgb[0, :, 0].tolist() == expected
     assert decoded.notes == ("32-bit scaled to 8-bit",)
 
@@ -210,7 +210,7 @@ def test_the_first_frame_of_an_animation_is_taken(kind: str) -> None:
     options = {"lossless": True} if kind == "WEBP" else {}
     frames = [Image.new("RGB", (4, 4), colour) for colour in (RED, GREEN, BLACK)]
     data = saved(frames[0], kind, save_all=True, append_images=frames[1:], **options)
-    decoded = images.decode(data)
+    decoded = decoding.decode(data)
     assert (decoded.rgb == RED).all()
     assert decoded.notes == ("first of several frames",)
 
@@ -218,14 +218,14 @@ def test_the_first_frame_of_an_animation_is_taken(kind: str) -> None:
 def test_a_photo_with_a_second_picture_inside_is_a_jpeg() -> None:
     second = Image.new("RGB", (16, 16), GREEN)
     data = saved(Image.new("RGB", (16, 16), RED), "MPO", save_all=True, append_images=[second])
-    decoded = images.decode(data)
+    decoded = decoding.decode(data)
     assert np.abs(decoded.rgb.astype(int) - RED).max() <= 4
     assert (decoded.format, decoded.notes) == ("JPEG", ())
 
 
 def test_a_large_picture_is_reduced_and_keeps_its_proportions() -> None:
     for kind in ("JPEG", "PNG"):
-        decoded = images.decode(saved(Image.new("RGB", (4000, 1000), (10, 20, 30)), kind))
+        decoded = decoding.decode(saved(Image.new("RGB", (4000, 1000), (10, 20, 30)), kind))
         assert decoded.rgb.shape == (256, 1024, 3)
         assert np.abs(decoded.rgb.astype(int) - (10, 20, 30)).max() <= 2
         assert decoded.size == (4000, 1000)
@@ -233,20 +233,20 @@ def test_a_large_picture_is_reduced_and_keeps_its_proportions() -> None:
 
 def test_a_large_16_bit_picture_is_reduced() -> None:
     deep = Image.fromarray(np.full((2048, 1024), 100 * 257, np.uint16))
-    decoded = images.decode(saved(deep, "PNG"))
+    decoded = decoding.decode(saved(deep, "PNG"))
     assert decoded.rgb.shape == (1024, 512, 3)
     assert (decoded.rgb == 100).all()
 
 
 def test_a_very_long_picture_keeps_at_least_one_row() -> None:
-    assert images.decode(saved(Image.new("RGB", (9000, 1)), "PNG")).rgb.shape == (1, 1024, 3)
+    assert decoding.decode(saved(Image.new("RGB", (9000, 1)), "PNG")).rgb.shape == (1, 1024, 3)
 
 
 def test_hidden_colours_do_not_bleed_when_reduced() -> None:
     stripes = np.zeros((2048, 2048, 4), np.uint8)
     stripes[:, ::2] = (0, 0, 255, 255)
     stripes[:, 1::2] = (255, 0, 0, 0)  # red that nobody sees
-    decoded = images.decode(saved(Image.fromarray(stripes), "PNG"))
+    decoded = decoding.decode(saved(Image.fromarray(stripes), "PNG"))
     assert np.abs(decoded.rgb[100, 100].astype(int) - (127, 127, 255)).max() <= 1
 
 
@@ -254,8 +254,8 @@ def test_hidden_colours_do_not_bleed_when_reduced() -> None:
 
 
 def refusal(data: bytes) -> str:
-    with pytest.raises(images.ImageError) as caught:
-        images.decode(data)
+    with pytest.raises(decoding.ImageError) as caught:
+        decoding.decode(data)
     return str(caught.value)
 
 
@@ -279,12 +279,12 @@ def test_messages_of_refusal() -> None:
     )
 
 
-@pytest.mark.parametrize("kind", images.FORMATS)
+@pytest.mark.parametrize("kind", decoding.FORMATS)
 def test_truncated_files_are_refused(kind: str) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
     options = {"compression": "tiff_lzw"} if kind == "TIFF" else {}
     data = saved(Image.fromarray(noise), kind, **options)
-    images.decode(data)  # the whole file is fine
+    decoding.decode(data)  # the whole file is fine
     assert "damaged" in refusal(data[: len(data) // 2])
 
 
@@ -302,19 +302,19 @@ def test_random_damage_gives_a_picture_or_a_message() -> None:
     rng = np.random.default_rng(7)
     source = Image.fromarray(rng.integers(0, 256, (12, 20, 3), dtype=np.uint8))
     outcomes = {"picture": 0, "message": 0}
-    for kind in images.FORMATS:
+    for kind in decoding.FORMATS:
         whole = saved(source, kind)
         for _ in range(60):
             broken = bytearray(whole)
             for place in rng.integers(0, min(len(whole), 150), 3):
                 broken[place] = rng.integers(0, 256)
             try:
-                assert images.decode(bytes(broken)).rgb.dtype == np.uint8
+                assert decoding.decode(bytes(broken)).rgb.dtype == np.uint8
                 outcomes["picture"] += 1
-            except images.ImageError:
+            except decoding.ImageError:
                 outcomes["message"] += 1
     assert min(outcomes.values()) > 20
-    assert sum(outcomes.values()) == 60 * len(images.FORMATS)
+    assert sum(outcomes.values()) == 60 * len(decoding.FORMATS)
 
 
 # ── memory ────────────────────────────────────────────────────────────────────────────────────────
@@ -322,19 +322,19 @@ def test_random_damage_gives_a_picture_or_a_message() -> None:
 MEASURE = """
 import io, sys
 from PIL import Image
-from src import images
+from src.data import decoding
 
 def peak():
     with open("/proc/self/status") as status:
         return next(int(line.split()[1]) for line in status if line.startswith("VmHWM"))
 
 data = sys.stdin.buffer.read()
-for kind in images.FORMATS:  # load every decoder before the measurement
+for kind in decoding.FORMATS:  # load every decoder before the measurement
     small = io.BytesIO()
     Image.new("RGB", (8, 8)).save(small, kind)
-    images.decode(small.getvalue())
+    decoding.decode(small.getvalue())
 before = peak()
-print(images.decode(data).size[0], (peak() - before) / 1000)
+print(decoding.decode(data).size[0], (peak() - before) / 1000)
 """
 
 
@@ -355,7 +355,7 @@ print(images.decode(data).size[0], (peak() - before) / 1000)
 def test_the_largest_admitted_picture_takes_at_most_150_megabytes(
     kind: str, limit: str, mode: str, options: dict[str, Any]
 ) -> None:
-    side = int(images.pixel_limit(limit) ** 0.5)
+    side = int(decoding.pixel_limit(limit) ** 0.5)
     data = saved(
         Image.new(mode, (side, side), 1 if len(mode) == 1 or mode == "I;16" else None),
         kind,
@@ -369,20 +369,20 @@ def test_the_largest_admitted_picture_takes_at_most_150_megabytes(
 
 
 def test_one_more_row_of_pixels_is_refused() -> None:
-    side = int(images.pixel_limit("PNG") ** 0.5)
-    assert "too large" in refusal(png(side, images.pixel_limit("PNG") // side + 1))
+    side = int(decoding.pixel_limit("PNG") ** 0.5)
+    assert "too large" in refusal(png(side, decoding.pixel_limit("PNG") // side + 1))
     assert "too large" not in refusal(png(side, side))  # admitted, then found to have no pixels
 
 
 def test_a_jpeg_is_known_to_stream_only_when_its_first_scan_has_all_channels() -> None:
     image = Image.new("RGB", (16, 16))
     plain = saved(image, "JPEG")
-    assert images._single_scan(plain)
-    assert images._single_scan(saved(image.convert("L"), "JPEG"))
-    assert not images._single_scan(saved(image, "JPEG", progressive=True))
+    assert decoding._single_scan(plain)
+    assert decoding._single_scan(saved(image.convert("L"), "JPEG"))
+    assert not decoding._single_scan(saved(image, "JPEG", progressive=True))
     start = plain.index(b"\xff\xda")
-    assert not images._single_scan(plain[: start + 4] + b"\x01" + plain[start + 5 :])
-    assert not images._single_scan(plain[:start])
+    assert not decoding._single_scan(plain[: start + 4] + b"\x01" + plain[start + 5 :])
+    assert not decoding._single_scan(plain[:start])
 
 
 # ── model input ───────────────────────────────────────────────────────────────────────────────────
@@ -398,7 +398,7 @@ def test_a_picture_of_the_models_shape_is_left_alone() -> None:
 
 def test_a_grey_study_gets_its_own_pixels_back_from_a_png() -> None:
     digit = np.arange(64, dtype=np.uint8).reshape(8, 8, 1) * 4
-    decoded = images.decode(images.to_png(digit)).rgb
+    decoded = decoding.decode(images.to_png(digit)).rgb
     assert decoded.shape == (8, 8, 3)
     assert images.model_input(decoded, (8, 8, 1)).tolist() == digit.tolist()
 

@@ -11,10 +11,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from src import calibration, formats, images, inference, runs, specifications, studies
-from src.calibration import Calibration
+from src import config
+from src.data import datasets, decoding, formats, images, specification
+from src.evaluation import calibration
+from src.evaluation.calibration import Calibration
+from src.runs import published as runs_published
+from src.serving import inference
 
-RUNS = [(s, v) for s in runs.studies() for v in runs.versions(s)]
+RUNS = [(s, v) for s in runs_published.studies() for v in runs_published.versions(s)]
 
 
 def test_something_is_published() -> None:
@@ -22,13 +26,13 @@ def test_something_is_published() -> None:
 
 
 def _small(study: str, version: str) -> bool:
-    return max(runs.open_run(study, version).dataset["image_shape"]) <= images.THUMBNAIL
+    return max(runs_published.open_run(study, version).dataset["image_shape"]) <= images.THUMBNAIL
 
 
 @pytest.mark.parametrize(("study", "version"), [run for run in RUNS if _small(*run)])
 def test_published_predictions_are_what_the_served_model_says(study: str, version: str) -> None:
     """Same picture → same tensor → same probabilities, from the notebook's path to the app's."""
-    run = runs.open_run(study, version)
+    run = runs_published.open_run(study, version)
     gallery = run.table("gallery.parquet").set_index(["split", "id"])
     for name in run.served:
         published = run.model(name).predictions.set_index(["split", "id"])
@@ -43,7 +47,7 @@ def test_published_predictions_are_what_the_served_model_says(study: str, versio
 @pytest.mark.parametrize(("study", "version"), [run for run in RUNS if not _small(*run)])
 def test_example_photos_are_answered_as_published(study: str, version: str) -> None:
     """Photos are kept with losses: the confidence may move a little, the answers hardly."""
-    run = runs.open_run(study, version)
+    run = runs_published.open_run(study, version)
     examples = run.table("examples.parquet")
     published = run.model(run.default_model).predictions.set_index(["split", "id"])
     expected = published.loc[pd.MultiIndex.from_frame(examples[["split", "id"]]), "prediction"]
@@ -56,22 +60,22 @@ def test_example_photos_are_answered_as_published(study: str, version: str) -> N
 
 def _uploaded(png: bytes, shape: list[int]) -> images.Pixels:
     height, width, channels = shape
-    return images.model_input(images.decode(png).rgb, (height, width, channels))
+    return images.model_input(decoding.decode(png).rgb, (height, width, channels))
 
 
 @pytest.fixture(scope="module")
-def digits() -> runs.Run:
-    return runs.open_run("digits", runs.versions("digits")[0])
+def digits() -> runs_published.Run:
+    return runs_published.open_run("digits", runs_published.versions("digits")[0])
 
 
 @pytest.fixture(scope="module")
 def pictures() -> formats.Pixels:
-    return studies.load(specifications.DIGITS).test.images[:70]
+    return datasets.load(specification.DIGITS).test.images[:70]
 
 
 @pytest.mark.parametrize("precision", inference.PRECISIONS)
 def test_alone_in_a_batch_and_from_threads_the_answer_is_the_same(
-    digits: runs.Run, pictures: formats.Pixels, precision: str
+    digits: runs_published.Run, pictures: formats.Pixels, precision: str
 ) -> None:
     model = inference.load(digits, digits.default_model, precision)
     batch = model.predict(pictures)
@@ -84,7 +88,9 @@ def test_alone_in_a_batch_and_from_threads_the_answer_is_the_same(
         np.testing.assert_allclose(parts, getattr(batch, field), atol=1e-4)
 
 
-def test_activation_map_adds_up_to_the_logits(digits: runs.Run, pictures: formats.Pixels) -> None:
+def test_activation_map_adds_up_to_the_logits(
+    digits: runs_published.Run, pictures: formats.Pixels
+) -> None:
     answer = inference.load(digits, digits.default_model).predict(pictures[:5])
     bias = answer.logits - answer.activation.mean((1, 2))
     np.testing.assert_allclose(bias, np.repeat(bias[:1], 5, 0), atol=1e-3)
@@ -121,7 +127,7 @@ def test_averaging_asks_for_every_view_and_weighs_the_unmoved_double(mirrored: b
     np.testing.assert_allclose(found, calibration.softmax(expected, 2.0), rtol=1e-5)
 
 
-def test_wrong_input_and_precision_are_refused(digits: runs.Run) -> None:
+def test_wrong_input_and_precision_are_refused(digits: runs_published.Run) -> None:
     model = inference.load(digits, digits.default_model)
     for wrong in (
         np.zeros((1, 8, 8, 3), np.uint8),
@@ -135,8 +141,10 @@ def test_wrong_input_and_precision_are_refused(digits: runs.Run) -> None:
         inference.load(digits, digits.default_model, "int4")
 
 
-def test_published_metrics_follow_from_the_published_predictions(digits: runs.Run) -> None:
-    for run in (digits, *(runs.open_run(s, v) for s, v in RUNS if s == "cifar10")):
+def test_published_metrics_follow_from_the_published_predictions(
+    digits: runs_published.Run,
+) -> None:
+    for run in (digits, *(runs_published.open_run(s, v) for s, v in RUNS if s == "cifar10")):
         for name in run.models:
             record = run.model(name)
             for split, part in record.metrics["splits"].items():
@@ -149,12 +157,12 @@ def test_published_metrics_follow_from_the_published_predictions(digits: runs.Ru
 def test_altered_model_is_not_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import shutil
 
-    from src import config
-
     shutil.copytree(config.outputs() / "digits", tmp_path / "digits")
     monkeypatch.setenv("OUTPUTS_DIR", str(tmp_path))
-    run = runs.open_run("digits", runs.versions("digits")[0])
+    run = runs_published.open_run("digits", runs_published.versions("digits")[0])
     path = run.folder / "models" / run.default_model / "model.tflite"
     path.write_bytes(path.read_bytes()[:-1] + b"?")
-    with pytest.raises(runs.RunCorrupt, match="model.tflite was changed after publication"):
+    with pytest.raises(
+        runs_published.RunCorrupt, match="model.tflite was changed after publication"
+    ):
         inference.load(run, run.default_model)

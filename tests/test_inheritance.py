@@ -8,22 +8,25 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from src import config, experiments, inheritance, publication, runs, studies
-from src.experiments import Experiment
-from src.runs import Draft
-from src.specifications import Augmentation
-from src.studies import Dataset
+from src import config
+from src.data import datasets, plans, studies
+from src.data.datasets import Dataset
+from src.data.plans import Experiment
+from src.data.specification import Augmentation
+from src.publication import data_collection, evaluation, inheritance, networks
+from src.runs import published
+from src.runs.drafts import Draft
 
 SPEC = studies.get("digits")
-VERSION = runs.versions("digits")[0]
-BASE = runs.open_run("digits", VERSION)  # committed
-PLAN = list(experiments.plan(SPEC, "full").values())
+VERSION = published.versions("digits")[0]
+BASE = published.open_run("digits", VERSION)  # committed
+PLAN = list(plans.plan(SPEC, "full").values())
 PARAMETERS = config.Parameters("digits", "full", None, base=VERSION)
 
 
 @pytest.fixture(scope="module")
 def dataset() -> Dataset:
-    return studies.load(SPEC)
+    return datasets.load(SPEC)
 
 
 @pytest.fixture
@@ -34,7 +37,7 @@ def draft(dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("OUTPUTS_DIR", str(tmp_path))
     new = Draft("digits", "full")
     new.clear()
-    publication.record_dataset(new, dataset)
+    data_collection.record_dataset(new, dataset)
     return new
 
 
@@ -49,7 +52,7 @@ def test_what_is_planned_as_it_was_is_not_trained_again(draft: Draft, dataset: D
     names = inheritance.from_base(draft, dataset, PARAMETERS)
     assert names == [e.name for e in PLAN]
     for experiment in PLAN:
-        history = publication.train(draft, experiment, dataset)
+        history = networks.train(draft, experiment, dataset)
         pd.testing.assert_frame_equal(history, BASE.model(experiment.name).history)
     assert list(draft.checkpoints.rglob("checkpoint.npz")) == []
 
@@ -57,7 +60,7 @@ def test_what_is_planned_as_it_was_is_not_trained_again(draft: Draft, dataset: D
 def test_an_inherited_network_is_evaluated_anew_and_alike(draft: Draft, dataset: Dataset) -> None:
     inheritance.from_base(draft, dataset, PARAMETERS)
     for name in ("best", "plain_subset"):  # with one seed, with several
-        found = publication.record_evaluation(draft, dataset, name)["splits"]
+        found = evaluation.record_evaluation(draft, dataset, name)["splits"]
         before = BASE.model(name).metrics["splits"]
         for split in ("validation", "test"):
             now, then = found[split]["metrics"], before[split]["metrics"]
@@ -103,7 +106,7 @@ def test_a_renamed_network_is_the_same_network(draft: Draft, dataset: Dataset) -
     made = draft.read_json("models/strongest/config.json")
     assert (made["name"], made["title"]) == ("strongest", "Strongest CNN")
     assert made["origin"]["version"] == BASE.model("best").origin["version"]
-    metrics = publication.record_evaluation(draft, dataset, "strongest")
+    metrics = evaluation.record_evaluation(draft, dataset, "strongest")
     then = BASE.model("best").metrics["splits"]["test"]["metrics"]["accuracy"]
     assert metrics["splits"]["test"]["metrics"]["accuracy"] == then
 
@@ -131,7 +134,7 @@ def test_its_served_file_can_teach(draft: Draft, dataset: Dataset) -> None:
 def test_other_pictures_are_refused(draft: Draft, dataset: Dataset) -> None:
     splits = draft.read_table("splits.parquet")
     draft.write_table("splits.parquet", splits.iloc[1:])
-    with pytest.raises(runs.RunError, match="made of other pictures"):
+    with pytest.raises(published.RunError, match="made of other pictures"):
         inheritance.from_base(draft, dataset, PARAMETERS)
     assert draft.models() == []
 
@@ -142,7 +145,7 @@ def test_without_a_base_nothing_is_taken_over(draft: Draft, dataset: Dataset) ->
 
 
 def test_a_base_that_is_not_there_is_told(draft: Draft, dataset: Dataset) -> None:
-    with pytest.raises(runs.RunNotFound, match="no published version v99"):
+    with pytest.raises(published.RunNotFound, match="no published version v99"):
         inheritance.from_base(draft, dataset, replace(PARAMETERS, base="v99"))
 
 
@@ -150,7 +153,7 @@ def test_what_a_control_said_stands_where_its_files_are_gone(
     draft: Draft, dataset: Dataset
 ) -> None:
     inheritance.from_base(draft, dataset, PARAMETERS)
-    said = publication.record_evaluation(draft, dataset, "plain_subset")
+    said = evaluation.record_evaluation(draft, dataset, "plain_subset")
     for file in ("model.tflite", "model_int8.tflite", "model.keras"):
         draft.remove(f"models/plain_subset/{file}")
-    assert publication.record_evaluation(draft, dataset, "plain_subset") == said
+    assert evaluation.record_evaluation(draft, dataset, "plain_subset") == said

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from src import layers, runs
-from src.layers import Formula
+from src.runs import layers, published
+from src.runs.layers import Formula
 
 
 def row(kind: str, output: list[int], parameters: int = 0, **more: Any) -> dict[str, Any]:
@@ -139,9 +139,9 @@ def test_stages_group_neighbours_of_one_shape() -> None:
     assert coarse == [("28 × 28", 3), ("no map", 1)]
 
 
-@pytest.mark.parametrize("study", runs.studies())
+@pytest.mark.parametrize("study", published.studies())
 def test_every_published_network_adds_up(study: str) -> None:
-    run = runs.open_run(study, runs.versions(study)[0])
+    run = published.open_run(study, published.versions(study)[0])
     for name in run.models:
         made = run.model(name).config
         explained = layers.explain(made.get("layers", []))

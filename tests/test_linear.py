@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from src import crossvalidation, linear
-from src.crossvalidation import Pool
-from src.linear import Examples
+from src.serving import linear
+from src.serving.linear import Examples
+from src.training import cross_validation
+from src.training.cross_validation import Pool
 
 
 def _clouds(n: int, seed: int, apart: float = 2.0) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -73,7 +74,7 @@ def test_views_repeat_labels_and_rare_classes_count_more() -> None:
 
 def test_folds_spread_every_class_evenly() -> None:
     labels = np.repeat([0, 1, 2], [50, 11, 5])
-    fold = crossvalidation.assign(labels, np.arange(66), 5, np.random.default_rng(0))
+    fold = cross_validation.assign(labels, np.arange(66), 5, np.random.default_rng(0))
     for label in range(3):
         counts = np.bincount(fold[labels == label], minlength=5)
         assert counts.max() - counts.min() <= 1
@@ -90,7 +91,7 @@ def pool() -> Pool:
 
 
 def test_every_picture_is_answered_once_per_repeat(pool: Pool) -> None:
-    found = crossvalidation.run("frozen", pool, seed=1)
+    found = cross_validation.run("frozen", pool, seed=1)
     assert list(found.folds) == ["model", "repeat", "fold", "n", "accuracy", "macro_f1"]
     assert found.folds["fold"].tolist() == [0, 1, 2, 3, 4] * 3
     assert found.folds.groupby("repeat")["n"].sum().tolist() == [120, 120, 120]
@@ -107,7 +108,7 @@ def test_every_picture_is_answered_once_per_repeat(pool: Pool) -> None:
 
 
 def test_learning_curve_grows_to_all_training_pictures(pool: Pool) -> None:
-    found = crossvalidation.run("frozen", pool, seed=1)
+    found = cross_validation.run("frozen", pool, seed=1)
     curve = found.curve.set_index("share")
     assert curve.index.tolist() == [0.25, 0.5, 0.75, 1.0]
     assert curve["n_train"].tolist() == [22, 43, 62, 84]  # 96 outside a fold, an eighth held back
@@ -129,7 +130,7 @@ def test_a_head_never_sees_the_pictures_it_answers(
         return examples(self, rows, views)
 
     monkeypatch.setattr(Pool, "examples", noted)
-    answer = crossvalidation._answer(pool, 0, 2, 1.0, 1)
+    answer = cross_validation._answer(pool, 0, 2, 1.0, 1)
     asked = {pool.ids.tolist().index(key) for key in answer.scored.ids}
     train, chooser = seen
     assert not asked & train
@@ -141,12 +142,12 @@ def test_a_head_never_sees_the_pictures_it_answers(
 def test_nearly_equal_pictures_are_in_one_fold() -> None:
     labels = np.repeat([0, 1], [40, 30])
     groups = np.arange(70) // 3  # one of them lies in both classes
-    fold = crossvalidation.assign(labels, groups, 5, np.random.default_rng(0))
+    fold = cross_validation.assign(labels, groups, 5, np.random.default_rng(0))
     for label in (0, 1):
         for group in np.unique(groups[labels == label]):
             assert len(set(fold[(labels == label) & (groups == group)])) == 1
         assert sorted(set(fold[labels == label])) == [0, 1, 2, 3, 4]
-    alike = crossvalidation.assign(labels, np.zeros(70, int), 5, np.random.default_rng(0))
+    alike = cross_validation.assign(labels, np.zeros(70, int), 5, np.random.default_rng(0))
     assert np.bincount(alike).tolist() == [14] * 5
 
 
@@ -157,14 +158,14 @@ def test_as_few_pictures_as_a_study_may_have_are_enough(seed: int) -> None:
     ids = np.arange(10).astype(str)
     splits, groups = np.full(10, "train"), np.array([0, 0, 1, 2, 3, 3, 3, 4, 5, 6])
     few = Pool(features[None], labels, ids, splits, groups, ("cap", "coat"), 0.5)
-    found = crossvalidation.run("frozen", few, seed)
+    found = cross_validation.run("frozen", few, seed)
     assert found.folds.groupby("repeat")["n"].sum().tolist() == [10, 10, 10]
     assert found.curve["n"].tolist() == [10] * 4
 
 
 def test_macro_f1_leaves_out_classes_that_do_not_occur(pool: Pool) -> None:
-    scored = crossvalidation._answer(pool, 0, 0, 1.0, 1).scored
+    scored = cross_validation._answer(pool, 0, 0, 1.0, 1).scored
     from sklearn.metrics import f1_score
 
     expected = f1_score(scored.labels, scored.predicted, average="macro")
-    assert crossvalidation._macro_f1(scored) == pytest.approx(expected)
+    assert cross_validation._macro_f1(scored) == pytest.approx(expected)

@@ -12,7 +12,8 @@ from typing import Any
 import nbformat
 import pytest
 
-from src import config, runs
+from src import config
+from src.runs import published
 from tests import albums
 
 NOTEBOOKS = sorted((config.ROOT / "jupyter_notebooks").glob("*.ipynb"))
@@ -26,15 +27,15 @@ SERVED = {"plain", "plain_augmented", "best"}
 CONTROLS = {"plain_subset", "plain_subset_augmented"}
 
 
-def _quick_run(study: str, folder: Path) -> tuple[runs.Run, list[str]]:
+def _quick_run(study: str, folder: Path) -> tuple[published.Run, list[str]]:
     """A study taken through the notebooks in the quick profile: its run, the executed notebooks."""
     command = [sys.executable, "jupyter_notebooks/run.py", "--study", study]
     command += ["--profile", "quick", "--into", str(folder / "executed")]
     done = subprocess.run(command, cwd=config.ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
-    assert runs.versions(study) == ["v1"]
-    assert runs.verify(study, "v1") == []
-    run = runs.open_run(study, "v1")
+    assert published.versions(study) == ["v1"]
+    assert published.verify(study, "v1") == []
+    run = published.open_run(study, "v1")
     assert run.manifest["profile"] == "quick"
     executed = sorted((folder / "executed").iterdir())
     outputs = [o for path in executed for cell in _cells(path) for o in cell.get("outputs", [])]

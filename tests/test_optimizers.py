@@ -8,8 +8,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from src import models, optimizers
-from src.experiments import Architecture, Recipe
+from src.data.plans import Architecture, Recipe
+from src.training import architectures, optimizers
 
 
 def test_orthogonal_step_has_singular_values_near_one() -> None:
@@ -35,7 +35,7 @@ PICTURES = np.random.default_rng(0).integers(0, 256, (64, 8, 8, 1), np.uint8)
 
 
 def _network() -> keras.Model:
-    return models.build(Architecture("fast", (4, 6)), PICTURES, 3, seed=0)
+    return architectures.build(Architecture("fast", (4, 6)), PICTURES, 3, seed=0)
 
 
 def _shaken(model: keras.Model, by: float) -> list[np.ndarray[Any, Any]]:
@@ -70,14 +70,16 @@ def test_statistics_are_those_of_the_mean_weights() -> None:
     average.update()
     batch = PICTURES.astype(np.float32)
     stale = np.abs(model(batch, training=False) - model(batch, training=True)).max()
-    momenta = [layer.momentum for layer in model.layers if isinstance(layer, models.FusedBatchNorm)]
+    momenta = [
+        layer.momentum for layer in model.layers if isinstance(layer, architectures.FusedBatchNorm)
+    ]
     with average.in_place([PICTURES]):
         in_use, in_training = (model(batch, training=t).numpy() for t in (False, True))
     # The moving variance is the unbiased one, so the two agree but for n / (n − 1).
     np.testing.assert_allclose(in_use, in_training, rtol=0.02, atol=0.02)
     assert stale > 0.5
     assert momenta == [
-        layer.momentum for layer in model.layers if isinstance(layer, models.FusedBatchNorm)
+        layer.momentum for layer in model.layers if isinstance(layer, architectures.FusedBatchNorm)
     ]
 
 

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from src import images, originals
+from src.data import images, originals
 
 
 def picture(level: int) -> bytes:

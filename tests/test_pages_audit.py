@@ -11,7 +11,8 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from src import audit, config
+from src import config
+from src.data import audit
 from tests import factories
 
 FOUND = pd.DataFrame(

@@ -13,12 +13,15 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from app_pages import canvas
-from src import config, drawing, images, inference, runs
+from src import config
+from src.data import images
+from src.runs import published
+from src.serving import drawing, inference
 from tests import factories
 
 CLASSIFIER = "app_pages/image_classifier.py"
 DRAWINGS = drawing.load(config.stated() / "drawings.toml")
-DIGITS = runs.open_run("digits", runs.versions("digits")[0])
+DIGITS = published.open_run("digits", published.versions("digits")[0])
 SEVEN = next(d for d in DRAWINGS if d.label == "7")
 
 

@@ -11,7 +11,9 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from app_pages import components, performance_making
-from src import config, evaluation, runs
+from src import config
+from src.evaluation import metrics as evaluation_metrics
+from src.runs import published as runs_published
 from tests import factories
 
 APP = str(config.ROOT / "app.py")
@@ -281,7 +283,7 @@ def test_a_random_sample_marks_right_and_wrong(published: Path) -> None:
     )
     rows = pd.read_parquet(published / "mnist/v1/models/forest/predictions.parquet")
     rows = rows[rows["split"] == "test"].set_index("id")
-    kept = rows.loc[evaluation.drawn(rows.index, evaluation.DRAWN)]
+    kept = rows.loc[evaluation_metrics.drawn(rows.index, evaluation_metrics.DRAWN)]
     right = int((kept["label"] == kept["prediction"]).sum())
     assert 0 < right < 48
     assert f"**{right} of 48 pictures drawn at random are filed correctly**" in words(app)
@@ -348,7 +350,7 @@ def test_the_table_holds_every_model_with_interval_and_cost(published: Path) -> 
 
 def test_controls_cost_time_to_train_and_never_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     control = property(lambda model: "subset" in model.name)
-    monkeypatch.setattr(runs.ModelRecord, "control", control)
+    monkeypatch.setattr(runs_published.ModelRecord, "control", control)
     app = visit("model_performance", version="v1")
     assert len(app.dataframe[1].value) == 6  # served files of three networks, in two forms
     assert _drawn(app) == {factories.TITLES[name] for name in MODELS[:3]}

@@ -13,7 +13,9 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from app_pages import components, loaders
-from src import business, config, inference
+from src import config
+from src.evaluation import business, thresholds
+from src.serving import inference
 from tests import factories
 
 CLASSES = factories.CLASSES
@@ -227,7 +229,7 @@ def table(app: AppTest) -> pd.DataFrame:
 def threshold() -> float:
     scored = [loaders.scored("cifar10", "v1", "best", split) for split in ("validation", "test")]
     case = business.parse(loaders.inputs("business.toml"), "cifar10")
-    found = business.filed(case.filing, *scored).threshold
+    found = thresholds.filed(case.filing, *scored).threshold
     assert found is not None
     return found
 

@@ -10,9 +10,12 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from app_pages import network
-from src import config, layers, runs
+from src import config
 from src.charts import network as network_charts
 from src.charts import studies as charts
+from src.evaluation import hypotheses
+from src.runs import layers
+from src.runs import published as runs_published
 from tests import factories
 
 APP = str(config.ROOT / "app.py")
@@ -212,16 +215,20 @@ def test_the_chart_of_all_studies() -> None:
 
 def _explain() -> None:
     from app_pages import loaders, network
-    from src import runs
+    from src.runs import published
 
-    network.explain(loaders.open_run("cifar10", runs.versions("cifar10")[0]), "best")
+    network.explain(loaders.open_run("cifar10", published.versions("cifar10")[0]), "best")
 
 
 def test_a_network_is_explained_layer_by_layer(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OUTPUTS_DIR")  # the published network of the repository
     app = AppTest.from_function(_explain, default_timeout=60).run()
     assert [element.message for element in app.exception] == []
-    made = runs.open_run("cifar10", runs.versions("cifar10")[0]).model("best").config
+    made = (
+        runs_published.open_run("cifar10", runs_published.versions("cifar10")[0])
+        .model("best")
+        .config
+    )
     assert words(app).startswith(f"**{len(made['layers'])} layers turn the 3,072 numbers")
     assert "all agree with the network" in words(app)
     table = app.table[0].value
@@ -292,8 +299,6 @@ def test_a_study_without_hypotheses_says_how_to_state_one() -> None:
 
 def test_the_example_of_a_hypothesis_can_be_read() -> None:
     import tomllib
-
-    from src import hypotheses
 
     code = visit("hypotheses", study="wardrobe", version="v1").code[0].value
     (stated,) = hypotheses.parse(tomllib.loads(code), "wardrobe")

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from src import images, inference, memory, photos
+from src.data import decoding, images
+from src.serving import inference, memory, uploads
 
 SHAPE = (2, 2, 3)
 
@@ -38,7 +39,7 @@ LEFT_BLACK = np.repeat(np.array([[[0], [255], [255], [255]]], np.uint8), 3, axis
 
 def test_a_photo_is_kept_small_and_as_the_models_see_it() -> None:
     data = png(LEFT_BLACK)
-    photo = photos.read(data, "a.png", [SHAPE, (1, 4, 3), SHAPE], truth="cat")
+    photo = uploads.read(data, "a.png", [SHAPE, (1, 4, 3), SHAPE], truth="cat")
     assert photo.sha256 == hashlib.sha256(data).hexdigest()
     assert (photo.name, photo.format, photo.size, photo.truth) == ("a.png", "PNG", (4, 1), "cat")
     assert photo.notes == ()
@@ -52,13 +53,13 @@ def test_a_photo_is_kept_small_and_as_the_models_see_it() -> None:
 
 
 def test_a_large_photo_gets_a_small_thumbnail_in_its_proportions() -> None:
-    photo = photos.read(png(np.zeros((300, 900, 3), np.uint8)), "wide.png", [SHAPE])
-    assert images.from_png(photo.thumbnail).shape == (53, photos.THUMBNAIL, 3)
+    photo = uploads.read(png(np.zeros((300, 900, 3), np.uint8)), "wide.png", [SHAPE])
+    assert images.from_png(photo.thumbnail).shape == (53, uploads.THUMBNAIL, 3)
 
 
 def test_what_is_no_picture_is_refused() -> None:
-    with pytest.raises(images.ImageError, match="not a picture"):
-        photos.read(b"hello", "a.png", [SHAPE])
+    with pytest.raises(decoding.ImageError, match="not a picture"):
+        uploads.read(b"hello", "a.png", [SHAPE])
 
 
 @pytest.mark.parametrize(
@@ -71,14 +72,14 @@ def test_what_is_no_picture_is_refused() -> None:
     ],
 )
 def test_names_are_shown_without_tricks(name: str, shown: str) -> None:
-    assert photos.shown_name(name) == shown
+    assert uploads.shown_name(name) == shown
 
 
-def two() -> list[photos.Photo]:
+def two() -> list[uploads.Photo]:
     """Photos of a black and a white column, of which the first gives the name."""
     columns = np.array([0, 255], np.uint8)
     return [
-        photos.read(
+        uploads.read(
             png(np.broadcast_to(row, (2, 3, 2)).swapaxes(1, 2).copy()), f"{row[0]}.png", [SHAPE]
         )
         for row in (columns, columns[::-1])
@@ -87,20 +88,20 @@ def two() -> list[photos.Photo]:
 
 def test_photos_are_answered_together() -> None:
     model = Named([[0.7, 0.2, 0.1], [0.1, 0.0, 0.9]])
-    first, second = photos.answer(model, two(), "crop")  # type: ignore[arg-type]
+    first, second = uploads.answer(model, two(), "crop")  # type: ignore[arg-type]
     (saw,) = model.saw
     assert saw[:, 0, 0, 0].tolist() == [0, 255]
     assert (first.best, second.best) == (0, 2)
     assert (first.confidence, second.confidence) == (pytest.approx(0.7), pytest.approx(0.9))
     assert (first.milliseconds, first.batch) == (3.0, 2)
-    assert photos.answer(model, [], "crop") == []  # type: ignore[arg-type]
+    assert uploads.answer(model, [], "crop") == []  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
     ("threshold", "alone"), [(0.7, True), (0.71, False), (None, False), (0.0, True)]
 )
 def test_a_photo_is_filed_from_the_threshold_on(threshold: float | None, alone: bool) -> None:
-    answer = photos.Answer(np.array([0.7, 0.3]), np.zeros((1, 1, 2), np.float32), 1.0, 1)
+    answer = uploads.Answer(np.array([0.7, 0.3]), np.zeros((1, 1, 2), np.float32), 1.0, 1)
     assert answer.alone(threshold) is alone
 
 
@@ -108,7 +109,7 @@ def test_a_photo_of_one_colour_is_never_filed_alone() -> None:
     pixels = np.stack([np.full((8, 8, 1), 200, np.uint8), np.eye(8, dtype=np.uint8)[..., None]])
     pixels[1] *= 9
     model = Named([[1.0, 0.0, 0.0], [1.0, 0.0, 0.0]])
-    empty, line = photos.ask(model, pixels)  # type: ignore[arg-type]
+    empty, line = uploads.ask(model, pixels)  # type: ignore[arg-type]
     assert (empty.blank, line.blank) == (True, False)
     assert (empty.alone(0.5), line.alone(0.5)) == (False, True)
 
@@ -116,8 +117,8 @@ def test_a_photo_of_one_colour_is_never_filed_alone() -> None:
 def test_the_table_holds_every_answer_in_full() -> None:
     model = Named([[0.75, 0.125, 0.125], [0.0, 0.0, 1.0]])
     kept = two()
-    said = photos.answer(model, kept, "pad")  # type: ignore[arg-type]
-    rows = photos.table(kept, said, model.classes, 0.9).to_dict("records")
+    said = uploads.answer(model, kept, "pad")  # type: ignore[arg-type]
+    rows = uploads.table(kept, said, model.classes, 0.9).to_dict("records")
     for row, photo in zip(rows, kept, strict=True):
         assert row.pop("read_ms") == photo.milliseconds
         assert row.pop("sha256") == photo.sha256
@@ -150,7 +151,7 @@ def test_the_table_holds_every_answer_in_full() -> None:
             **common,
         },
     ]
-    assert photos.table([], [], model.classes, 0.9).columns[-1] == "p_ship"
+    assert uploads.table([], [], model.classes, 0.9).columns[-1] == "p_ship"
 
 
 def test_freed_memory_is_given_back() -> None:

@@ -12,16 +12,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from src import images, pictures
-from src.formats import DataError
+from src.data import decoding, image_folders, images
+from src.data.formats import DataError
 from tests.albums import fill, packed, picture
 
 SHAPE = (8, 8, 3)
 
 
-def _found(path: Path) -> pictures.Collection:
-    with pictures.opened(path) as tree:
-        return pictures.arrange(tree)
+def _found(path: Path) -> image_folders.Collection:
+    with image_folders.opened(path) as tree:
+        return image_folders.arrange(tree)
 
 
 def _placed(path: Path) -> dict[str, tuple[str, str]]:
@@ -123,7 +123,7 @@ def test_names_that_cannot_be_written_are_refused(tmp_path: Path) -> None:
 
 def test_natural_order() -> None:
     names = ["shelf 10", "Shelf 9", "ärmel", "Zebra", "shelf 9", "10", "9"]
-    assert pictures.class_names(names) == (
+    assert image_folders.class_names(names) == (
         *("9", "10", "Shelf 9", "shelf 9", "shelf 10", "Zebra", "ärmel"),
     )
 
@@ -137,7 +137,7 @@ def test_a_zip_holds_what_its_folder_holds(tmp_path: Path, inside: str, above: s
     path = packed(album, tmp_path / "album.zip", inside)
     assert _placed(path) == _placed(album)
     assert _left(path) == _left(album) == {"notes.txt": "other format"}
-    read, same = (pictures.read_pictures(place, SHAPE) for place in (path, album))
+    read, same = (image_folders.read_pictures(place, SHAPE) for place in (path, album))
     for part, (pixels, labels, ids, _) in read.items():
         assert np.array_equal(pixels, same[part].images)
         assert labels.tolist() == same[part].labels.tolist()
@@ -168,7 +168,7 @@ def test_a_zip_cannot_reach_out_of_itself(tmp_path: Path) -> None:
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr(link, "/etc/passwd")
     assert _left(path) == dict.fromkeys(names, "unsafe name") | {"a/link.png": "link"}
-    pictures.read_pictures(path, SHAPE)
+    image_folders.read_pictures(path, SHAPE)
     assert sorted(p.name for p in tmp_path.rglob("*")) == ["evil.zip"]
 
 
@@ -176,11 +176,11 @@ def test_zip_bombs_are_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     bomb = {"a/1.png": bytes(3 * 2**20), "a/2.png": picture(1), "b/1.png": picture(2)}
     path = _zip(tmp_path / "bomb.zip", bomb)
     assert _left(path) == {"a/1.png": "oversized"}
-    monkeypatch.setattr(pictures, "MAX_TOTAL", 2**20)
+    monkeypatch.setattr(image_folders, "MAX_TOTAL", 2**20)
     with pytest.raises(DataError, match=r"bomb.zip announces 3 files of 0\.0 GB; at most"):
         _found(path)
-    monkeypatch.setattr(pictures, "MAX_TOTAL", 2**40)
-    monkeypatch.setattr(pictures, "MAX_MEMBERS", 2)
+    monkeypatch.setattr(image_folders, "MAX_TOTAL", 2**40)
+    monkeypatch.setattr(image_folders, "MAX_MEMBERS", 2)
     with pytest.raises(DataError, match="at most 2 files"):
         _found(path)
 
@@ -190,7 +190,7 @@ def test_a_zip_that_lies_about_its_sizes_gives_an_unreadable_picture(tmp_path: P
     size = len(picture(1, (90, 90), "BMP"))
     path.write_bytes(path.read_bytes().replace(size.to_bytes(4, "little"), b"\x10\x00\x00\x00"))
     with pytest.raises(DataError, match=r"a/1.bmp cannot be used. The file"):
-        pictures.read_pictures(path, SHAPE)
+        image_folders.read_pictures(path, SHAPE)
 
 
 def test_encrypted_and_damaged_zips(tmp_path: Path) -> None:
@@ -210,17 +210,17 @@ def test_all_formats_are_read_and_a_damaged_one_is_named(tmp_path: Path) -> None
     (tmp_path / "a").mkdir()
     for ending, kind in kinds.items():
         (tmp_path / "a" / f"1.{ending}").write_bytes(picture(1, kind=kind))
-    assert pictures.read_pictures(tmp_path, SHAPE)["train"].images.shape == (9, *SHAPE)
+    assert image_folders.read_pictures(tmp_path, SHAPE)["train"].images.shape == (9, *SHAPE)
     (tmp_path / "a" / "1.gif").write_bytes(b"%PDF-1.7")
     with pytest.raises(DataError, match=r"a/1.gif cannot be used. The file is a PDF document"):
-        pictures.read_pictures(tmp_path, SHAPE)
+        image_folders.read_pictures(tmp_path, SHAPE)
 
 
 def test_pixels_are_those_of_the_one_way_in(tmp_path: Path) -> None:
     fill(tmp_path, {"a": 2, "b": 1})
-    part = pictures.read_pictures(tmp_path, SHAPE)["train"]
+    part = image_folders.read_pictures(tmp_path, SHAPE)["train"]
     for pixels, number in zip(part.images, range(3), strict=True):
-        expected = images.model_input(images.decode(picture(number)).rgb, SHAPE, "crop")
+        expected = images.model_input(decoding.decode(picture(number)).rgb, SHAPE, "crop")
         assert np.array_equal(pixels, expected)
     assert part.labels.tolist() == [0, 0, 1]
     assert list(part.ids) == ["a/0.png", "a/1.png", "b/0.png"]
@@ -229,8 +229,8 @@ def test_pixels_are_those_of_the_one_way_in(tmp_path: Path) -> None:
 def test_huge_files_are_refused_unread_and_filters_stay_as_they_were(tmp_path: Path) -> None:
     fill(tmp_path, {"a": 1})
     with (tmp_path / "a" / "0.png").open("r+b") as stream:
-        stream.truncate(images.MAX_BYTES + 1)
+        stream.truncate(decoding.MAX_BYTES + 1)
     filters = list(warnings.filters)
     with pytest.raises(DataError, match="at most 25 MB are accepted"):
-        pictures.read_pictures(tmp_path, SHAPE)
+        image_folders.read_pictures(tmp_path, SHAPE)
     assert list(warnings.filters) == filters

@@ -12,7 +12,9 @@ from matplotlib.colors import to_hex, to_rgb
 from numpy.testing import assert_allclose
 from PIL import Image
 
-from src import images, palette, plots
+from src.charts import notebook_plots as plots
+from src.charts import palette
+from src.data import images
 from tests import factories
 
 CLASSES = ("cat", "dog", "ship")
@@ -232,7 +234,10 @@ FIGURES: dict[str, tuple[Callable[[], plots.Figure], str]] = {
         lambda: plots.accuracy_against_time(glance(), "validation"),
         "Highest validation accuracy: Forest, 90.0 %",
     ),
-    "seeds": (lambda: plots.seeds(seeds()), "Highest mean test accuracy: Best, 90.0 % (1 seed)"),
+    "seeds": (
+        lambda: plots.seeds(seeds()),
+        "Highest mean test accuracy: Best, 90.0 % (1 seed)",
+    ),
     "f1_by_class": (
         lambda: plots.f1_by_class(reports()),
         "Hardest class: cat (mean F1 0.55); easiest: ship (0.90)",

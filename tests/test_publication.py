@@ -6,15 +6,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from src import business, config, evaluation, publication, runs
+from src import config
+from src.evaluation import business, metrics
+from src.publication import evaluation, release
+from src.runs import drafts
 
 LIMIT = business.load(config.stated() / "business.toml", "toy").latency_limit
 
 
-def _draft(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, **models: Any) -> runs.Draft:
+def _draft(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, **models: Any) -> drafts.Draft:
     """A draft with models of (accuracy on validation, milliseconds, whether it can be served)."""
     monkeypatch.setenv("OUTPUTS_DIR", str(tmp_path))
-    draft = runs.Draft("toy", "full")
+    draft = drafts.Draft("toy", "full")
     for name, (accuracy, milliseconds, served) in models.items():
         draft.write_json(f"models/{name}/config.json", {"control": not served})
         splits = {"validation": {"metrics": {"accuracy": {"value": accuracy}}}}
@@ -35,7 +38,7 @@ def _draft(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, **models: Any) -> ru
 def test_the_most_accurate_model_that_is_fast_enough_serves(
     models: dict[str, Any], chosen: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert publication.default_model(_draft(tmp_path, monkeypatch, **models)) == chosen
+    assert release.default_model(_draft(tmp_path, monkeypatch, **models)) == chosen
 
 
 def test_without_a_limit_every_model_is_fast_enough() -> None:
@@ -50,8 +53,8 @@ def test_the_surest_pictures_of_every_cell_and_the_surest_mistakes_are_kept() ->
     probabilities = np.where(
         answers[:, None] == [0, 1], confidence[:, None], 1 - confidence[:, None]
     )
-    scored = evaluation.score(labels, probabilities, ("a", "b"), np.arange(300), "test")
-    kept = set(publication._pictures_of(scored, 2)["id"])
-    surest_mistakes = {3 * i for i in range(publication.MISTAKES)}
+    scored = metrics.score(labels, probabilities, ("a", "b"), np.arange(300), "test")
+    kept = set(evaluation._pictures_of(scored, 2)["id"])
+    surest_mistakes = {3 * i for i in range(evaluation.MISTAKES)}
     assert kept == surest_mistakes | {1, 2, 4, 5}  # right: b, a, a, b
-    assert set(publication._pictures_of(scored, 1)["id"]) == surest_mistakes | {1, 2}
+    assert set(evaluation._pictures_of(scored, 1)["id"]) == surest_mistakes | {1, 2}

@@ -4,15 +4,15 @@ from dataclasses import replace
 
 import numpy as np
 
-from src import quality, studies
+from src.data import collection, datasets, quality, studies
 
 
-def dataset(**values: list[int]) -> studies.Dataset:
+def dataset(**values: list[int]) -> datasets.Dataset:
     """One-pixel grey pictures of the given values; ids count from 10, labels alternate."""
     spec = replace(studies.get("digits"), classes=("a", "b"), image_shape=(1, 1, 1))
-    source = studies.Source("package", "", "")
+    source = collection.Source("package", "", "")
     splits = {
-        name: studies.Split(
+        name: datasets.Split(
             name,
             np.arange(len(pixels)) + 10,
             np.array(pixels, np.uint8).reshape(-1, 1, 1, 1),
@@ -20,7 +20,7 @@ def dataset(**values: list[int]) -> studies.Dataset:
         )
         for name, pixels in values.items()
     }
-    return studies.Dataset(spec=spec, subset_ids=np.array([10]), source=source, **splits)
+    return datasets.Dataset(spec=spec, subset_ids=np.array([10]), source=source, **splits)
 
 
 def test_duplicates_within_and_across_splits() -> None:

@@ -7,18 +7,19 @@ import subprocess
 
 import pytest
 
-from src import cards, config
+from src import config
+from src.runs import documents
 
 TEXT = (config.ROOT / "README.md").read_text()
 
 
 def test_generated_parts_are_up_to_date() -> None:
-    assert cards.readme_with_results(TEXT) == TEXT
+    assert documents.readme_with_results(TEXT) == TEXT
 
 
 def test_missing_marks_are_named() -> None:
     with pytest.raises(ValueError, match="no <!-- generated: verdicts -->"):
-        cards.readme_with_results(TEXT.replace("<!-- generated: verdicts -->", ""))
+        documents.readme_with_results(TEXT.replace("<!-- generated: verdicts -->", ""))
 
 
 def test_every_make_command_exists() -> None:

@@ -12,12 +12,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from src import runs
+from src.runs import __main__, drafts
+from src.runs import published as runs_published
 
 OF_A_MODEL = (
-    *runs.REQUIRED_OF_A_MODEL,
-    *runs.REQUIRED_OF_A_NETWORK,
-    *runs.REQUIRED_OF_A_SERVED_MODEL,
+    *drafts.REQUIRED_OF_A_MODEL,
+    *drafts.REQUIRED_OF_A_NETWORK,
+    *drafts.REQUIRED_OF_A_SERVED_MODEL,
     "model.keras",
 )
 
@@ -28,10 +29,10 @@ def outputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def _draft(note: str = "first") -> runs.Draft:
-    draft = runs.Draft("toy", "full")
+def _draft(note: str = "first") -> drafts.Draft:
+    draft = drafts.Draft("toy", "full")
     draft.clear()
-    for path in runs.REQUIRED:
+    for path in drafts.REQUIRED:
         if path.endswith(".parquet"):
             draft.write_table(path, pd.DataFrame({"label": ["0", "1"], "count": [3, 4]}))
         else:
@@ -48,12 +49,15 @@ MANIFEST: dict[str, Any] = {"default_model": "best", "created": "2026-01-01"}
 
 
 def test_publishes_one_version_after_another(outputs: Path) -> None:
-    assert runs.studies() == []
+    assert runs_published.studies() == []
     assert [_draft().publish(MANIFEST), _draft("second").publish(MANIFEST)] == ["v1", "v2"]
-    assert runs.studies() == ["toy"]
-    assert runs.versions("toy") == ["v2", "v1"]
-    assert [runs.open_run("toy", v).dataset["note"] for v in ("v1", "v2")] == ["first", "second"]
-    assert runs.verify_all() == []
+    assert runs_published.studies() == ["toy"]
+    assert runs_published.versions("toy") == ["v2", "v1"]
+    assert [runs_published.open_run("toy", v).dataset["note"] for v in ("v1", "v2")] == [
+        "first",
+        "second",
+    ]
+    assert runs_published.verify_all() == []
     hidden = [".logs", ".partial", "v1", "v2"]
     assert sorted(path.name for path in (outputs / "toy").iterdir()) == hidden
     assert list((outputs / "toy" / ".partial").iterdir()) == []
@@ -61,21 +65,21 @@ def test_publishes_one_version_after_another(outputs: Path) -> None:
 
 def test_classical_models_are_compared_but_not_served(outputs: Path) -> None:
     draft = _draft()
-    for file in runs.REQUIRED_OF_A_MODEL:
+    for file in drafts.REQUIRED_OF_A_MODEL:
         draft.write(f"models/forest/{file}", b"label\n0\n")
     draft.write_json("models/forest/config.json", {"family": "classical"})
-    run = runs.open_run("toy", draft.publish(MANIFEST))
+    run = runs_published.open_run("toy", draft.publish(MANIFEST))
     assert (run.models, run.served) == (["best", "forest"], ["best"])
     assert (run.model("forest").family, run.model("forest").served) == ("classical", False)
 
 
 def test_a_control_is_compared_but_not_served(outputs: Path) -> None:
     draft = _draft()
-    for file in (*runs.REQUIRED_OF_A_MODEL, *runs.REQUIRED_OF_A_NETWORK):
+    for file in (*drafts.REQUIRED_OF_A_MODEL, *drafts.REQUIRED_OF_A_NETWORK):
         draft.write(f"models/bare/{file}", b"label\n0\n")
     draft.write_json("models/bare/config.json", {"family": "network", "control": True})
     assert draft.to_serve() == ["best"]
-    run = runs.open_run("toy", draft.publish(MANIFEST))
+    run = runs_published.open_run("toy", draft.publish(MANIFEST))
     assert (run.models, run.served) == (["best", "bare"], ["best"])
     assert [run.model(name).is_network for name in run.models] == [True, True]
 
@@ -83,13 +87,13 @@ def test_a_control_is_compared_but_not_served(outputs: Path) -> None:
 def test_a_network_without_its_served_files_is_not_published() -> None:
     draft = _draft()
     (draft.folder / "models/best/model_int8.tflite").unlink()
-    with pytest.raises(runs.RunError, match=r"models/best/model_int8\.tflite"):
+    with pytest.raises(runs_published.RunError, match=r"models/best/model_int8\.tflite"):
         draft.publish(MANIFEST)
 
 
 def test_reads_what_was_written(outputs: Path) -> None:
     _draft().publish(MANIFEST)
-    run = runs.open_run("toy", "v1")
+    run = runs_published.open_run("toy", "v1")
     assert run.models == ["best"]
     assert run.table("eda/class_counts.parquet").to_dict("list") == {
         "label": ["0", "1"],
@@ -105,7 +109,7 @@ def test_reads_what_was_written(outputs: Path) -> None:
         "profile": "full",
         "created": "2026-01-01",
     }
-    assert len(manifest["files"]) == len(runs.REQUIRED) + len(OF_A_MODEL)
+    assert len(manifest["files"]) == len(drafts.REQUIRED) + len(OF_A_MODEL)
 
 
 @pytest.mark.parametrize("step", ["write_json", "_flush", "rename", "_keep_logs", "rmtree"])
@@ -118,37 +122,37 @@ def test_kill_at_any_step_leaves_whole_versions_only(
     def killed(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    owner = {"write_json": draft, "_keep_logs": draft, "_flush": runs, "rename": os}
+    owner = {"write_json": draft, "_keep_logs": draft, "_flush": drafts, "rename": os}
     with monkeypatch.context() as patch:
         patch.setattr(owner.get(step, shutil), step, killed)
         with pytest.raises(KeyboardInterrupt):
             draft.publish(MANIFEST)
     published = step in {"_keep_logs", "rmtree"}
-    assert runs.versions("toy") == (["v2", "v1"] if published else ["v1"])
-    assert runs.verify_all() == []
+    assert runs_published.versions("toy") == (["v2", "v1"] if published else ["v1"])
+    assert runs_published.verify_all() == []
     if not published:  # and the same draft can still be published
         assert draft.publish(MANIFEST) == "v2"
-        assert runs.verify_all() == []
+        assert runs_published.verify_all() == []
 
 
 def test_incomplete_large_or_repeated_versions_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     draft = _draft()
     (draft.folder / "gallery.parquet").unlink()
-    with pytest.raises(runs.RunError, match=r"not published: gallery\.parquet"):
+    with pytest.raises(runs_published.RunError, match=r"not published: gallery\.parquet"):
         draft.publish(MANIFEST)
     draft = _draft()
     shutil.rmtree(draft.folder / "models")
-    with pytest.raises(runs.RunError, match="no model"):
+    with pytest.raises(runs_published.RunError, match="no model"):
         draft.publish(MANIFEST)
-    with pytest.raises(runs.RunError, match="not 'final'"):
+    with pytest.raises(runs_published.RunError, match="not 'final'"):
         _draft().publish(MANIFEST, "final")
     _draft().publish(MANIFEST, "v3")
-    with pytest.raises(runs.RunError, match="v3 is published and never changes"):
+    with pytest.raises(runs_published.RunError, match="v3 is published and never changes"):
         _draft().publish(MANIFEST, "v3")
-    monkeypatch.setattr(runs, "LIMIT_BYTES", 10)
-    with pytest.raises(runs.RunError, match="more than the 10 allowed"):
+    monkeypatch.setattr(drafts, "LIMIT_BYTES", 10)
+    with pytest.raises(runs_published.RunError, match="more than the 10 allowed"):
         _draft().publish(MANIFEST)
-    assert runs.versions("toy") == ["v3"]
+    assert runs_published.versions("toy") == ["v3"]
 
 
 def test_half_written_file_is_not_published(outputs: Path) -> None:
@@ -156,7 +160,7 @@ def test_half_written_file_is_not_published(outputs: Path) -> None:
     (draft.folder / ".gallery.parquet.partial").write_bytes(b"half")
     draft.publish(MANIFEST)
     assert not list(outputs.rglob("*.partial"))[1:]  # the draft's home alone
-    assert runs.verify_all() == []
+    assert runs_published.verify_all() == []
 
 
 def test_altered_missing_and_strange_files_are_named(outputs: Path) -> None:
@@ -166,35 +170,37 @@ def test_altered_missing_and_strange_files_are_named(outputs: Path) -> None:
     (folder / "hypotheses.json").unlink()
     (folder / "models/best/model.keras").unlink()  # a deployment may leave it out
     (folder / "extra.txt").write_text("?")
-    assert runs.verify("toy", "v1") == [
+    assert runs_published.verify("toy", "v1") == [
         "toy v1: extra.txt is not in the manifest.",
         "toy v1: dataset.json was changed after publication.",
         "toy v1: hypotheses.json is missing.",
     ]
-    with pytest.raises(runs.RunCorrupt, match="changed after publication"):
-        _ = runs.open_run("toy", "v1").dataset
-    assert runs.main(["verify"]) == 1
+    with pytest.raises(runs_published.RunCorrupt, match="changed after publication"):
+        _ = runs_published.open_run("toy", "v1").dataset
+    assert __main__.main(["verify"]) == 1
 
 
 def test_unknown_names_are_clear() -> None:
     _draft().publish(MANIFEST)
-    with pytest.raises(runs.RunNotFound, match=r"no published version v9 \(published: v1\)"):
-        runs.open_run("toy", "v9")
-    with pytest.raises(runs.RunNotFound, match=r"no published version \.\./toy/v1"):
-        runs.open_run("toy", "../toy/v1")
-    run = runs.open_run("toy", "v1")
-    with pytest.raises(runs.RunNotFound, match=r"no model other \(it has best\)"):
+    with pytest.raises(
+        runs_published.RunNotFound, match=r"no published version v9 \(published: v1\)"
+    ):
+        runs_published.open_run("toy", "v9")
+    with pytest.raises(runs_published.RunNotFound, match=r"no published version \.\./toy/v1"):
+        runs_published.open_run("toy", "../toy/v1")
+    run = runs_published.open_run("toy", "v1")
+    with pytest.raises(runs_published.RunNotFound, match=r"no model other \(it has best\)"):
         run.model("other")
-    with pytest.raises(runs.RunNotFound, match="no file"):
+    with pytest.raises(runs_published.RunNotFound, match="no file"):
         run.data("../../secret")
 
 
 def test_unreadable_manifest_is_corrupt(outputs: Path) -> None:
     _draft().publish(MANIFEST)
     (outputs / "toy/v1/manifest.json").write_text('{"schema": 1')
-    with pytest.raises(runs.RunCorrupt, match="cannot be read"):
-        runs.open_run("toy", "v1")
-    assert runs.verify("toy", "v1") == ["The manifest of toy v1 cannot be read."]
+    with pytest.raises(runs_published.RunCorrupt, match="cannot be read"):
+        runs_published.open_run("toy", "v1")
+    assert runs_published.verify("toy", "v1") == ["The manifest of toy v1 cannot be read."]
 
 
 def test_study_names_cannot_leave_the_folder(
@@ -202,17 +208,22 @@ def test_study_names_cannot_leave_the_folder(
 ) -> None:
     monkeypatch.setenv("OUTPUTS_DIR", str(outputs / "studies"))
     _draft().publish(MANIFEST)
-    assert runs.versions("toy") == ["v1"]
-    assert runs.versions("../studies/toy") == runs.versions("..") == runs.versions("") == []
+    assert runs_published.versions("toy") == ["v1"]
+    assert (
+        runs_published.versions("../studies/toy")
+        == runs_published.versions("..")
+        == runs_published.versions("")
+        == []
+    )
 
 
 def test_command_line(capsys: pytest.CaptureFixture[str]) -> None:
-    assert runs.main(["list"]) == 0
+    assert __main__.main(["list"]) == 0
     assert capsys.readouterr().out == "none published\n"
     _draft().publish(MANIFEST)
-    assert runs.main(["list"]) == runs.main(["verify"]) == 0
+    assert __main__.main(["list"]) == __main__.main(["verify"]) == 0
     assert capsys.readouterr().out == "toy v1\n1 published runs, 0 problems.\n"
-    assert runs.main(["what"]) == 2
+    assert __main__.main(["what"]) == 2
 
 
 def test_any_text_may_be_a_class_name() -> None:

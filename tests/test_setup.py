@@ -15,7 +15,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from pathspec import PathSpec
 
-from src.palette import PALETTE
+from src.charts.palette import PALETTE
 from tests import factories
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -205,7 +205,7 @@ def test_app_installs_nothing_but_the_deployed_set() -> None:
 def test_the_slug_carries_what_the_app_reads_and_nothing_more() -> None:
     ignored = PathSpec.from_lines("gitignore", (ROOT / ".slugignore").read_text().splitlines())
     kept = [
-        *("app.py", "asgi.py", "setup.sh", "requirements.txt", "src/runs.py"),
+        *("app.py", "asgi.py", "setup.sh", "requirements.txt", "src/runs/published.py"),
         *("app_pages/loaders.py", ".streamlit/config.toml", "inputs/business.toml"),
         *("outputs/cifar10/v1/manifest.json", "outputs/cifar10/v1/MODEL_CARD.md"),
         *("outputs/cifar10/v1/models/best/model.tflite",),

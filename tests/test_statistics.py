@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from scipy import optimize, special, stats
 
-from src import statistics
-from src.statistics import Estimate
+from src.evaluation import sample_sizes
+from src.evaluation import stats as evaluation_stats
+from src.evaluation.stats import Estimate
 
 
 def rounded(estimate: Estimate, digits: int = 4) -> tuple[float, float, float]:
@@ -18,7 +19,7 @@ def rounded(estimate: Estimate, digits: int = 4) -> tuple[float, float, float]:
 @pytest.mark.parametrize("b", [0.5, 3, 700])
 def test_incomplete_beta_is_scipys(a: float, b: float) -> None:
     x = np.linspace(0, 1, 41)
-    ours = [statistics.incomplete_beta(a, b, v) for v in x]
+    ours = [evaluation_stats.incomplete_beta(a, b, v) for v in x]
     np.testing.assert_allclose(ours, special.betainc(a, b, x), rtol=1e-9, atol=1e-12)
 
 
@@ -26,16 +27,18 @@ def test_incomplete_beta_is_scipys(a: float, b: float) -> None:
 def test_student_is_scipys(freedom: int) -> None:
     for t in (-30, -2.1, -0.3, 0, 0.3, 2.1, 30):
         expected = stats.t.cdf(t, freedom)
-        assert statistics.t_cdf(t, freedom) == pytest.approx(expected, rel=1e-8, abs=1e-14)
+        assert evaluation_stats.t_cdf(t, freedom) == pytest.approx(expected, rel=1e-8, abs=1e-14)
     for p in (0.001, 0.025, 0.3, 0.5, 0.8, 0.975, 0.999):
         expected = stats.t.ppf(p, freedom)
-        assert statistics.t_quantile(p, freedom) == pytest.approx(expected, rel=1e-8, abs=1e-9)
+        assert evaluation_stats.t_quantile(p, freedom) == pytest.approx(
+            expected, rel=1e-8, abs=1e-9
+        )
 
 
 @pytest.mark.parametrize(("hits", "n"), [(0, 10), (10, 10), (1, 3), (29, 32), (7_012, 10_000)])
 @pytest.mark.parametrize("level", [0.9, 0.95])
 def test_wilson_is_scipys(hits: int, n: int, level: float) -> None:
-    ours = statistics.wilson(hits, n, level)
+    ours = evaluation_stats.wilson(hits, n, level)
     theirs = stats.binomtest(hits, n).proportion_ci(level, method="wilson")
     assert (ours.value, ours.method) == (hits / n, "Wilson")
     assert (ours.low, ours.high) == pytest.approx((theirs.low, theirs.high), abs=1e-12)
@@ -43,48 +46,48 @@ def test_wilson_is_scipys(hits: int, n: int, level: float) -> None:
 
 def test_wilson_of_a_published_example_and_of_nothing() -> None:
     # 29 of 32 is 75.8 to 96.8 % (notes/references.md)
-    assert rounded(statistics.wilson(29, 32), 3) == (0.906, 0.758, 0.968)
-    low, high = statistics.wilson_bounds([0, 5], [0, 5])
+    assert rounded(evaluation_stats.wilson(29, 32), 3) == (0.906, 0.758, 0.968)
+    low, high = evaluation_stats.wilson_bounds([0, 5], [0, 5])
     np.testing.assert_allclose(low, [0, 5 / (5 + 1.959964**2)], atol=1e-7)
     assert high.tolist() == [1, 1]
-    nothing = statistics.wilson(0, 0)
+    nothing = evaluation_stats.wilson(0, 0)
     assert math.isnan(nothing.value)
     assert (nothing.low, nothing.high) == (0, 1)
 
 
 def test_score_test_rejects_exactly_what_wilson_leaves_out() -> None:
     for hits in range(1, 60):
-        interval = statistics.wilson(hits, 60)
+        interval = evaluation_stats.wilson(hits, 60)
         inside = interval.low <= 0.7 <= interval.high
-        assert (statistics.score_test(hits, 60, 0.7) >= 0.05) == inside
+        assert (evaluation_stats.score_test(hits, 60, 0.7) >= 0.05) == inside
     z = (50 / 60 - 0.7) / math.sqrt(0.7 * 0.3 / 60)
-    assert statistics.score_test(50, 60, 0.7) == pytest.approx(2 * stats.norm.sf(z))
+    assert evaluation_stats.score_test(50, 60, 0.7) == pytest.approx(2 * stats.norm.sf(z))
 
 
 def test_binomial_tail_is_scipys() -> None:
     for k in (-1, 0, 3, 9, 10):
         expected = stats.binom.cdf(k, 10, 0.3)
-        assert statistics.binomial_tail(k, 10, 0.3) == pytest.approx(expected, rel=1e-10)
+        assert evaluation_stats.binomial_tail(k, 10, 0.3) == pytest.approx(expected, rel=1e-10)
 
 
 @pytest.mark.parametrize(("b", "c"), [(0, 0), (1, 7), (7, 1), (5, 5), (0, 6), (412, 350)])
 def test_mcnemar_is_the_exact_binomial_test(b: int, c: int) -> None:
     expected = stats.binomtest(b, b + c).pvalue if b + c else 1.0
-    assert statistics.mcnemar(b, c) == pytest.approx(expected, rel=1e-9)
+    assert evaluation_stats.mcnemar(b, c) == pytest.approx(expected, rel=1e-9)
 
 
 def test_tango_of_published_examples() -> None:
     # Airway hyper-responsiveness, Fagerland, Lydersen and Laake (2014), Table 8: 1 and 7 of 21.
-    assert rounded(statistics.paired_difference(1, 7, 21), 3) == (-0.286, -0.517, -0.026)
-    assert rounded(statistics.paired_difference(7, 1, 21), 3) == (0.286, 0.026, 0.517)
+    assert rounded(evaluation_stats.paired_difference(1, 7, 21), 3) == (-0.286, -0.517, -0.026)
+    assert rounded(evaluation_stats.paired_difference(7, 1, 21), 3) == (0.286, 0.026, 0.517)
 
 
 def test_tango_at_its_ends() -> None:
     z2 = stats.norm.ppf(0.975) ** 2
-    same = statistics.paired_difference(0, 0, 20)
+    same = evaluation_stats.paired_difference(0, 0, 20)
     assert same.value == 0
     assert (same.low, same.high) == pytest.approx((-z2 / (20 + z2), z2 / (20 + z2)))
-    always = statistics.paired_difference(20, 0, 20)
+    always = evaluation_stats.paired_difference(20, 0, 20)
     assert (always.value, always.high) == (1, 1)
     assert 0.6 < always.low < 1
 
@@ -92,39 +95,39 @@ def test_tango_at_its_ends() -> None:
 def test_tango_covers_the_true_difference() -> None:
     rng = np.random.default_rng(5)
     draws = rng.multinomial(80, [0.5, 0.2, 0.1, 0.2], 1_500)
-    intervals = [statistics.paired_difference(int(b), int(c), 80) for _, b, c, _ in draws]
+    intervals = [evaluation_stats.paired_difference(int(b), int(c), 80) for _, b, c, _ in draws]
     covered = np.mean([i.low <= 0.1 <= i.high for i in intervals])
     assert 0.935 < covered < 0.965
 
 
 def test_holm_by_hand() -> None:
-    adjusted = statistics.holm([0.01, 0.04, 0.03, 0.005])
+    adjusted = evaluation_stats.holm([0.01, 0.04, 0.03, 0.005])
     np.testing.assert_allclose(adjusted, [0.03, 0.06, 0.06, 0.02])
-    np.testing.assert_allclose(statistics.holm([0.6, 0.9]), [1, 1])
-    assert statistics.holm([]).tolist() == []
+    np.testing.assert_allclose(evaluation_stats.holm([0.6, 0.9]), [1, 1])
+    assert evaluation_stats.holm([]).tolist() == []
 
 
 def test_mean_interval_and_test_are_scipys() -> None:
     values = [4.1, 5.9, 5.2, 6.6, 3.8]
     expected = stats.ttest_1samp(values, 5.0)
     interval = expected.confidence_interval(0.95)
-    ours = statistics.mean_interval(values)
+    ours = evaluation_stats.mean_interval(values)
     assert ours.value == pytest.approx(5.12)
     assert (ours.low, ours.high) == pytest.approx((interval.low, interval.high))
-    assert statistics.mean_test(values, 5.0) == pytest.approx(expected.pvalue)
+    assert evaluation_stats.mean_test(values, 5.0) == pytest.approx(expected.pvalue)
 
 
 def test_one_seed_has_no_spread() -> None:
-    assert statistics.mean_interval([3.0]) == Estimate(3.0, -math.inf, math.inf, "Student")
-    assert statistics.mean_test([3.0], 0.0) == 1
-    assert statistics.mean_test([3.0, 3.0], 0.0) == 0
-    assert statistics.mean_test([3.0, 3.0], 3.0) == 1
+    assert evaluation_stats.mean_interval([3.0]) == Estimate(3.0, -math.inf, math.inf, "Student")
+    assert evaluation_stats.mean_test([3.0], 0.0) == 1
+    assert evaluation_stats.mean_test([3.0, 3.0], 0.0) == 0
+    assert evaluation_stats.mean_test([3.0, 3.0], 3.0) == 1
 
 
 def test_resampled_counts_keep_each_stratum() -> None:
     strata = np.array([0, 1, 0, 2, 1, 0])
     counts = np.concatenate(
-        list(statistics.resampled_counts(strata, 4_000, np.random.default_rng(1)))
+        list(evaluation_stats.resampled_counts(strata, 4_000, np.random.default_rng(1)))
     )
     assert counts.shape == (4_000, 6)
     for k, size in ((0, 3), (1, 2), (2, 1)):
@@ -137,8 +140,12 @@ def test_resampled_counts_keep_each_stratum() -> None:
 def test_bootstrap_of_a_mean_agrees_with_its_standard_error() -> None:
     rng = np.random.default_rng(2)
     values = rng.normal(size=900)
-    weights = np.concatenate(list(statistics.resampled_counts(np.zeros(900, int), 4_000, rng)))
-    interval = statistics.percentile_interval(values.mean(), weights @ values / 900, "bootstrap")
+    weights = np.concatenate(
+        list(evaluation_stats.resampled_counts(np.zeros(900, int), 4_000, rng))
+    )
+    interval = evaluation_stats.percentile_interval(
+        values.mean(), weights @ values / 900, "bootstrap"
+    )
     half = 1.96 * values.std() / 30
     expected = (values.mean() - half, values.mean() + half)
     assert (interval.low, interval.high) == pytest.approx(expected, abs=0.005)
@@ -147,9 +154,9 @@ def test_bootstrap_of_a_mean_agrees_with_its_standard_error() -> None:
 def test_ranks_and_spearman_are_scipys() -> None:
     x = [3.0, 1.0, 3.0, 2.0, 9.0, 1.0, 1.0]
     y = [1.0, 5.0, 2.0, 2.0, 0.0, 7.0, 8.0]
-    assert statistics.ranks(x).tolist() == [5.5, 2, 5.5, 4, 7, 2, 2]
-    assert statistics.spearman(x, y) == pytest.approx(stats.spearmanr(x, y).statistic)
-    assert math.isnan(statistics.spearman(x, [1.0] * 7))
+    assert evaluation_stats.ranks(x).tolist() == [5.5, 2, 5.5, 4, 7, 2, 2]
+    assert evaluation_stats.spearman(x, y) == pytest.approx(stats.spearmanr(x, y).statistic)
+    assert math.isnan(evaluation_stats.spearman(x, [1.0] * 7))
 
 
 def symmetric(values: list[float], size: int) -> np.ndarray:
@@ -159,14 +166,14 @@ def symmetric(values: list[float], size: int) -> np.ndarray:
 
 
 def test_pairs_run_along_the_rows() -> None:
-    assert statistics.pairs(symmetric([1, 2, 3], 3)).tolist() == [1, 2, 3]
+    assert evaluation_stats.pairs(symmetric([1, 2, 3], 3)).tolist() == [1, 2, 3]
 
 
 def test_mantel_counts_relabelings_of_classes() -> None:
     # With 4 classes and one odd pair in each table, 4 of 24 relabelings leave the pairs matching
     # (correlation 1); every other one gives -0.2.
     x = symmetric([9, 1, 1, 1, 1, 1], 4)
-    p = statistics.mantel_test(x, x, permutations=20_000, seed=3)
+    p = evaluation_stats.mantel_test(x, x, permutations=20_000, seed=3)
     assert p == pytest.approx(4 / 24, abs=0.01)
 
 
@@ -175,14 +182,14 @@ def test_mantel_does_not_cry_wolf_where_pairs_share_a_class() -> None:
     # would be sure of a relation, a test of classes knows that there were ten places for it.
     odd = np.zeros((10, 10))
     odd[0] = odd[:, 0] = 5
-    assert stats.spearmanr(statistics.pairs(odd), statistics.pairs(odd)).pvalue < 1e-9
-    assert statistics.mantel_test(odd, odd, 4_000) == pytest.approx(1 / 10, abs=0.02)
+    assert stats.spearmanr(evaluation_stats.pairs(odd), evaluation_stats.pairs(odd)).pvalue < 1e-9
+    assert evaluation_stats.mantel_test(odd, odd, 4_000) == pytest.approx(1 / 10, abs=0.02)
 
 
 def test_mantel_is_uniform_without_a_relation() -> None:
     rng = np.random.default_rng(4)
     p = [
-        statistics.mantel_test(
+        evaluation_stats.mantel_test(
             symmetric(list(rng.normal(size=15)), 6), symmetric(list(rng.normal(size=15)), 6), 99
         )
         for _ in range(150)
@@ -196,27 +203,27 @@ def test_pair_correlation_by_hand() -> None:
     y = x + symmetric(list(rng.normal(size=15)), 6)
     without = [
         stats.spearmanr(
-            statistics.pairs(np.delete(np.delete(x, k, 0), k, 1)),
-            statistics.pairs(np.delete(np.delete(y, k, 0), k, 1)),
+            evaluation_stats.pairs(np.delete(np.delete(x, k, 0), k, 1)),
+            evaluation_stats.pairs(np.delete(np.delete(y, k, 0), k, 1)),
         ).statistic
         for k in range(6)
     ]
-    value = stats.spearmanr(statistics.pairs(x), statistics.pairs(y)).statistic
+    value = stats.spearmanr(evaluation_stats.pairs(x), evaluation_stats.pairs(y)).statistic
     error = math.sqrt(4 / 12 * np.var(np.arctanh(without)) * 6)
     half = stats.t.ppf(0.975, 5) * error
     expected = (value, math.tanh(math.atanh(value) - half), math.tanh(math.atanh(value) + half))
-    ours = statistics.pair_correlation(x, y)
+    ours = evaluation_stats.pair_correlation(x, y)
     assert (ours.value, ours.low, ours.high) == pytest.approx(expected)
     assert ours.method == "jackknife over classes"
 
 
 def test_pair_correlation_without_enough_classes_or_variation() -> None:
     x = symmetric([1, 2, 3, 4, 5, 6], 4)
-    assert rounded(statistics.pair_correlation(x, x)) == (1, -1, 1)
-    flat = statistics.pair_correlation(symmetric(list(range(10)), 5), np.zeros((5, 5)))
+    assert rounded(evaluation_stats.pair_correlation(x, x)) == (1, -1, 1)
+    flat = evaluation_stats.pair_correlation(symmetric(list(range(10)), 5), np.zeros((5, 5)))
     assert math.isnan(flat.value)
     assert (flat.low, flat.high) == (-1, 1)
-    assert statistics.mantel_test(symmetric(list(range(10)), 5), np.zeros((5, 5)), 9) == 1
+    assert evaluation_stats.mantel_test(symmetric(list(range(10)), 5), np.zeros((5, 5)), 9) == 1
 
 
 def test_pair_correlation_covers() -> None:
@@ -227,49 +234,51 @@ def test_pair_correlation_covers() -> None:
     for _ in range(200):
         common, a, b = rng.normal(size=(3, 45))
         x, y = symmetric(list(common + a), 10), symmetric(list(common + b), 10)
-        interval = statistics.pair_correlation(x, y)
+        interval = evaluation_stats.pair_correlation(x, y)
         covered += interval.low <= truth <= interval.high
     assert covered > 180
 
 
 def test_pictures_needed_is_the_first_number_that_decides() -> None:
-    more = statistics.pictures_needed(0.71, 0.70, 1_000)
+    more = sample_sizes.pictures_needed(0.71, 0.70, 1_000)
     total = 1_000 + more
-    assert statistics.wilson(0.71 * total, total).low > 0.7
-    assert statistics.wilson(0.71 * (total - 1), total - 1).low <= 0.7
+    assert evaluation_stats.wilson(0.71 * total, total).low > 0.7
+    assert evaluation_stats.wilson(0.71 * (total - 1), total - 1).low <= 0.7
     # Wilson's interval ends at the margin where the score test is on its edge.
     assert total == math.ceil(stats.norm.ppf(0.975) ** 2 * 0.70 * 0.30 / 0.01**2)
-    assert statistics.pictures_needed(0.8, 0.7, 1_000) == 0
-    assert statistics.pictures_needed(0.7, 0.7, 1_000) is None
+    assert sample_sizes.pictures_needed(0.8, 0.7, 1_000) == 0
+    assert sample_sizes.pictures_needed(0.7, 0.7, 1_000) is None
 
 
 def test_seeds_needed_is_the_first_number_that_decides() -> None:
     values = [4.0, 7.0, 5.5, 6.5, 4.5]  # mean 5.5, spread 1.275
-    more = statistics.seeds_needed(values, 5.0)
+    more = sample_sizes.seeds_needed(values, 5.0)
     half = [stats.t.ppf(0.975, n - 1) * np.std(values, ddof=1) / math.sqrt(n) for n in (27, 28)]
     assert half[0] > 0.5 > half[1]
     assert more == 28 - 5
-    assert statistics.seeds_needed(values, 0.0) == 0
-    assert statistics.seeds_needed([4.0, 6.0], 5.0) is None
-    assert statistics.seeds_needed([4.0], 5.0) == 1
+    assert sample_sizes.seeds_needed(values, 0.0) == 0
+    assert sample_sizes.seeds_needed([4.0, 6.0], 5.0) is None
+    assert sample_sizes.seeds_needed([4.0], 5.0) == 1
 
 
 def test_classes_needed_grows_with_the_square() -> None:
     # On Fisher's scale the interval reaches twice as far as the margin is away: four times as many.
     estimate = Estimate(math.tanh(0.2), math.tanh(-0.2), math.tanh(0.6), "")
-    assert statistics.classes_needed(estimate, 0.0, 10) == 30
-    assert statistics.classes_needed(estimate, math.tanh(0.2), 10) is None
-    assert statistics.classes_needed(Estimate(0.9, 0.8, 0.95, ""), 0.0, 10) == 0
+    assert sample_sizes.classes_needed(estimate, 0.0, 10) == 30
+    assert sample_sizes.classes_needed(estimate, math.tanh(0.2), 10) is None
+    assert sample_sizes.classes_needed(Estimate(0.9, 0.8, 0.95, ""), 0.0, 10) == 0
 
 
 # Two models: a given difference, a ratio of mistakes ---------------------------------------------
 
 
 def test_the_paired_test_agrees_with_the_interval() -> None:
-    estimate = statistics.paired_difference(25, 5, 100)
+    estimate = evaluation_stats.paired_difference(25, 5, 100)
     for bound in (estimate.low, estimate.high):
-        assert statistics.paired_test(25, 5, 100, bound) == pytest.approx(0.05)
-    assert statistics.paired_test(25, 5, 100, 0.0) == pytest.approx(stats.chi2.sf(400 / 30, 1))
+        assert evaluation_stats.paired_test(25, 5, 100, bound) == pytest.approx(0.05)
+    assert evaluation_stats.paired_test(25, 5, 100, 0.0) == pytest.approx(
+        stats.chi2.sf(400 / 30, 1)
+    )
 
 
 def _most_likely_variance(ratio: float, both: int, first: int, second: int) -> float:
@@ -295,28 +304,28 @@ def test_the_ratio_test_against_the_likelihood(counts: tuple[int, int, int], rat
     both, first, second = counts
     gap = both + first - ratio * (both + second)
     z = gap / math.sqrt(_most_likely_variance(ratio, *counts))
-    assert statistics.ratio_test(*counts, ratio) == pytest.approx(
+    assert evaluation_stats.ratio_test(*counts, ratio) == pytest.approx(
         2 * stats.norm.sf(abs(z)), abs=1e-5
     )
 
 
 def test_a_ratio_of_one_is_mcnemar() -> None:
-    assert statistics.ratio_test(30, 5, 25, 1.0) == pytest.approx(stats.chi2.sf(400 / 30, 1))
+    assert evaluation_stats.ratio_test(30, 5, 25, 1.0) == pytest.approx(stats.chi2.sf(400 / 30, 1))
 
 
 def test_the_ratio_interval_holds_what_its_test_keeps() -> None:
-    estimate = statistics.paired_ratio(30, 5, 70)
+    estimate = evaluation_stats.paired_ratio(30, 5, 70)
     assert estimate.value == 0.35
     for bound in (estimate.low, estimate.high):
-        assert statistics.ratio_test(30, 5, 70, bound) == pytest.approx(0.05)
+        assert evaluation_stats.ratio_test(30, 5, 70, bound) == pytest.approx(0.05)
 
 
 def test_the_ratio_at_its_ends() -> None:
-    none = statistics.paired_ratio(0, 0, 10)
+    none = evaluation_stats.paired_ratio(0, 0, 10)
     assert (none.value, none.low) == (0, 0)
-    assert statistics.ratio_test(0, 0, 10, none.high) == pytest.approx(0.05)
-    assert statistics.paired_ratio(0, 4, 0) == Estimate(1.0, 0.0, 4.0, "score")
-    assert statistics.ratio_test(0, 4, 0, 0.5) == 1
+    assert evaluation_stats.ratio_test(0, 0, 10, none.high) == pytest.approx(0.05)
+    assert evaluation_stats.paired_ratio(0, 4, 0) == Estimate(1.0, 0.0, 4.0, "score")
+    assert evaluation_stats.ratio_test(0, 4, 0, 0.5) == 1
 
 
 def test_the_ratio_interval_covers() -> None:
@@ -326,36 +335,36 @@ def test_the_ratio_interval_covers() -> None:
     for _ in range(300):
         first, second = rng.random(500) < 0.04, rng.random(500) < 0.10
         counts = (first & second).sum(), (first & ~second).sum(), (~first & second).sum()
-        estimate = statistics.paired_ratio(*map(int, counts))
+        estimate = evaluation_stats.paired_ratio(*map(int, counts))
         covered += estimate.low <= 0.4 <= estimate.high
     assert 0.92 <= covered / 300 <= 0.98
 
 
 def test_bootstrap_test() -> None:
     samples = np.arange(99)
-    assert statistics.bootstrap_test(samples, -1) == 2 / 100
-    assert statistics.bootstrap_test(samples, 9) == 2 * 11 / 100
-    assert statistics.bootstrap_test(samples, 49) == 1
+    assert evaluation_stats.bootstrap_test(samples, -1) == 2 / 100
+    assert evaluation_stats.bootstrap_test(samples, 9) == 2 * 11 / 100
+    assert evaluation_stats.bootstrap_test(samples, 49) == 1
 
 
 def test_pictures_for_an_interval() -> None:
     estimate = Estimate(2.0, 0.0, 5.0, "")
-    assert statistics.pictures_for_interval(estimate, 1.0, 100) == 300  # half of 2 to half of 1
-    assert statistics.pictures_for_interval(estimate, 8.0, 100) == 0
-    assert statistics.pictures_for_interval(estimate, 2.0, 100) is None
+    assert sample_sizes.pictures_for_interval(estimate, 1.0, 100) == 300  # half of 2 to half of 1
+    assert sample_sizes.pictures_for_interval(estimate, 8.0, 100) == 0
+    assert sample_sizes.pictures_for_interval(estimate, 2.0, 100) is None
 
 
 def test_pictures_until_an_interval_is_narrow() -> None:
-    more = statistics.pictures_within(0.87, 0.02, 300)
+    more = sample_sizes.pictures_within(0.87, 0.02, 300)
     for total, narrow in ((300 + more, True), (299 + more, False)):
-        found = statistics.wilson(0.87 * total, total)
+        found = evaluation_stats.wilson(0.87 * total, total)
         assert (found.high - found.low <= 0.04) is narrow
     assert more == 787
-    assert statistics.pictures_within(0.87, 0.02, 5000) == 0
+    assert sample_sizes.pictures_within(0.87, 0.02, 5000) == 0
 
 
 @pytest.mark.parametrize(("share", "expected"), [(0.95, 73), (0.99, 381)])
 def test_pictures_without_a_mistake(share: float, expected: int) -> None:
-    assert statistics.unmistaken_needed(share) == expected
-    low = [statistics.wilson(n, n).low >= share for n in (expected - 1, expected)]
+    assert sample_sizes.unmistaken_needed(share) == expected
+    low = [evaluation_stats.wilson(n, n).low >= share for n in (expected - 1, expected)]
     assert low == [False, True]

@@ -13,9 +13,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from src import config, specifications, studies
-from src.formats import DataError, Part, Raw
-from src.specifications import Layout, RemoteFile, StudySpec
+from src import config
+from src.data import collection, datasets, specification, studies
+from src.data.formats import DataError, Part, Raw
+from src.data.specification import Layout, RemoteFile, StudySpec
 
 CONTENT = b"twelve bytes"
 MIRROR = config.mirror()  # before the tests hide it
@@ -30,16 +31,16 @@ def _read(folder: Path) -> Raw:
 
 def _spec(url: str | None = None, content: bytes = CONTENT) -> StudySpec:
     file = RemoteFile("data.bin", hashlib.sha256(content).hexdigest(), len(content), url)
-    keys = [studies._keys(part.images, part.labels) for part in _read_raw().values()]
+    keys = [datasets._keys(part.images, part.labels) for part in _read_raw().values()]
     return dataclasses.replace(
-        specifications.DIGITS,
+        specification.DIGITS,
         name="toy",
         classes=("left", "right"),
         image_shape=(2, 2, 1),
         read_package=None,
         test_share=None,
         layouts=(Layout("only", (file,), _read),),
-        content_sha256=studies.content_sha256(keys),
+        content_sha256=datasets.content_sha256(keys),
     )
 
 
@@ -86,7 +87,7 @@ def _names(folder: Path) -> list[str]:
 
 
 def test_split_of_digits_is_stratified_disjoint_and_complete() -> None:
-    data = studies.load(specifications.DIGITS)
+    data = datasets.load(specification.DIGITS)
     assert [len(split) for split in data.splits] == [1079, 359, 359]
     ids = np.concatenate([split.ids for split in data.splits])
     assert sorted(ids) == list(range(1797))
@@ -102,11 +103,11 @@ def test_split_does_not_depend_on_the_order_of_the_file() -> None:
     order = np.random.default_rng(0).permutation(20)
     images, labels, *_ = raw["train"]
     shuffled = {"train": Part(images[order], labels[order]), "test": raw["test"]}
-    source = studies.Source("mirror", "", "only")
+    source = collection.Source("mirror", "", "only")
     found = []
     for data in (raw, shuffled):
-        keys = {name: studies._keys(part.images, part.labels) for name, part in data.items()}
-        found.append(studies._split(_spec(), data, keys, source))
+        keys = {name: datasets._keys(part.images, part.labels) for name, part in data.items()}
+        found.append(datasets._split(_spec(), data, keys, source))
     for first, second in zip(found[0].splits, found[1].splits, strict=True):
         assert {i.tobytes() for i in first.images} == {i.tobytes() for i in second.images}
     assert [len(s) for s in found[0].splits] == [16, 4, 4]
@@ -114,12 +115,12 @@ def test_split_does_not_depend_on_the_order_of_the_file() -> None:
 
 def test_collects_from_inputs_then_mirror(inputs: Path, mirror: Path) -> None:
     (mirror / "data.bin").write_bytes(CONTENT)
-    assert studies.collect(_spec()).kind == "mirror"
+    assert collection.collect(_spec()).kind == "mirror"
     assert _names(inputs / "toy") == ["data.bin", "source.json"]
     (mirror / "data.bin").unlink()
-    assert studies.collect(_spec()).kind == "mirror"  # recorded, read from inputs
+    assert collection.collect(_spec()).kind == "mirror"  # recorded, read from inputs
     (inputs / "toy" / "source.json").unlink()
-    assert studies.collect(_spec()).kind == "inputs"
+    assert collection.collect(_spec()).kind == "inputs"
 
 
 @pytest.mark.parametrize(
@@ -135,7 +136,7 @@ def test_damaged_file_is_refused_and_nothing_stays(
 ) -> None:
     (mirror / "data.bin").write_bytes(content)
     with pytest.raises(DataError, match=message):
-        studies.collect(_spec())
+        collection.collect(_spec())
     assert _names(inputs / "toy") == []
 
 
@@ -143,13 +144,13 @@ def test_damaged_file_in_inputs_is_named(inputs: Path) -> None:
     (inputs / "toy").mkdir(parents=True)
     (inputs / "toy" / "data.bin").write_bytes(b"TWELVE bytes")
     with pytest.raises(DataError, match=r"data.bin is not the published file.*Delete it"):
-        studies.collect(_spec())
+        collection.collect(_spec())
 
 
 def test_downloads_from_the_original_host(inputs: Path, host: tuple[Path, str]) -> None:
     folder, address = host
     (folder / "data.bin").write_bytes(CONTENT)
-    source = studies.collect(_spec(f"{address}/data.bin"), progress=False)
+    source = collection.collect(_spec(f"{address}/data.bin"), progress=False)
     assert (source.kind, source.detail) == ("original", f"{address}/data.bin")
     assert (inputs / "toy" / "data.bin").read_bytes() == CONTENT
 
@@ -159,13 +160,13 @@ def test_wrong_or_missing_download_says_what_to_do(inputs: Path, host: tuple[Pat
     (folder / "data.bin").write_bytes(b"TWELVE bytes")
     for name in ("data.bin", "gone.bin"):
         with pytest.raises(DataError, match=r"could not be fetched.*DATASET_MIRROR"):
-            studies.collect(_spec(f"{address}/{name}"), progress=False)
+            collection.collect(_spec(f"{address}/{name}"), progress=False)
         assert _names(inputs / "toy") == []
 
 
 def test_no_network_says_what_to_do(inputs: Path) -> None:
     with pytest.raises(DataError, match="Check the network"):
-        studies.collect(_spec("http://127.0.0.1:9/data.bin"), progress=False)
+        collection.collect(_spec("http://127.0.0.1:9/data.bin"), progress=False)
     assert _names(inputs / "toy") == []
 
 
@@ -178,8 +179,8 @@ def test_missing_class_wrong_shape_and_other_pictures_are_refused(mirror: Path) 
         ({"content_sha256": "0" * 64}, "not the published ones"),
     ):
         with pytest.raises(DataError, match=message):
-            studies.load(dataclasses.replace(spec, **change))  # type: ignore[arg-type]
-    assert len(studies.load(spec).train) == 16
+            datasets.load(dataclasses.replace(spec, **change))  # type: ignore[arg-type]
+    assert len(datasets.load(spec).train) == 16
 
 
 def test_unknown_study() -> None:
@@ -188,7 +189,7 @@ def test_unknown_study() -> None:
 
 
 def test_card_counts_every_picture() -> None:
-    card = studies.card(studies.load(specifications.DIGITS))
+    card = datasets.card(datasets.load(specification.DIGITS))
     assert card["totals"] == {"train": 1079, "validation": 359, "test": 359, "all": 1797}
     assert sum(card["counts"]["test"].values()) == 359
     assert card["classes"] == list("0123456789")
@@ -198,7 +199,7 @@ def test_card_counts_every_picture() -> None:
 @pytest.mark.skipif(MIRROR is None, reason="DATASET_MIRROR is not set")
 def test_cifar10_in_the_mirror_is_the_published_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATASET_MIRROR", str(MIRROR))
-    data = studies.load(specifications.CIFAR10)
+    data = datasets.load(specification.CIFAR10)
     assert [len(split) for split in data.splits] == [45_000, 5_000, 10_000]
     assert data.test.labels[:10].tolist() == [3, 8, 8, 0, 6, 6, 1, 6, 3, 1]
     whole = np.concatenate([data.train.images, data.validation.images]).reshape(-1, 3)

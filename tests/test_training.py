@@ -17,20 +17,13 @@ import pandas as pd
 import pytest
 import tensorflow as tf
 
-from src import (
-    calibration,
-    config,
-    environment,
-    experiments,
-    export,
-    models,
-    specifications,
-    studies,
-    training,
-)
-from src.experiments import Architecture, Recipe
-from src.specifications import Augmentation
-from src.studies import Dataset
+from src import config, environment
+from src.data import datasets, plans, specification
+from src.data.datasets import Dataset
+from src.data.plans import Architecture, Recipe
+from src.data.specification import Augmentation
+from src.evaluation import calibration
+from src.training import architectures, export, loop
 
 SMALL = Architecture("plain", (4, 8), 0.2)
 FAST = Architecture("fast", (8, 8))
@@ -38,25 +31,25 @@ FAST = Architecture("fast", (8, 8))
 
 @pytest.fixture(scope="module")
 def digits() -> Dataset:
-    data = studies.load(specifications.DIGITS)
+    data = datasets.load(specification.DIGITS)
     rows = np.arange(200)
     return replace(
         data,
-        train=studies.take(data.train, rows),
-        validation=studies.take(data.validation, rows[:100]),
+        train=datasets.take(data.train, rows),
+        validation=datasets.take(data.validation, rows[:100]),
     )
 
 
 @pytest.fixture(scope="module")
-def fit(digits: Dataset) -> Callable[..., training.Trained]:
-    def run(recipe: Recipe, folder: Path, architecture: Architecture = SMALL) -> training.Trained:
-        return training.fit(
+def fit(digits: Dataset) -> Callable[..., loop.Trained]:
+    def run(recipe: Recipe, folder: Path, architecture: Architecture = SMALL) -> loop.Trained:
+        return loop.fit(
             architecture,
             recipe,
             digits.train,
             digits.validation,
             seed=1,
-            record=training.Record(folder),
+            record=loop.Record(folder),
             compute="float32",
         )
 
@@ -65,7 +58,7 @@ def fit(digits: Dataset) -> Callable[..., training.Trained]:
 
 def test_fused_normalisation_agrees_with_keras() -> None:
     x = np.random.default_rng(0).normal(2, 3, (6, 4, 4, 5)).astype(np.float32)
-    ours, theirs = models.FusedBatchNorm(momentum=0.9), keras.layers.BatchNormalization()
+    ours, theirs = architectures.FusedBatchNorm(momentum=0.9), keras.layers.BatchNormalization()
     expected = theirs(x, training=True).numpy()
     np.testing.assert_allclose(ours(x, training=True).numpy(), expected, atol=1e-5)
     # The moving variance is of the unbiased estimate, as in other frameworks than Keras.
@@ -79,7 +72,7 @@ def test_fused_normalisation_agrees_with_keras() -> None:
 def test_gelu_trains_as_it_answers() -> None:
     """Its one pass of training gives what plain operations give, which are near the exact ones."""
     x = np.linspace(-6, 6, 4001, dtype=np.float32).reshape(1, 1, -1, 1)
-    layer = models.GELU()
+    layer = architectures.GELU()
     values, slopes = [], []
     for training_now in (True, False):
         tensor = tf.constant(x)
@@ -91,7 +84,7 @@ def test_gelu_trains_as_it_answers() -> None:
     np.testing.assert_allclose(*values, atol=1e-5)
     np.testing.assert_allclose(*slopes, atol=1e-5)
     np.testing.assert_allclose(values[0], keras.activations.gelu(x, approximate=False), atol=0.021)
-    half = models.GELU(dtype="mixed_bfloat16")(x, training=True)
+    half = architectures.GELU(dtype="mixed_bfloat16")(x, training=True)
     assert half.dtype == tf.bfloat16
     np.testing.assert_allclose(tf.cast(half, tf.float32), values[0], rtol=0.01, atol=0.01)
 
@@ -101,7 +94,10 @@ def test_packed_convolution_has_the_gradients_of_a_plain_one(n: int) -> None:
     random = np.random.default_rng(0)
     x, kernel = random.normal(size=(n, 5, 6, 3)), random.normal(size=(3, 3, 3, 4))
     gradients = []
-    for convolution in (models._packed_convolution, lambda x, k: tf.nn.conv2d(x, k, 1, "SAME")):
+    for convolution in (
+        architectures._packed_convolution,
+        lambda x, k: tf.nn.conv2d(x, k, 1, "SAME"),
+    ):
         tensors = tf.constant(x, tf.float32), tf.constant(kernel, tf.float32)
         with tf.GradientTape() as tape:
             tape.watch(tensors)
@@ -118,23 +114,23 @@ def test_only_small_maps_in_bfloat16_are_packed(monkeypatch: pytest.MonkeyPatch)
         packed.append(tuple(x.shape[1:3]))
         return tf.nn.conv2d(x, kernel, 1, "SAME")
 
-    monkeypatch.setattr(models, "_packed_convolution", noted)
+    monkeypatch.setattr(architectures, "_packed_convolution", noted)
     pictures = np.zeros((4, 32, 32, 3), np.uint8)
-    models.build(FAST, pictures, 10, 1, "float32")(pictures.astype(np.float32))
+    architectures.build(FAST, pictures, 10, 1, "float32")(pictures.astype(np.float32))
     assert packed == []
-    models.build(FAST, pictures, 10, 1, "mixed_bfloat16")(pictures.astype(np.float32))
+    architectures.build(FAST, pictures, 10, 1, "mixed_bfloat16")(pictures.astype(np.float32))
     assert packed
     assert max(max(sides) for sides in packed) == 7
     packed.clear()
     for other in ({"kernel_size": 5}, {"kernel_size": 3, "strides": 2}):
-        layer = models.Conv2D(4, padding="same", dtype="mixed_bfloat16", **other)
+        layer = architectures.Conv2D(4, padding="same", dtype="mixed_bfloat16", **other)
         layer(np.zeros((4, 7, 7, 3), np.float32))
     assert packed == []  # one gap of zeros would not keep their maps apart
 
 
 def test_a_network_in_bfloat16_answers_outside_of_a_graph_too() -> None:
     pictures = np.random.default_rng(0).integers(0, 256, (4, 16, 16, 1)).astype(np.float32)
-    model = models.build(FAST, pictures.astype(np.uint8), 10, 1, "mixed_bfloat16")
+    model = architectures.build(FAST, pictures.astype(np.uint8), 10, 1, "mixed_bfloat16")
     compiled = tf.function(lambda x: model(x, training=False))
     np.testing.assert_allclose(model(pictures).numpy(), compiled(pictures).numpy(), atol=1e-2)
 
@@ -145,7 +141,7 @@ class _Interrupted(Exception):
 
 @pytest.mark.parametrize("architecture", [SMALL, FAST], ids=["plain", "fast"])
 def test_interrupted_training_ends_like_an_uninterrupted_one(
-    fit: Callable[..., training.Trained],
+    fit: Callable[..., loop.Trained],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     architecture: Architecture,
@@ -165,19 +161,19 @@ def test_interrupted_training_ends_like_an_uninterrupted_one(
         pruning=pruning,
     )
     whole = fit(recipe, tmp_path / "whole", architecture)
-    save = training._save
+    save = loop._save
 
     def stop_after_two(*arguments: Any) -> None:
         save(*arguments)
         if arguments[2].epoch == 2:
             raise _Interrupted
 
-    monkeypatch.setattr(training, "_save", stop_after_two)
+    monkeypatch.setattr(loop, "_save", stop_after_two)
     with pytest.raises(_Interrupted):
         fit(recipe, tmp_path / "parts", architecture)
-    monkeypatch.setattr(training, "_save", save)
+    monkeypatch.setattr(loop, "_save", save)
     resumed = fit(recipe, tmp_path / "parts", architecture)
-    timeless = [name for name in training.HISTORY if name != "seconds"]
+    timeless = [name for name in loop.HISTORY if name != "seconds"]
     pd.testing.assert_frame_equal(whole.history[timeless], resumed.history[timeless], rtol=1e-4)
     for a, b in zip(whole.model.get_weights(), resumed.model.get_weights(), strict=True):
         np.testing.assert_allclose(a, b, atol=1e-4)
@@ -185,47 +181,50 @@ def test_interrupted_training_ends_like_an_uninterrupted_one(
 
 
 def test_the_first_layer_learns_in_the_first_third_of_the_epochs_only(
-    fit: Callable[..., training.Trained], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    fit: Callable[..., loop.Trained], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     learnt: list[dict[str, Any]] = []
 
     def note(*arguments: Any) -> None:
         learnt.append({v.path: v.numpy() for v in arguments[3]["model"]})
 
-    monkeypatch.setattr(training, "_save", note)
+    monkeypatch.setattr(loop, "_save", note)
     fit(Recipe(6, 64, "muon", 0.1), tmp_path, FAST)
-    stem, head = f"{models.WHITENING}/bias", "logits/kernel"
+    stem, head = f"{architectures.WHITENING}/bias", "logits/kernel"
     pairs = list(itertools.pairwise(learnt))
     assert [bool(np.any(a[stem] != b[stem])) for a, b in pairs] == [True] + 4 * [False]
     assert all(np.any(a[head] != b[head]) for a, b in pairs)
-    filters = f"{models.WHITENING}/kernel"
+    filters = f"{architectures.WHITENING}/kernel"
     assert all(np.array_equal(a[filters], b[filters]) for a, b in pairs)
 
 
 def test_a_first_layer_whose_filters_learn_is_no_stem() -> None:
-    model = models.build(FAST, np.zeros((2, 8, 8, 1), np.uint8), 3, seed=1)
-    assert [v.path for v in models.stem(model)] == [f"{models.WHITENING}/bias"]
+    model = architectures.build(FAST, np.zeros((2, 8, 8, 1), np.uint8), 3, seed=1)
+    assert [v.path for v in architectures.stem(model)] == [f"{architectures.WHITENING}/bias"]
     loaded = keras.models.clone_model(model)  # as fine-tuning has it, from a file
-    assert loaded.get_layer(models.WHITENING).kernel.trainable
-    assert models.stem(loaded) == []
-    assert models.stem(models.build(SMALL, np.zeros((2, 8, 8, 1), np.uint8), 3, seed=1)) == []
+    assert loaded.get_layer(architectures.WHITENING).kernel.trainable
+    assert architectures.stem(loaded) == []
+    assert (
+        architectures.stem(architectures.build(SMALL, np.zeros((2, 8, 8, 1), np.uint8), 3, seed=1))
+        == []
+    )
 
 
-def test_other_settings_do_not_resume(fit: Callable[..., training.Trained], tmp_path: Path) -> None:
+def test_other_settings_do_not_resume(fit: Callable[..., loop.Trained], tmp_path: Path) -> None:
     fit(Recipe(1), tmp_path)
     assert len(fit(Recipe(2), tmp_path).history) == 2
 
 
 def test_infinite_loss_stops_and_says_what_was_kept(
-    fit: Callable[..., training.Trained], tmp_path: Path
+    fit: Callable[..., loop.Trained], tmp_path: Path
 ) -> None:
-    with pytest.raises(training.TrainingError, match=r"infinite in epoch 1.*learning rate"):
+    with pytest.raises(loop.TrainingError, match=r"infinite in epoch 1.*learning rate"):
         fit(Recipe(3, learning_rate=1e38), tmp_path)
     assert not (tmp_path / "checkpoint.npz").exists()
 
 
 def test_stops_early_and_returns_the_best_epoch(
-    fit: Callable[..., training.Trained], digits: Dataset, tmp_path: Path
+    fit: Callable[..., loop.Trained], digits: Dataset, tmp_path: Path
 ) -> None:
     trained = fit(Recipe(40, 8, learning_rate=0.05, patience=2), tmp_path)
     found = ["validation_accuracy", "validation_loss"]
@@ -250,7 +249,7 @@ def test_precision_follows_the_processor_and_the_batch(
     flags: set[str], batch_size: int, expected: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(environment, "cpu_flags", lambda: flags)
-    assert training.precision(Recipe(1, batch_size)) == expected
+    assert loop.precision(Recipe(1, batch_size)) == expected
 
 
 @pytest.mark.parametrize("activation", ["relu", "gelu"])
@@ -258,13 +257,13 @@ def test_precision_follows_the_processor_and_the_batch(
 def test_both_precisions_train_export_and_agree_with_keras(
     digits: Dataset, tmp_path: Path, compute: str, activation: str
 ) -> None:
-    trained = training.fit(
+    trained = loop.fit(
         replace(FAST, activation=activation),
         Recipe(15, 32, "muon", 0.1),
         digits.train,
         digits.validation,
         seed=1,
-        record=training.Record(tmp_path),
+        record=loop.Record(tmp_path),
         compute=compute,
     )
     assert trained.precision == compute
@@ -283,7 +282,7 @@ def test_both_precisions_train_export_and_agree_with_keras(
 
 
 def test_a_deep_network_is_served_in_half_precision_as_keras_has_it(
-    fit: Callable[..., training.Trained],
+    fit: Callable[..., loop.Trained],
     digits: Dataset,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -309,12 +308,12 @@ def test_a_deep_network_is_served_in_half_precision_as_keras_has_it(
     ],
 )
 def test_maps_are_pooled_as_planned_until_they_are_small(network: Architecture, side: int) -> None:
-    model = models.build(network, np.zeros((2, 28, 28, 1), np.uint8), 3, seed=1)
+    model = architectures.build(network, np.zeros((2, 28, 28, 1), np.uint8), 3, seed=1)
     assert model.get_layer("features").output.shape[1:3] == (side, side)
 
 
 def test_plan_trains_the_same_network_with_and_without_augmentation() -> None:
-    plan = experiments.plan(specifications.CIFAR10, "full")
+    plan = plans.plan(specification.CIFAR10, "full")
     assert list(plan) == [
         *("plain_subset", "plain_subset_augmented", "plain", "plain_augmented"),
         *("quick", "standard", "best", "compact"),
@@ -329,7 +328,7 @@ def test_plan_trains_the_same_network_with_and_without_augmentation() -> None:
         assert without.seeds == (with_.seeds[:3] if augmented == "medium" else with_.seeds)
         assert without.trained_on == with_.trained_on
     for _, augmented in pairs:
-        assert plan[augmented].recipe.augmentation == specifications.CIFAR10.augmentation
+        assert plan[augmented].recipe.augmentation == specification.CIFAR10.augmentation
     assert [len(plan[name].seeds) for name in ("plain_subset", "quick", "standard")] == [5, 5, 3]
     lengths = [plan[f"{length}_unaugmented"] for length in ("short", "medium", "long")]
     assert [control.recipe.epochs for control in lengths] == [5, 9, 27]
@@ -345,7 +344,7 @@ def test_plan_trains_the_same_network_with_and_without_augmentation() -> None:
 
 def test_a_teacher_is_trained_before_its_pupil() -> None:
     for profile in ("full", "quick"):
-        plan = experiments.plan(specifications.CIFAR10, profile)
+        plan = plans.plan(specification.CIFAR10, profile)
         names = list(plan)
         assert names.index(plan["compact"].teacher) < names.index("compact")
         assert plan["compact"].recipe.distillation > 0
@@ -353,9 +352,9 @@ def test_a_teacher_is_trained_before_its_pupil() -> None:
 
 def test_rare_classes_count_more_by_the_exponent() -> None:
     labels = np.repeat([0, 1], [30, 10])
-    assert training.class_weights(labels, 2, 0.0).tolist() == [1, 1]
-    assert training.class_weights(labels, 2, 1.0) == pytest.approx([2 / 3, 2])
-    halfway = training.class_weights(labels, 2, 0.5)
+    assert loop.class_weights(labels, 2, 0.0).tolist() == [1, 1]
+    assert loop.class_weights(labels, 2, 1.0) == pytest.approx([2 / 3, 2])
+    halfway = loop.class_weights(labels, 2, 0.5)
     assert halfway[1] / halfway[0] == pytest.approx(3**0.5)
     assert halfway[labels].mean() == pytest.approx(1)
 
@@ -363,13 +362,13 @@ def test_rare_classes_count_more_by_the_exponent() -> None:
 # --- pruning -----------------------------------------------------------------------------------
 
 
-def _state(losses: np.ndarray[Any, Any], epoch: int) -> training._State:
-    return training._State(history=[{"seconds": 0.0}] * epoch, losses=losses)
+def _state(losses: np.ndarray[Any, Any], epoch: int) -> loop._State:
+    return loop._State(history=[{"seconds": 0.0}] * epoch, losses=losses)
 
 
 def test_pruning_leaves_out_a_share_of_the_learnt_and_counts_the_others_for_them() -> None:
     losses = np.where(np.arange(4_000) < 3_000, 0.1, 2.0)
-    rows, weights = training._chosen(_state(losses, 3), Recipe(10, pruning=0.6), seed=0)
+    rows, weights = loop._chosen(_state(losses, 3), Recipe(10, pruning=0.6), seed=0)
     learnt = rows < 3_000
     assert len(set(rows)) == len(rows)
     assert (~learnt).sum() == 1_000
@@ -377,14 +376,14 @@ def test_pruning_leaves_out_a_share_of_the_learnt_and_counts_the_others_for_them
     assert weights.mean() == pytest.approx(1)
     assert weights[learnt].min() / weights[~learnt].max() == pytest.approx(1 / 0.4)
     assert (np.diff(rows) < 0).any()  # in random order
-    other, _ = training._chosen(_state(losses, 4), Recipe(10, pruning=0.6), seed=0)
+    other, _ = loop._chosen(_state(losses, 4), Recipe(10, pruning=0.6), seed=0)
     assert set(other) != set(rows)
 
 
 @pytest.mark.parametrize(("epoch", "pruning"), [(0, 0.6), (9, 0.6), (4, 0.0)])
 def test_first_and_last_epochs_show_every_picture(epoch: int, pruning: float) -> None:
     losses = np.arange(100.0) if epoch else np.full(100, np.inf)
-    rows, weights = training._chosen(_state(losses, epoch), Recipe(10, pruning=pruning), seed=0)
+    rows, weights = loop._chosen(_state(losses, epoch), Recipe(10, pruning=pruning), seed=0)
     assert sorted(rows) == list(range(100))
     assert (weights == 1).all()
 
@@ -394,23 +393,23 @@ def test_pruned_gradient_is_the_whole_one_on_average() -> None:
     losses, gradients = random.exponential(1, 500), random.normal(size=500)
     estimates = []
     for seed in range(400):
-        rows, weights = training._chosen(_state(losses, 2), Recipe(10, pruning=0.5), seed)
+        rows, weights = loop._chosen(_state(losses, 2), Recipe(10, pruning=0.5), seed)
         estimates.append(np.average(gradients[rows], weights=weights))
     error = np.std(estimates) / len(estimates) ** 0.5
     assert np.mean(estimates) == pytest.approx(gradients.mean(), abs=4 * error)
 
 
 def test_pruning_shows_fewer_pictures_and_still_learns(
-    fit: Callable[..., training.Trained], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    fit: Callable[..., loop.Trained], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    chosen, shown = training._chosen, []
+    chosen, shown = loop._chosen, []
 
     def noted(*arguments: Any) -> Any:
         rows, weights = chosen(*arguments)
         shown.append(len(rows))
         return rows, weights
 
-    monkeypatch.setattr(training, "_chosen", noted)
+    monkeypatch.setattr(loop, "_chosen", noted)
     recipe = Recipe(16, 16, "muon", 0.1, schedule="linear", pruning=0.6)
     history = fit(recipe, tmp_path, FAST).history
     assert shown[0] == shown[-1] == 200
@@ -420,23 +419,23 @@ def test_pruning_shows_fewer_pictures_and_still_learns(
 
 
 def test_checkpoints_of_another_layout_are_not_resumed(
-    fit: Callable[..., training.Trained], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    fit: Callable[..., loop.Trained], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fit(Recipe(1), tmp_path)
     with np.load(tmp_path / "checkpoint.npz") as stored:
         settings = json.loads(str(stored["meta"]))["settings"]
-    monkeypatch.setattr(training, "CHECKPOINT", training.CHECKPOINT + 1)
-    assert training._load(tmp_path / "checkpoint.npz", settings, {}) is None
+    monkeypatch.setattr(loop, "CHECKPOINT", loop.CHECKPOINT + 1)
+    assert loop._load(tmp_path / "checkpoint.npz", settings, {}) is None
 
 
 # --- memory ------------------------------------------------------------------------------------
 
 
 def test_too_little_memory_is_told_before_anything_begins(
-    fit: Callable[..., training.Trained], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    fit: Callable[..., loop.Trained], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(environment, "available_bytes", lambda: 10**5)
-    with pytest.raises(training.TrainingError, match=r"needs about .* GB .*, and 0\.0 GB are free"):
+    with pytest.raises(loop.TrainingError, match=r"needs about .* GB .*, and 0\.0 GB are free"):
         fit(Recipe(1), tmp_path)
     assert list(tmp_path.iterdir()) == []
 
@@ -490,9 +489,9 @@ def test_the_estimate_of_memory_is_near_what_is_taken(tmp_path: Path) -> None:
 def test_targets_mix_smoothed_labels_with_what_the_teacher_says() -> None:
     labels, taught = np.array([1, 0]), np.array([[0.2, 0.8, 0.0], [0.5, 0.25, 0.25]])
     recipe = Recipe(1, label_smoothing=0.3, distillation=0.5)
-    alone = training._targets(labels, None, recipe, 3)
+    alone = loop._targets(labels, None, recipe, 3)
     np.testing.assert_allclose(alone, [[0.1, 0.8, 0.1], [0.8, 0.1, 0.1]], rtol=1e-6)
-    mixed = training._targets(labels, taught, recipe, 3)
+    mixed = loop._targets(labels, taught, recipe, 3)
     np.testing.assert_allclose(mixed, (alone + taught) / 2, rtol=1e-6)
 
 
@@ -501,8 +500,8 @@ def test_a_student_learns_its_teachers_answers(
 ) -> None:
     """The teacher takes every digit for the next one; so does who listens to it alone."""
     wrong = np.eye(10)[(digits.train.labels + 1) % 10]
-    monkeypatch.setattr(training, "_taught", lambda *_: wrong)
-    student = experiments.Experiment(
+    monkeypatch.setattr(loop, "_taught", lambda *_: wrong)
+    student = plans.Experiment(
         name="student",
         title="",
         description="",
@@ -512,28 +511,28 @@ def test_a_student_learns_its_teachers_answers(
         seeds=(1,),
         teacher="teacher",
     )
-    ((_, trained),) = training.run(student, digits, folder=tmp_path, logs=tmp_path / "logs")
+    ((_, trained),) = loop.run(student, digits, folder=tmp_path, logs=tmp_path / "logs")
     # Judged by the labels it is ever more wrong, by its teacher ever more right.
     assert trained.history["train_loss"].iloc[-1] < 0.3
     assert trained.history["train_accuracy"].iloc[-1] < 0.05
 
 
 def test_a_student_needs_its_teacher_first(digits: Dataset, tmp_path: Path) -> None:
-    student = experiments.plan(specifications.DIGITS, "quick")["best"]
+    student = plans.plan(specification.DIGITS, "quick")["best"]
     student = replace(student, teacher="teacher")
-    with pytest.raises(training.TrainingError, match="best learns from teacher: train it first"):
-        next(training.run(student, digits, folder=tmp_path, logs=tmp_path))
+    with pytest.raises(loop.TrainingError, match="best learns from teacher: train it first"):
+        next(loop.run(student, digits, folder=tmp_path, logs=tmp_path))
 
 
 def test_a_teacher_is_the_exported_model_of_its_first_seed(digits: Dataset, tmp_path: Path) -> None:
-    model = models.build(FAST, digits.train.images, 10, seed=5)
+    model = architectures.build(FAST, digits.train.images, 10, seed=5)
     files = export.export(model, digits.train.images)
     path = tmp_path / "teacher" / "seed_5" / "model.tflite"
     path.parent.mkdir(parents=True)
     path.write_bytes(files.float32)
-    student = experiments.plan(specifications.DIGITS, "quick")["best"]
-    taught = training._taught(replace(student, teacher="teacher"), digits.train, tmp_path)
+    student = plans.plan(specification.DIGITS, "quick")["best"]
+    taught = loop._taught(replace(student, teacher="teacher"), digits.train, tmp_path)
     logits = model(digits.train.images.astype(np.float32)).numpy()
     assert taught is not None
     np.testing.assert_allclose(taught, calibration.softmax(logits), atol=1e-5)
-    assert training._taught(student, digits.train, tmp_path) is None
+    assert loop._taught(student, digits.train, tmp_path) is None

@@ -13,22 +13,15 @@ import pandas as pd
 import pytest
 from keras import layers
 
-from src import (
-    augmentation,
-    backbones,
-    export,
-    features,
-    runs,
-    specifications,
-    studies,
-    training,
-    transfer,
-)
-from src.experiments import Recipe
-from src.features import Reader, Views
-from src.specifications import CLOTHING, DIGITS, MNIST, Augmentation
-from src.studies import Dataset
-from src.transfer import Transfer
+from src.data import datasets, specification
+from src.data.datasets import Dataset
+from src.data.formats import DataError
+from src.data.plans import Recipe
+from src.data.specification import CLOTHING, DIGITS, MNIST, Augmentation
+from src.runs import published
+from src.training import augmentation, backbones, export, features, loop, transfer
+from src.training.features import Reader, Views
+from src.training.transfer import Transfer
 
 SHIFTED = Augmentation(shift=0.125)
 FROZEN = Transfer("frozen", "Frozen", "", "tiny", SHIFTED, views=2, below="lower")
@@ -38,12 +31,12 @@ TUNED = replace(FROZEN, name="fine_tuned", tuning=RECIPE, dropout=0.2)
 
 @pytest.fixture(scope="module")
 def digits() -> Dataset:
-    data = studies.load(DIGITS)
+    data = datasets.load(DIGITS)
     rows = np.arange(200)
     return replace(
         data,
-        train=studies.take(data.train, rows),
-        validation=studies.take(data.validation, rows[:100]),
+        train=datasets.take(data.train, rows),
+        validation=datasets.take(data.validation, rows[:100]),
         subset_ids=data.train.ids[:150],
     )
 
@@ -71,14 +64,14 @@ def reader(tmp_path: Path, digits: Dataset) -> Reader:
     return Reader(transfer.assemble(FROZEN, digits.spec, 1), "lower", tmp_path / "features")
 
 
-def _only(trained: Iterator[tuple[int, training.Trained]]) -> training.Trained:
+def _only(trained: Iterator[tuple[int, loop.Trained]]) -> loop.Trained:
     [(_, found)] = trained
     return found
 
 
 @pytest.fixture
-def run(tmp_path: Path, digits: Dataset) -> Callable[..., training.Trained]:
-    def run(planned: Transfer, folder: str = "") -> training.Trained:
+def run(tmp_path: Path, digits: Dataset) -> Callable[..., loop.Trained]:
+    def run(planned: Transfer, folder: str = "") -> loop.Trained:
         place = tmp_path / folder
         return _only(transfer.run(planned, digits, folder=place, logs=place / "logs"))
 
@@ -144,14 +137,14 @@ def test_every_view_has_its_turn(digits: Dataset, reader: Reader) -> None:
 
 
 def test_the_frozen_model_changes_nothing_but_its_head(
-    run: Callable[..., training.Trained], digits: Dataset, tmp_path: Path
+    run: Callable[..., loop.Trained], digits: Dataset, tmp_path: Path
 ) -> None:
     trained = run(FROZEN)
     fresh = transfer.assemble(FROZEN, digits.spec, 1)
     for old, new in zip(fresh.get_weights()[:-2], trained.model.get_weights()[:-2], strict=True):
         np.testing.assert_array_equal(old, new)
     history = trained.history
-    assert list(history) == [*training.HISTORY, "phase"]
+    assert list(history) == [*loop.HISTORY, "phase"]
     assert set(history["phase"]) == {"head"}
     assert trained.best_epoch == len(history) == history["epoch"].iloc[-1]
     logits = trained.model(digits.validation.images.astype(np.float32)).numpy()
@@ -162,7 +155,7 @@ def test_the_frozen_model_changes_nothing_but_its_head(
 
 
 def test_fine_tuning_goes_on_from_the_head_and_leaves_the_bottom_alone(
-    run: Callable[..., training.Trained],
+    run: Callable[..., loop.Trained],
 ) -> None:
     frozen, tuned = run(FROZEN), run(TUNED)
     before = {v.path: v.numpy() for v in frozen.model.variables}
@@ -183,21 +176,21 @@ class _Interrupted(Exception):
 
 @pytest.mark.parametrize("below", ["lower", None])
 def test_interrupted_fine_tuning_ends_as_if_it_had_not_been(
-    run: Callable[..., training.Trained], below: str | None, monkeypatch: pytest.MonkeyPatch
+    run: Callable[..., loop.Trained], below: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     planned = replace(TUNED, below=below, dropout=0.0)
     whole = run(planned, "whole")
-    save = training._save
+    save = loop._save
 
     def stop_after_two(*arguments: Any) -> None:
         save(*arguments)
         if arguments[2].epoch == 2:
             raise _Interrupted
 
-    monkeypatch.setattr(training, "_save", stop_after_two)
+    monkeypatch.setattr(loop, "_save", stop_after_two)
     with pytest.raises(_Interrupted):
         run(planned, "parts")
-    monkeypatch.setattr(training, "_save", save)
+    monkeypatch.setattr(loop, "_save", save)
     resumed = run(planned, "parts")
     timeless = [name for name in whole.history if name != "seconds"]
     pd.testing.assert_frame_equal(whole.history[timeless], resumed.history[timeless], rtol=1e-4)
@@ -213,7 +206,7 @@ def test_cross_validation_covers_training_and_validation(digits: Dataset, tmp_pa
     assert found.folds["accuracy"].mean() > 0.7
 
 
-def test_a_run_states_how_a_model_came_to_be(run: Callable[..., training.Trained]) -> None:
+def test_a_run_states_how_a_model_came_to_be(run: Callable[..., loop.Trained]) -> None:
     tuned = run(TUNED)
     stated = transfer.stated(TUNED, tuned)
     assert stated["family"] == "transfer"
@@ -228,7 +221,7 @@ def test_a_run_states_how_a_model_came_to_be(run: Callable[..., training.Trained
 
 
 def test_large_models_are_kept_in_half_precision(
-    run: Callable[..., training.Trained], digits: Dataset, monkeypatch: pytest.MonkeyPatch
+    run: Callable[..., loop.Trained], digits: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = run(TUNED).model
     pictures, labels = digits.validation.images, digits.validation.labels
@@ -271,9 +264,9 @@ def test_plan_of_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     folder = replace(CLOTHING, name="shelves", folder=tmp_path)
     assert list(transfer.plan(folder, "full")) == ["frozen"]
     assert transfer.plan(DIGITS, "full") == {}
-    monkeypatch.setattr(runs, "versions", lambda _: [])
+    monkeypatch.setattr(published, "versions", lambda _: [])
     assert transfer.plan(MNIST, "full") == {}
-    monkeypatch.setattr(runs, "versions", lambda _: ["v1"])
+    monkeypatch.setattr(published, "versions", lambda _: ["v1"])
     plan = transfer.plan(MNIST, "full")
     assert plan["fine_tuned"].backbone == "run:fashion_mnist/best"
     assert plan["fine_tuned"].augmentation == MNIST.augmentation
@@ -288,8 +281,8 @@ def test_plan_refuses_unknown_backbones_before_anything_else() -> None:
 def test_clothing_has_its_three_parts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("INPUTS_DIR", str(tmp_path))
     try:
-        data = studies.load(specifications.CLOTHING, progress=False)
-    except studies.DataError as error:
+        data = datasets.load(specification.CLOTHING, progress=False)
+    except DataError as error:
         pytest.skip(str(error))
     assert [len(split) for split in data.splits] == [3_068, 341, 372]
     assert data.train.ids[0].startswith("train/dress/")

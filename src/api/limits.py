@@ -1,7 +1,6 @@
 """What a stranger may ask of the server: how often, how much, and how a refusal reads."""
 
 import math
-import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -10,6 +9,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from src import config
 
 CLIENTS = 10_000  # remembered at most, about 1 MB
 
@@ -30,7 +31,7 @@ def refusal(
 
 def requests_per_minute() -> int:
     """`API_REQUESTS_PER_MINUTE`, for each client; 0: no limit. ValueError where it is no number."""
-    return _number("API_REQUESTS_PER_MINUTE", 600)
+    return config.setting("API_REQUESTS_PER_MINUTE", 600)
 
 
 def trusted_proxies() -> int:
@@ -38,14 +39,7 @@ def trusted_proxies() -> int:
 
     Without it none, and one on Heroku, whose router is always there.
     """
-    return _number("TRUSTED_PROXIES", 1 if "DYNO" in os.environ else 0)
-
-
-def _number(name: str, default: int) -> int:
-    value = os.environ.get(name) or str(default)
-    if not value.isdecimal():
-        raise ValueError(f"{name} must be a whole number, not {value!r}.")
-    return int(value)
+    return config.setting("TRUSTED_PROXIES", 1 if config.on_heroku() else 0)
 
 
 def client(scope: Scope, proxies: int) -> str:

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from starlette.exceptions import HTTPException
 
-from src import business, config, evaluation, images, inference, photos, runs
-from src.api import catalogue
+from src import config
+from src.api import listing
 from src.api.schemas import (
     Failure,
     Milliseconds,
@@ -24,6 +24,10 @@ from src.api.schemas import (
     Problem,
     Received,
 )
+from src.data import decoding, images
+from src.evaluation import business, metrics, thresholds
+from src.runs import published
+from src.serving import inference, uploads
 
 MAX_FILES = 32  # pictures of one request
 
@@ -32,7 +36,7 @@ MAX_FILES = 32  # pictures of one request
 class Setup:
     """What answers, and how pictures are fitted to it."""
 
-    run: runs.Run
+    run: published.Run
     model: inference.ServedModel
     threshold: float | None  # confidence from which a picture is filed without a person
     options: Options
@@ -45,7 +49,7 @@ def resolve(options: Options) -> Setup:
         runs.RunError: it is not there, or was changed after publication.
         HTTPException: 422, the model is published but does not answer.
     """
-    run = catalogue.open_run(options.study or catalogue.default_study(), options.version)
+    run = listing.open_run(options.study or listing.default_study(), options.version)
     name = options.model or run.default_model
     if not run.model(name).served:
         served = ", ".join(run.served)
@@ -56,7 +60,7 @@ def resolve(options: Options) -> Setup:
 
 @functools.lru_cache(maxsize=2)  # as many as the dashboard keeps
 def _model(study: str, version: str, name: str, precision: str) -> inference.ServedModel:
-    return inference.load(catalogue.open_run(study, version), name, precision)
+    return inference.load(listing.open_run(study, version), name, precision)
 
 
 @functools.lru_cache(maxsize=64)
@@ -66,9 +70,9 @@ def _threshold(study: str, version: str, name: str) -> float | None:
         case = business.load(config.stated() / "business.toml", study)
     except (business.BusinessError, FileNotFoundError):
         return None
-    rows = catalogue.open_run(study, version).model(name).predictions
-    parts = (evaluation.from_frame(rows, split) for split in ("validation", "test"))
-    return business.filed(case.filing, *parts).threshold
+    rows = listing.open_run(study, version).model(name).predictions
+    parts = (metrics.from_frame(rows, split) for split in ("validation", "test"))
+    return thresholds.filed(case.filing, *parts).threshold
 
 
 # --- pictures ------------------------------------------------------------------------------
@@ -87,7 +91,7 @@ def read(data: bytes, setup: Setup) -> Input:
     """A file's bytes for a model. ImageError where they are no picture that can be read."""
     started = time.perf_counter()
     shape, fit = setup.model.image_shape, setup.options.fit
-    picture = images.decode(data)
+    picture = decoding.decode(data)
     pixels = images.model_input(picture.rgb, shape, fit)
     notes = [*picture.notes, *fitting(picture.rgb.shape, shape, fit)]
     width, height = picture.size
@@ -95,7 +99,7 @@ def read(data: bytes, setup: Setup) -> Input:
     return Input(pixels, received, 1000 * (time.perf_counter() - started))
 
 
-def fitting(given: tuple[int, ...], shape: photos.Shape, fit: photos.Fit) -> list[str]:
+def fitting(given: tuple[int, ...], shape: uploads.Shape, fit: uploads.Fit) -> list[str]:
     """What `images.model_input` does to a picture of shape (h, w, C), in words."""
     (rows, columns, channels), (height, width, wanted) = given, shape
     notes = []
@@ -107,7 +111,7 @@ def fitting(given: tuple[int, ...], shape: photos.Shape, fit: photos.Fit) -> lis
     return [*notes, "made grey"] if wanted < channels else notes
 
 
-def pixels(body: bytes, shape: photos.Shape) -> images.Pixels:
+def pixels(body: bytes, shape: uploads.Shape) -> images.Pixels:
     """The pictures of a JSON body {"pixels": …} as uint8 (n, H, W, 1), n up to MAX_FILES.
 
     Raises HTTPException: 400 where it is no JSON, 413 for too many pictures, else 422.
@@ -180,9 +184,9 @@ class Unreadable(Exception):
         self.problems = problems
 
 
-def problem(error: images.ImageError) -> Problem:
+def problem(error: decoding.ImageError) -> Problem:
     """What is wrong with a file; the kind of error decides the status."""
-    kinds = {images.UnknownFormat: 415, images.TooLarge: 413}
+    kinds = {decoding.UnknownFormat: 415, decoding.TooLarge: 413}
     return Problem(status=kinds.get(type(error), 422), message=str(error))
 
 
@@ -195,7 +199,7 @@ def of_files(setup: Setup, files: Sequence[File]) -> Predictions:
     for _, content in files:
         try:
             inputs.append(read(content(), setup))
-        except images.ImageError as error:
+        except decoding.ImageError as error:
             inputs.append(problem(error))
     names = [name for name, _ in files]
     failed = [given for given in inputs if isinstance(given, Problem)]
@@ -222,7 +226,7 @@ def predictions(
 ) -> Predictions:
     """An entry for each input, in order; all readable ones go through the model together."""
     readable = [given for given in inputs if isinstance(given, Input)]
-    answers = iter(photos.ask(setup.model, np.stack([given.pixels for given in readable])))
+    answers = iter(uploads.ask(setup.model, np.stack([given.pixels for given in readable])))
     return Predictions(
         predictions=[
             Failure(index=i, name=name, error=given)
@@ -234,7 +238,7 @@ def predictions(
 
 
 def prediction(
-    setup: Setup, index: int, name: str | None, given: Input, said: photos.Answer
+    setup: Setup, index: int, name: str | None, given: Input, said: uploads.Answer
 ) -> Prediction:
     """One picture's entry; activation maps only where the options ask for them."""
     classes, asked = setup.model.classes, setup.options.activation

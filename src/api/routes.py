@@ -17,16 +17,17 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from src import images, runs
-from src.api import catalogue, limits, predictions, reference
+from src.api import limits, listing, predictions, reference
 from src.api.limits import refusal
 from src.api.predictions import MAX_FILES, Setup, Unreadable
 from src.api.schemas import Error, Options, Predictions, Studies, Version
+from src.data import decoding
+from src.runs import published
 
 # Longest bodies of the three forms, and all those that are here at the same time. Uploaded files
 # of more than 1 MB wait on disk, other bodies in memory.
 FILES_BYTES = 50 * 2**20
-PICTURE_BYTES = images.MAX_BYTES
+PICTURE_BYTES = decoding.MAX_BYTES
 JSON_BYTES = 2**20
 ROOM_BYTES = 100 * 2**20
 
@@ -37,7 +38,7 @@ DESCRIPTION = f"""
 Predictions for pictures, from the models published here: the same answers as the dashboard gives.
 
 **Limits.** At most {MAX_FILES} files and {FILES_BYTES // 2**20} MB in one request,
-{PICTURE_BYTES // 2**20} MB for one file, and {images.pixel_limit("PNG") / 1e6:.0f} million pixels
+{PICTURE_BYTES // 2**20} MB for one file, and {decoding.pixel_limit("PNG") / 1e6:.0f} million pixels
 for a PNG (other formats: the refusal names the limit). A client that asks too often gets 429 and
 the seconds to wait in `Retry-After`. Nothing that is sent is stored.
 
@@ -259,7 +260,7 @@ def studies() -> Studies:
     For each its classes, the shape of its pictures, the models that answer, and how accurate the
     default one is, with the 95 % interval.
     """
-    return catalogue.studies()
+    return listing.studies()
 
 
 @app.get(
@@ -271,7 +272,7 @@ def studies() -> Studies:
 )
 def describe(study: str, version: str) -> Version:
     """One version with every model, what was measured of it on test pictures, and its times."""
-    return catalogue.details(catalogue.open_run(study, version))
+    return listing.details(listing.open_run(study, version))
 
 
 # --- refusals ------------------------------------------------------------------------------
@@ -317,10 +318,10 @@ async def unreadable(_request: Request, error: Unreadable) -> Response:
     return refusal(first.status, f"None of the {len(details)} files can be read.", details)
 
 
-@app.exception_handler(runs.RunError)
-async def unusable(_request: Request, error: runs.RunError) -> Response:
+@app.exception_handler(published.RunError)
+async def unusable(_request: Request, error: published.RunError) -> Response:
     """What is not published, or was damaged since."""
-    return refusal(404 if isinstance(error, runs.RunNotFound) else 503, str(error))
+    return refusal(404 if isinstance(error, published.RunNotFound) else 503, str(error))
 
 
 @app.exception_handler(ClientDisconnect)

@@ -14,8 +14,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
-from src import palette
-from src.charts import theme
+from src.charts import palette, theme
 
 Pixels = NDArray[np.uint8]
 SPLITS = ("train", "validation", "test")

@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from src import statistics
 from src.charts import theme
+from src.evaluation import stats
 
 # What kind of model it is: a colour and a sign, so that colour is never alone.
 FAMILIES = {
@@ -302,7 +302,7 @@ def _pooled(title: str, folds: pd.DataFrame) -> tuple[str, float, float, float, 
     repeats = folds["repeat"].nunique() if "repeat" in folds else 1
     n = folds["n"].sum() / repeats
     value = float((folds["n"] * folds["accuracy"]).sum() / folds["n"].sum())
-    low, high = statistics.wilson_bounds(value * n, n)
+    low, high = stats.wilson_bounds(value * n, n)
     return title, value, float(low), float(high), round(n)
 
 

@@ -6,7 +6,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from src.charts import theme
-from src.layers import Stage
+from src.runs.layers import Stage
 
 
 def tensor_sizes(stages: Sequence[Stage]) -> go.Figure:

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from src import business
 from src.charts import theme
+from src.evaluation import thresholds
 
 Mode = Literal["counts", "shares", "errors"]
 SPLIT_COLOURS = (theme.ACCENT, "#d9822b", theme.GOOD)
@@ -541,7 +541,7 @@ def threshold_finding(curve: pd.DataFrame, chosen: float) -> str:
     )
 
 
-def filing_sentence(title: str, filed: business.Filed, counts: pd.DataFrame) -> str:
+def filing_sentence(title: str, filed: thresholds.Filed, counts: pd.DataFrame) -> str:
     """The finding about a model: what it files alone, how well, and what goes to a person.
 
     Args:

@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
-from src.palette import class_colour
+from src.charts.palette import class_colour
 
 # Reads on a white and on a near-black page (contrast at least 3:1 on both).
 ACCENT = "#2f7fc1"

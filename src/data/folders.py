@@ -1,0 +1,362 @@
+"""The user's own pictures: a folder or zip in `inputs/` with one sub-folder per class, as a study.
+
+    inputs/<name>/<class>/*.jpg      or with train, validation and test above the classes
+    inputs/<name>.zip                a zip of either, or the only zip in inputs/<name>/
+    inputs/<name>/study.toml         optional: title, description, licence, citation, homepage, and
+                                     [classes], which gives folders a title and the order
+
+Every file is read once: what it is and what the model sees of it is kept in `inputs/.prepared/`
+until a file changes. What the audit refuses is no part of the study.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import tomllib
+import unicodedata
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from src import config, environment
+from src.data import audit, image_folders
+from src.data.formats import DataError, Part, Pixels, Raw
+from src.data.image_folders import Collection, Decoded, Shape
+from src.data.specification import KNOWN, Augmentation, StudySpec
+
+SHAPE: Shape = (224, 224, 3)  # what the networks trained on ImageNet take
+TEST_SHARE, VALIDATION_SHARE = 0.2, 0.15  # of each class, where the folder is not split already
+SUBSET_SHARE = 0.4  # two pictures of the smallest class that is kept
+PREPARATION = 1  # count up when what is kept of a picture changes
+SETTINGS = ("title", "description", "licence", "citation", "homepage")
+COPIES = 3  # of all pictures that are in memory at once, at the worst moment
+
+LAYOUT = (
+    "Put each class's pictures into a sub-folder with its name, at least "
+    f"{audit.MINIMUM} of each of at least two classes."
+)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What is known of every file (`audit.FILES`, also size, sha256, format) and the pixels.
+
+    A picture's column `row` is its place in `pixels`, uint8 (n, H, W, C), which stays on the disk.
+    """
+
+    files: pd.DataFrame
+    pixels: Pixels
+    problems: pd.DataFrame
+
+    @property
+    def used(self) -> pd.DataFrame:
+        """The rows of the pictures that the study is made of."""
+        return audit.accepted(self.files, self.problems)
+
+
+def names() -> tuple[str, ...]:
+    """What lies in `inputs/` as folders or zips of pictures, in alphabetical order."""
+    place = config.inputs()
+    found = {_name_of(path) for path in (place.iterdir() if place.is_dir() else [])}
+    return tuple(sorted(name for name in found if name and name.casefold() not in KNOWN))
+
+
+def _name_of(path: Path) -> str:
+    """The study that a folder or zip in `inputs/` would be; empty for anything else."""
+    if path.name.startswith("."):
+        return ""
+    if path.is_file():
+        return image_folders.normal(path.stem) if path.suffix == ".zip" else ""
+    return image_folders.normal(path.name) if _subfolders(path) or _zips(path) else ""
+
+
+def _subfolders(path: Path) -> list[Path]:
+    return [p for p in path.iterdir() if p.is_dir() and not p.name.startswith(".")]
+
+
+def _zips(path: Path) -> list[Path]:
+    return [p for p in path.iterdir() if p.is_file() and p.suffix.casefold() == ".zip"]
+
+
+def adopt(where: str, name: str = "") -> str:
+    """The study's name of pictures in `inputs/` or, linked from there and not copied, elsewhere.
+
+    Args:
+        where: a name in `inputs/`, or the path of a folder or zip.
+        name: what the study shall be called; the folder's own name by default.
+
+    Raises:
+        DataError: there is nothing, or the name is taken or no plain one.
+    """
+    if not where:
+        raise DataError(f"Which folder? make study FOLDER=… names or points to it. {LAYOUT}")
+    if name in ("", where) and where in names():
+        return _checked(where)
+    path = Path(where).expanduser()
+    study = _checked(name or image_folders.normal(path.stem if path.is_file() else path.name))
+    if not path.exists():
+        raise DataError(f"There is neither {path} nor {config.inputs() / where}. {LAYOUT}")
+    link = config.inputs() / (f"{study}.zip" if path.is_file() else study)
+    if link.exists() and link.samefile(path):
+        return study
+    if study in names() or link.exists() or link.is_symlink():
+        raise DataError(f"{config.inputs()} has a {study} already. Give yours another NAME.")
+    link.parent.mkdir(parents=True, exist_ok=True)
+    link.symlink_to(path.resolve(), target_is_directory=path.is_dir())
+    return study
+
+
+def _checked(name: str) -> str:
+    """The name, if a study may have it: it becomes a folder, a link and a part of commands."""
+    if name.casefold() in KNOWN:
+        raise DataError(f"{name} is a study of this project. Call yours differently: my-{name}.")
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}", name):
+        raise DataError(
+            f"A study cannot be called {name!r}: only letters a–z, digits, - and _ are possible, "
+            f"at most 40. How about {plain_name(name)}?"
+        )
+    return name
+
+
+def plain_name(name: str) -> str:
+    """A possible study name that resembles any text: "Été 2024!" gives "ete-2024"."""
+    ascii_ = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+    plain = re.sub(r"[^a-z0-9_]+", "-", ascii_.casefold()).strip("-_")[:40].rstrip("-_")
+    return f"my-{plain}".rstrip("-") if not plain or plain in KNOWN else plain
+
+
+def location(name: str) -> Path:
+    """The folder or zip that holds a study's pictures.
+
+    Raises:
+        DataError: it is not clear which.
+    """
+    folder, packed = config.inputs() / name, config.inputs() / f"{name}.zip"
+    if folder.is_dir() and packed.is_file():
+        raise DataError(f"There are both {folder} and {packed}. Keep one of them.")
+    if packed.is_file():
+        return packed
+    zips = _zips(folder)
+    if _subfolders(folder) or not zips:
+        return folder
+    if len(zips) > 1:
+        raise DataError(f"{folder} holds {len(zips)} zips. Keep one, or unpack them.")
+    return zips[0]
+
+
+# --- the study ---------------------------------------------------------------------------------
+
+
+def specification(name: str, shape: Shape = SHAPE) -> StudySpec:
+    """The specification of a user's folder, whose pictures are read and audited first.
+
+    Raises:
+        DataError: the name, the folder or its study.toml cannot be used; says what to do.
+    """
+    prepared = _prepared(_checked(name), shape)
+    used, settings = prepared.used, _settings(name)
+    classes = _classes(name, prepared, settings)
+    counts = used["label"].value_counts()
+    title = re.sub("[-_]+", " ", name)
+    computed = {
+        "title": title[:1].upper() + title[1:],
+        "description": (
+            f"{len(used):,} pictures of {len(classes)} categories from the folder {name}, "
+            f"{counts.min():,} to {counts.max():,} of each."
+        ),
+        "licence": "The owner's: ask before passing the pictures on.",
+        "citation": "Not published.",
+        "homepage": "",
+    }
+    return StudySpec(
+        name=name,
+        **(computed | {key: settings[key] for key in SETTINGS if key in settings}),
+        classes=tuple(classes.values()),
+        image_shape=shape,
+        augmentation=Augmentation(flip=True, shift=0.1, rotation=10.0, zoom=0.1),
+        content_sha256=None,
+        validation_share=VALIDATION_SHARE,
+        subset_share=SUBSET_SHARE,
+        folder=location(name),
+        test_share=None if (used["part"] == "test").any() else TEST_SHARE,
+    )
+
+
+def files(spec: StudySpec) -> dict[str, dict[str, Any]]:
+    """Hash and size of every picture that is used, by its path."""
+    used = _prepared(spec.name, spec.image_shape).used
+    return {
+        path: {"sha256": sha256, "bytes": int(size)}
+        for path, sha256, size in zip(used["path"], used["sha256"], used["size"], strict=True)
+    }
+
+
+def read(spec: StudySpec) -> Raw:
+    """All pictures that are used, uint8 (n, H, W, C) by part; their ids are relative paths."""
+    prepared = _prepared(spec.name, spec.image_shape)
+    used = prepared.used
+    order = list(_classes(spec.name, prepared, _settings(spec.name)))
+    _check_memory(len(used), spec.image_shape)
+    labels = used["label"].map({label: place for place, label in enumerate(order)})
+    return {
+        part: Part(
+            prepared.pixels[rows["row"].to_numpy()],
+            np.asarray(labels[rows.index], np.int64),
+            rows["path"].to_numpy(str),
+            audit.groups(audit.signatures(rows)),
+        )
+        for part in ("train", "validation", "test")
+        if len(rows := used[used["part"] == part])
+    }
+
+
+def audited(spec: StudySpec) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """What is wrong with a study's files (`audit.problems`), and its `audit.summary`."""
+    prepared = _prepared(spec.name, spec.image_shape)
+    return prepared.problems, audit.summary(prepared.files, prepared.problems)
+
+
+def _settings(name: str) -> dict[str, Any]:
+    """What study.toml says; empty where there is none."""
+    path = config.inputs() / name / "study.toml"
+    try:
+        settings = tomllib.loads(path.read_text("utf-8")) if path.is_file() else {}
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} is not valid TOML: {error}.") from error
+    if unknown := set(settings) - {*SETTINGS, "classes"}:
+        known = ", ".join((*SETTINGS, "classes"))
+        raise DataError(f"{path} has {', '.join(sorted(unknown))}; possible are {known}.")
+    texts = [settings[key] for key in SETTINGS if key in settings]
+    classes = settings.get("classes", {})
+    if not isinstance(classes, dict) or not all(
+        isinstance(text, str) and text.strip() for text in (*texts, *classes.values())
+    ):
+        raise DataError(f"{path}: every value must be text, and [classes] a table of texts.")
+    return settings
+
+
+def _classes(name: str, prepared: Prepared, settings: dict[str, Any]) -> dict[str, str]:
+    """Folder → title of each class in the order of the labels: as study.toml has it, then natural.
+
+    Raises:
+        DataError: there are fewer than two, or study.toml does not fit them.
+    """
+    folders = image_folders.class_names(prepared.used["label"])
+    if len(folders) < 2:
+        report = audit.summary(prepared.files, prepared.problems)
+        raise DataError(f"{name} cannot be a study. {report['text']}\n{LAYOUT}")
+    titles = {
+        image_folders.normal(key): str(value) for key, value in settings.get("classes", {}).items()
+    }
+    if unknown := set(titles) - set(prepared.files["label"]):
+        raise DataError(f"study.toml names classes that {name} has not: {', '.join(unknown)}.")
+    order = [*(folder for folder in titles if folder in folders), *folders]
+    classes = {folder: titles.get(folder, folder) for folder in order}
+    if len(set(classes.values())) < len(classes):
+        raise DataError(f"study.toml gives two classes of {name} the same title.")
+    return classes
+
+
+# --- reading once ------------------------------------------------------------------------------
+
+
+def _prepared(name: str, shape: Shape) -> Prepared:
+    with image_folders.opened(location(name)) as tree:
+        found = image_folders.arrange(tree)
+        _check_labels(name, found)
+        place = config.inputs() / ".prepared" / name / _key(found, shape)
+        if not place.is_dir():
+            _check_memory(len(found.entries), shape)
+            _prepare(found, shape, place)
+    table = pd.read_parquet(place / "files.parquet")
+    pixels = np.load(place / "pixels.npy", mmap_mode="r")
+    return Prepared(table, pixels, audit.problems(table, shape))
+
+
+def _check_labels(name: str, found: Collection) -> None:
+    """Refuse at once what no picture could save."""
+    labels = image_folders.class_names(entry.label for entry in found.entries)
+    if len(labels) < 2:
+        there = f"only one class ({labels[0]})" if labels else "no class folder with pictures"
+        deep = labels and any(e.file.path.split("/")[-2] != e.label for e in found.entries)
+        hint = f" If the folders in {labels[0]} are the classes, move them up." if deep else ""
+        raise DataError(f"{name} has {there}. {LAYOUT}{hint}")
+
+
+def _key(found: Collection, shape: Shape) -> str:
+    """Changes with every name, size and date of a file, and with the shape."""
+    listed = [(e.file.path, e.part, e.label, e.file.size, e.file.stamp) for e in found.entries]
+    state = repr((PREPARATION, shape, listed, found.left, found.empty))
+    return hashlib.sha256(state.encode()).hexdigest()[:16]
+
+
+def _prepare(found: Collection, shape: Shape, place: Path) -> None:
+    """Decode every picture and keep what came out, whole or not at all, in place of older ones."""
+    partial = place.with_name(f".{place.name}.partial")
+    shutil.rmtree(place.parent, ignore_errors=True)
+    partial.mkdir(parents=True)
+    entries = found.entries
+    pixels = np.lib.format.open_memmap(
+        partial / "pixels.npy", "w+", np.uint8, (len(entries), *shape)
+    )
+    rows = []
+    for row, decoded in enumerate(image_folders.decode_all(entries, shape)):
+        if decoded.pixels is not None:
+            pixels[row] = decoded.pixels
+        rows.append(_row(entries[row], decoded) | {"row": row})
+    pixels.flush()
+    rows += [_unused(*left) for left in found.left]
+    rows += [_unused(folder, "empty folder", "no picture in it") for folder in found.empty]
+    pd.DataFrame(rows, columns=[*rows[0]]).to_parquet(partial / "files.parquet", index=False)
+    os.replace(partial, place)
+
+
+def _row(entry: image_folders.Entry, decoded: Decoded) -> dict[str, Any]:
+    pixels = decoded.pixels
+    return {
+        "path": entry.file.path,
+        "part": entry.part,
+        "label": entry.label,
+        "kind": "damaged" if pixels is None else "",
+        "detail": decoded.error,
+        "width": decoded.size[0],
+        "height": decoded.size[1],
+        "fingerprint": "" if pixels is None else hashlib.sha256(pixels.tobytes()).hexdigest(),
+        "signature": b"" if pixels is None else audit.signature(pixels).tobytes(),
+        "size": entry.file.size,
+        "sha256": decoded.sha256,
+        "format": decoded.format,
+    }
+
+
+def _unused(path: str, kind: str, detail: str) -> dict[str, Any]:
+    return {
+        "path": path,
+        "part": "",
+        "label": "",
+        "kind": kind,
+        "detail": detail,
+        "width": 0,
+        "height": 0,
+        "fingerprint": "",
+        "signature": b"",
+        "size": 0,
+        "sha256": "",
+        "format": "",
+        "row": -1,
+    }
+
+
+def _check_memory(n: int, shape: Shape) -> None:
+    need, free = COPIES * n * int(np.prod(shape)), environment.available_bytes()
+    if need > free:
+        raise DataError(
+            f"{n:,} pictures need about {need / 1e9:.1f} GB of memory, and {free / 1e9:.1f} GB "
+            f"are free. Use about {int(n * free / need):,} of them, or a machine with more."
+        )

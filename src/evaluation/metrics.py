@@ -1,0 +1,371 @@
+"""Predictions and labels → metrics with intervals, per-class reports and confusion matrices.
+
+Pure: no files, no paths, no state. `Scored` validates once, every other function trusts it.
+Shares and metrics are 0 to 1; intervals are 95 % (`stats.LEVEL`); K is the number of classes,
+in the model's order; N the number of images.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from src.evaluation import stats
+from src.evaluation.stats import Estimate, FloatArray, IntArray
+
+DRAWN = 48  # test pictures that a run keeps whatever was said about them
+BINS = 15  # of the reliability table, as in Guo et al. (2017)
+RESAMPLES = 1_000
+STRATIFIED = "stratified bootstrap"
+SHIFTED = "stratified bootstrap, bias removed"
+
+
+@dataclass(frozen=True)
+class Scored:
+    """One split as one model answered it; build it with `score` or `from_frame`."""
+
+    split: str
+    classes: tuple[str, ...]  # (K,)
+    ids: NDArray[Any]  # (N,) positions or relative paths
+    labels: IntArray  # (N,) codes into classes
+    predicted: IntArray  # (N,)
+    probabilities: FloatArray  # (N, K), rows sum to 1
+
+    @property
+    def n(self) -> int:
+        return len(self.labels)
+
+    @property
+    def correct(self) -> NDArray[np.bool_]:
+        """(N,) whether the answer is the label."""
+        return np.asarray(self.labels == self.predicted)
+
+    @property
+    def confidence(self) -> FloatArray:
+        """(N,) probability of the answer given."""
+        return np.asarray(self.probabilities[np.arange(self.n), self.predicted])
+
+
+# Boundary ---------------------------------------------------------------------------------------
+
+
+def score(
+    labels: ArrayLike,
+    probabilities: ArrayLike,
+    classes: Sequence[str],
+    ids: ArrayLike | None = None,
+    split: str = "test",
+) -> Scored:
+    """Labels (N,) as codes or class names, probabilities (N, K) → Scored.
+
+    Raises ValueError where shapes disagree, a label is unknown, or a row is not a distribution.
+    """
+    values = np.asarray(probabilities, np.float64)
+    codes = _codes(labels, classes)
+    if values.shape != (len(codes), len(classes)) or not len(codes):
+        expected = f"({len(codes)}, {len(classes)})"
+        raise ValueError(f"probabilities are {values.shape}, expected {expected} and not empty")
+    if not (np.isfinite(values).all() and (values >= 0).all()):
+        raise ValueError("probabilities must be finite and not negative")
+    if (error := float(np.abs(values.sum(1) - 1).max())) > 1e-3:
+        raise ValueError(f"probabilities must sum to 1 in every row; one is off by {error:.2g}")
+    order = np.arange(len(codes)) if ids is None else np.asarray(ids)
+    return Scored(split, tuple(classes), order, codes, values.argmax(1), values)
+
+
+def _codes(labels: ArrayLike, classes: Sequence[str]) -> IntArray:
+    labels = np.asarray(labels)
+    if np.issubdtype(labels.dtype, np.integer):
+        codes = labels.astype(np.int64)
+    else:
+        codes = pd.Index(classes).get_indexer(pd.Index(labels)).astype(np.int64)
+    if (outside := (codes < 0) | (codes >= len(classes))).any():
+        raise ValueError(f"label {labels[outside].tolist()[0]!r} is none of {list(classes)}")
+    return codes
+
+
+def from_frame(predictions: pd.DataFrame, split: str) -> Scored:
+    """Rows of one split of a run's predictions (split, id, label, prediction, p_<class>…)."""
+    columns = [str(c) for c in predictions.columns if str(c).startswith("p_")]
+    if missing := {"split", "id", "label", "prediction"} - set(predictions.columns):
+        raise ValueError(f"predictions lack the columns {sorted(missing)}")
+    rows = predictions[predictions["split"] == split]
+    if rows.empty:
+        known = sorted(predictions["split"].unique())
+        raise ValueError(f"predictions have no split {split!r}, only {known}")
+    classes = tuple(c.removeprefix("p_") for c in columns)
+    names, ids = rows["label"].to_numpy(str), rows["id"].to_numpy()
+    scored = score(names, rows[columns].to_numpy(np.float64), classes, ids, split)
+    stated = _codes(rows["prediction"].to_numpy(str), classes)
+    scored = replace(scored, predicted=stated)  # of two equal probabilities, the one stated
+    if (scored.confidence < scored.probabilities.max(1)).any():
+        raise ValueError("a stated prediction is not the class of highest probability")
+    return scored
+
+
+def drawn(ids: ArrayLike, n: int) -> NDArray[Any]:
+    """n of the ids at random, but always the same: those whose SHA-256 comes first."""
+    order = sorted(np.asarray(ids).tolist(), key=lambda i: hashlib.sha256(str(i).encode()).digest())
+    return np.array(order[:n])
+
+
+def to_frame(scored: Scored) -> pd.DataFrame:
+    """The published form of `scored`: split, id, label, prediction, p_<class>… as `_rounded`."""
+    names = np.array(scored.classes)
+    columns = {"split": scored.split, "id": scored.ids}
+    columns |= {"label": names[scored.labels], "prediction": names[scored.predicted]}
+    frame = pd.DataFrame(columns)
+    p = pd.DataFrame(_rounded(scored.probabilities), columns=["p_" + c for c in names])
+    return pd.concat([frame, p], axis=1)
+
+
+def _rounded(values: FloatArray) -> NDArray[np.float32]:
+    """Non-negative values as float32 whose last 8 bits are zero: off by at most 2**-16 of each.
+
+    Those bits are a quarter of a run's largest tables, and say nothing.
+    """
+    bits = values.astype(np.float32).view(np.uint32)
+    return ((bits + np.uint32(0x80)) & np.uint32(0xFFFFFF00)).view(np.float32)
+
+
+# Summary ----------------------------------------------------------------------------------------
+
+
+def summary(scored: Scored, resamples: int = RESAMPLES, seed: int = 0) -> dict[str, Any]:
+    """{"n": N, "metrics": {name: {value, low, high, method}}}, as metrics.json holds each split.
+
+    Accuracy has Wilson's interval, the others percentiles of a bootstrap stratified by label
+    (Efron and Tibshirani 1993, chapters 8 and 13). The calibration error grows under resampling,
+    so its samples are moved back by their bias. ROC-AUC is left out where all labels are the same.
+    """
+    rng = np.random.default_rng(seed)
+    estimates = {"accuracy": stats.wilson(int(scored.correct.sum()), scored.n)}
+    estimates |= _confusion_estimates(scored, resamples, rng)
+    estimates |= _probability_estimates(scored, resamples, rng)
+    return {"n": scored.n, "metrics": {k: e.asdict() for k, e in estimates.items()}}
+
+
+def _confusion_estimates(
+    scored: Scored, resamples: int, rng: np.random.Generator
+) -> dict[str, Estimate]:
+    counts = confusion(scored).to_numpy()
+    values = _averages(counts)
+    samples = _averages(_resampled_confusions(counts, resamples, rng))
+    interval = stats.percentile_interval
+    return {k: interval(float(v), samples[k], STRATIFIED) for k, v in values.items()}
+
+
+def _resampled_confusions(counts: IntArray, resamples: int, rng: np.random.Generator) -> IntArray:
+    """(B, K, K) confusion matrices of bootstrap resamples.
+
+    Drawing pictures of a class with replacement *is* drawing its row of counts from a multinomial,
+    which takes milliseconds.
+    """
+    support = counts.sum(1)
+    shares = counts / np.maximum(support, 1)[:, None]
+    shares[support == 0, 0] = 1  # nothing to draw, but a distribution is required
+    return np.stack(
+        [rng.multinomial(n, p, resamples) for n, p in zip(support, shares, strict=True)], axis=1
+    )
+
+
+def _rates(counts: IntArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Precision, recall and F1 (..., K) of confusion counts (..., K, K); 0 where undefined."""
+    hits = np.diagonal(counts, axis1=-2, axis2=-1).astype(np.float64)
+    support, answers = counts.sum(-1), counts.sum(-2)
+    precision = hits / np.maximum(answers, 1)
+    recall = hits / np.maximum(support, 1)
+    f1 = 2 * hits / np.maximum(answers + support, 1)
+    return precision, recall, f1
+
+
+def _averages(counts: IntArray) -> dict[str, FloatArray]:
+    """Macro and weighted precision, recall and F1 of confusion counts (..., K, K)."""
+    weights = counts.sum(-1) / counts.sum((-1, -2))[..., None]
+    rates = dict(zip(("precision", "recall", "f1"), _rates(counts), strict=True))
+    macro = {f"macro_{name}": rate.mean(-1) for name, rate in rates.items()}
+    weighted = {f"weighted_{name}": (rate * weights).sum(-1) for name, rate in rates.items()}
+    return macro | weighted
+
+
+def _probability_estimates(
+    scored: Scored, resamples: int, rng: np.random.Generator
+) -> dict[str, Estimate]:
+    losses, gaps, rankings = _losses(scored), _calibration_gaps(scored), _rankings(scored)
+
+    def metrics(weights: FloatArray) -> FloatArray:
+        """(3, B) log-loss, ROC-AUC, calibration error of weighted pictures (B, N)."""
+        loss = weights @ losses / scored.n
+        calibration = np.abs(weights @ gaps).sum(1) / scored.n
+        return np.stack([loss, _weighted_auc(weights, rankings), calibration])
+
+    value = metrics(np.ones((1, scored.n)))[:, 0]
+    drawn = stats.resampled_counts(scored.labels, resamples, rng)
+    loss, auc, calibration = np.concatenate([metrics(weights) for weights in drawn], axis=1)
+    calibration = np.maximum(calibration - calibration.mean() + value[2], 0)
+    interval = stats.percentile_interval
+    estimates = {"log_loss": interval(value[0], loss, STRATIFIED)}
+    if rankings:
+        estimates["roc_auc"] = interval(value[1], auc, STRATIFIED)
+    return estimates | {"calibration_error": interval(value[2], calibration, SHIFTED)}
+
+
+def _losses(scored: Scored) -> FloatArray:
+    """(N,) negative log of the label's probability, which float32 can round to 0."""
+    p = scored.probabilities[np.arange(scored.n), scored.labels]
+    return np.asarray(-np.log(np.maximum(p, np.finfo(np.float32).eps)))
+
+
+def _calibration_gaps(scored: Scored) -> FloatArray:
+    """(N, BINS) correct minus confidence in the picture's bin, 0 elsewhere.
+
+    The absolute column sums over N are the expected calibration error of Naeini et al. (2015).
+    """
+    gaps = np.zeros((scored.n, BINS))
+    gaps[np.arange(scored.n), _bin(scored.confidence, BINS)] = scored.correct - scored.confidence
+    return gaps
+
+
+def _bin(confidence: FloatArray, bins: int) -> IntArray:
+    """Index of the equally wide bin (low, high] of each confidence; 0 falls into the first."""
+    return np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
+
+
+@dataclass(frozen=True)
+class _Ranking:
+    """How one class's positives and negatives interleave by score, ready to be reweighted."""
+
+    positives: IntArray  # pictures of the class
+    negatives: IntArray  # the others, by rising score
+    starts: IntArray  # of the runs of negatives between neighbouring positive scores
+    below: IntArray  # (positives,) number of runs with a lower score
+    upto: IntArray  # (positives,) number of runs with a lower or equal score
+
+    def area(self, weights: FloatArray) -> FloatArray:
+        """(B,) area under the ROC curve of pictures weighted by (N, B).
+
+        The share of (positive, negative) pairs in the right order, ties counting half
+        (Mann-Whitney). Adding up whole runs keeps a thousand resamples within a second.
+        """
+        runs = np.add.reduceat(weights[self.negatives], self.starts, axis=0)
+        lower = np.vstack([np.zeros(weights.shape[1]), np.cumsum(runs, axis=0)])
+        hits = weights[self.positives]
+        pairs = np.einsum("nb,nb->b", hits, lower[self.below] + lower[self.upto]) / 2
+        return np.asarray(pairs / (hits.sum(0) * lower[-1]))
+
+
+def _rankings(scored: Scored) -> list[_Ranking]:
+    """One per class that has both positives and negatives."""
+    present = np.unique(scored.labels)
+    return [_ranking(scored, k) for k in present] if len(present) > 1 else []
+
+
+def _ranking(scored: Scored, k: int) -> _Ranking:
+    scores, positive = scored.probabilities[:, k], scored.labels == k
+    positives, negatives = np.flatnonzero(positive), np.flatnonzero(~positive)
+    negatives = negatives[np.argsort(scores[negatives], kind="stable")]
+    left = np.searchsorted(scores[negatives], scores[positives], "left")
+    right = np.searchsorted(scores[negatives], scores[positives], "right")
+    edges = np.unique(np.r_[0, left, right])
+    below, upto = np.searchsorted(edges, left), np.searchsorted(edges, right)
+    return _Ranking(positives, negatives, edges[edges < len(negatives)], below, upto)
+
+
+def _weighted_auc(weights: FloatArray, rankings: list[_Ranking]) -> FloatArray:
+    """(B,) mean over classes of the one-vs-rest ROC area of weighted pictures (B, N)."""
+    columns = np.ascontiguousarray(weights.T)  # (N, B): reordering pictures moves whole rows
+    areas = [ranking.area(columns) for ranking in rankings]
+    return np.mean(areas, axis=0) if areas else np.full(len(weights), np.nan)
+
+
+def f1_samples(
+    scored: Scored, resamples: int = RESAMPLES, seed: int = 0
+) -> tuple[FloatArray, FloatArray]:
+    """F1 of every class (K,) and of stratified bootstrap resamples (B, K)."""
+    counts = confusion(scored).to_numpy()
+    drawn = _resampled_confusions(counts, resamples, np.random.default_rng(seed))
+    return _rates(counts)[2], _rates(drawn)[2]
+
+
+def report(scored: Scored, resamples: int = RESAMPLES, seed: int = 0) -> pd.DataFrame:
+    """Per class: split, label, precision, recall and F1, each with _low and _high, support.
+
+    Precision and recall are shares and have Wilson's interval, F1 the bootstrap's.
+    """
+    counts = confusion(scored).to_numpy()
+    precision, recall, _ = _rates(counts)
+    hits, support = np.diagonal(counts), counts.sum(1)
+    precision_low, precision_high = stats.wilson_bounds(hits, counts.sum(0))
+    recall_low, recall_high = stats.wilson_bounds(hits, support)
+    f1, samples = f1_samples(scored, resamples, seed)
+    tail = (1 - stats.LEVEL) / 2
+    f1_low, f1_high = np.quantile(samples, [tail, 1 - tail], axis=0)
+    columns: dict[str, Any] = {"split": scored.split, "label": list(scored.classes)}
+    columns |= {"precision": precision, "precision_low": precision_low}
+    columns |= {"precision_high": precision_high, "recall": recall}
+    columns |= {"recall_low": recall_low, "recall_high": recall_high}
+    columns |= {"f1": f1, "f1_low": f1_low, "f1_high": f1_high, "support": support}
+    return pd.DataFrame(columns)
+
+
+# Confusion --------------------------------------------------------------------------------------
+
+
+def confusion(scored: Scored) -> pd.DataFrame:
+    """(K, K) counts: one row per label, one column per prediction, both in class order."""
+    size = len(scored.classes)
+    counts = np.bincount(scored.labels * size + scored.predicted, minlength=size * size)
+    names = list(scored.classes)
+    index, columns = pd.Index(names, name="label"), pd.Index(names, name="prediction")
+    return pd.DataFrame(counts.reshape(size, size), index=index, columns=columns)
+
+
+def confusion_shares(counts: pd.DataFrame) -> pd.DataFrame:
+    """Each row of a square of counts divided by its support (rows sum to 1; 0 without support)."""
+    return counts.div(counts.sum(axis=1).clip(lower=1), axis=0)
+
+
+def confusion_errors(counts: pd.DataFrame) -> pd.DataFrame:
+    """A square with its diagonal, the right answers, set to 0."""
+    return counts.where(~np.eye(len(counts), dtype=bool), 0)
+
+
+def confusion_tidy(counts: pd.DataFrame) -> pd.DataFrame:
+    """One row per cell of a square of counts: label, prediction, count, share of the label."""
+    names = counts.index.to_numpy()
+    columns = {"label": np.repeat(names, len(names)), "prediction": np.tile(names, len(names))}
+    columns |= {"count": counts.to_numpy().ravel()}
+    return pd.DataFrame(columns | {"share": confusion_shares(counts).to_numpy().ravel()})
+
+
+def calibration_table(scored: Scored, bins: int = BINS) -> pd.DataFrame:
+    """Reliability: per bin of confidence that holds pictures, what was promised and what was true.
+
+    bin_low, bin_high (equally wide, (low, high]), n, confidence (mean), accuracy with Wilson's
+    accuracy_low and accuracy_high.
+    """
+    index = _bin(scored.confidence, bins)
+    n = np.bincount(index, minlength=bins)
+    held = np.flatnonzero(n)
+    hits = np.bincount(index, scored.correct, bins)[held]
+    confidence = np.bincount(index, scored.confidence, bins)[held] / n[held]
+    low, high = stats.wilson_bounds(hits, n[held])
+    columns = {"bin_low": held / bins, "bin_high": (held + 1) / bins, "n": n[held]}
+    columns |= {"confidence": confidence, "accuracy": hits / n[held]}
+    return pd.DataFrame(columns | {"accuracy_low": low, "accuracy_high": high})
+
+
+def most_confident_mistakes(scored: Scored, limit: int = 50) -> pd.DataFrame:
+    """Wrong answers, most confident first: split, id, label, prediction, confidence, p_label."""
+    wrong = np.flatnonzero(~scored.correct)
+    rows = wrong[np.argsort(-scored.confidence[wrong], kind="stable")][:limit]
+    names = np.array(scored.classes)
+    columns = {"split": scored.split, "id": scored.ids[rows], "label": names[scored.labels[rows]]}
+    columns |= {"prediction": names[scored.predicted[rows]], "confidence": scored.confidence[rows]}
+    return pd.DataFrame(columns | {"p_label": scored.probabilities[rows, scored.labels[rows]]})

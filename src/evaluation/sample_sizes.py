@@ -1,0 +1,106 @@
+"""How many images, trainings or classes it would take to settle an open question."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from src.evaluation import stats
+from src.evaluation.stats import Estimate
+
+# How much more data would decide ------------------------------------------------------------------
+
+
+def _smallest(decides: Callable[[int], bool], start: int, limit: int = 10**9) -> int | None:
+    """Smallest n >= start that decides, for a condition that stays true once it is."""
+    high = max(start, 1)
+    while not decides(high):
+        high *= 2
+        if high > limit:
+            return None
+    low = max(start, high // 2)
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if decides(middle) else (middle + 1, high)
+    return high
+
+
+def pictures_needed(share: float, margin: float, n: int, level: float = stats.LEVEL) -> int | None:
+    """Further pictures until Wilson's interval leaves `margin` out, if the share stays as it is.
+
+    None where no number under 10^9 would (share equal to the margin).
+    """
+
+    def decides(total: int) -> bool:
+        low, high = stats.wilson_bounds(share * total, total, level)
+        return bool(low > margin or high < margin)
+
+    total = _smallest(decides, n)
+    return None if total is None else total - n
+
+
+def pictures_for_interval(estimate: Estimate, margin: float, n: int) -> int | None:
+    """Further pictures until an interval leaves `margin` out, if the value stays as it is.
+
+    Its half towards the margin is taken to shrink with the square root of n. None where value and
+    margin are equal.
+    """
+    gap = estimate.value - margin
+    if gap == 0:
+        return None
+    half = estimate.value - estimate.low if gap > 0 else estimate.high - estimate.value
+    return max(math.ceil(n * (half / gap) ** 2) - n, 0)
+
+
+def pictures_within(share: float, half: float, n: int, level: float = stats.LEVEL) -> int:
+    """Further pictures until Wilson's interval is at most 2 · `half` wide, if the share stays."""
+
+    def narrow(total: int) -> bool:
+        low, high = stats.wilson_bounds(share * total, total, level)
+        return bool(high - low <= 2 * half)
+
+    return (_smallest(narrow, n) or 10**9) - n
+
+
+def unmistaken_needed(share: float, level: float = stats.LEVEL) -> int:
+    """Pictures without a single mistake until Wilson's lower bound reaches `share`, 0 to 1."""
+    return math.ceil(
+        stats.z_of_level(level) ** 2 * share / (1 - share)
+    )  # the bound is n / (n + z²)
+
+
+def seeds_needed(values: ArrayLike, margin: float, level: float = stats.LEVEL) -> int | None:
+    """Further seeds until Student's interval leaves `margin` out, if mean and spread stay.
+
+    At least one where there is a single value, for that has no spread; None where no number
+    under 10^9 would.
+    """
+    values = np.asarray(values, np.float64)
+    if len(values) < 2:
+        return 1
+    gap, spread = abs(float(values.mean()) - margin), float(values.std(ddof=1))
+
+    def decides(total: int) -> bool:
+        return stats.t_quantile(0.5 + level / 2, total - 1) * spread / math.sqrt(total) < gap
+
+    total = _smallest(decides, len(values))
+    return None if total is None else total - len(values)
+
+
+def classes_needed(estimate: Estimate, margin: float, classes: int) -> int | None:
+    """Further classes until a correlation's interval leaves `margin` out, if the correlation stays.
+
+    The interval's width on Fisher's z scale shrinks with the square root of the classes.
+    """
+    edge = 1 - 1e-9
+    value, low, high, margin_z = (
+        math.atanh(min(max(v, -edge), edge))
+        for v in (estimate.value, estimate.low, estimate.high, margin)
+    )
+    if value == margin_z:
+        return None
+    total = math.ceil(classes * ((high - low) / 2 / (value - margin_z)) ** 2)
+    return max(total - classes, 0) if total <= 10**9 else None

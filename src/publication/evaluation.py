@@ -1,0 +1,317 @@
+"""Notebook 8: every model answers validation and test images, through the files that are served.
+
+This is the only place where test images are looked at; nothing after it changes a model.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from src import config
+from src.classical import store
+from src.classical.store import Classifier
+from src.data import exploration
+from src.data.datasets import Dataset, Split
+from src.data.images import THUMBNAIL
+from src.evaluation import hypotheses, metrics, stats
+from src.evaluation.calibration import Calibration
+from src.publication import inheritance
+from src.runs import published
+from src.runs.drafts import Draft
+from src.serving import drawing, inference
+from src.serving.inference import BATCH, PRECISIONS, ServedModel
+from src.training import export
+
+PER_CELL = 3  # pictures kept per cell of a confusion matrix; one of a control's
+MISTAKES = 40  # most confident mistakes kept per model
+EXAMPLES = 4  # test photos of each class that are kept in the size of the models
+
+
+# --- 06: evaluation ----------------------------------------------------------------------------
+
+
+def record_evaluation(draft: Draft, dataset: Dataset, name: str) -> dict[str, Any]:
+    """Ask one model for every validation and test picture; returns its metrics.
+
+    Networks answer through the files that are served. What a classical model said to validation is
+    kept from its fitting: a blend's answers must be cross-fitted there. A control whose files are
+    gone (it was taken over, or a publication was refused) is not asked again: what it said stands.
+    """
+    folder = f"models/{name}"
+    made = draft.read_json(f"{folder}/config.json")
+    served = draft.is_network(name)
+    if served and not draft.has(f"{folder}/model.tflite"):
+        kept: dict[str, Any] = draft.read_json(f"{folder}/metrics.json")
+        return kept
+    engines = _engines(draft, dataset, name, made)
+    model = next(iter(engines.values()))
+    validation = (
+        _answers(model, dataset.validation, dataset)
+        if served
+        else _frame(store.kept_validation(draft.checkpoints, name), dataset.validation, dataset)
+    )
+    predictions = pd.concat([validation, _answers(model, dataset.test, dataset)], ignore_index=True)
+    draft.write_table(f"{folder}/predictions.parquet", predictions)
+    scored = {s: metrics.from_frame(predictions, s) for s in ("validation", "test")}
+    report = [metrics.report(scored[s]).assign(split=s) for s in scored]
+    draft.write_table(f"{folder}/report.csv", _first_column(pd.concat(report), "split"))
+    measured = {
+        "splits": {split: metrics.summary(part) for split, part in scored.items()},
+        "cost": _cost(draft, folder, made, engines, dataset.validation.images),
+    }
+    if served:
+        measured["parity"] = draft.read_json(f"{folder}/parity.json")
+    if isinstance(model, ServedModel) and _learned_moved(made):
+        measured["averaged"] = _averaged(model, dataset, made["augmentation"]["flip"])
+    draft.write_json(f"{folder}/metrics.json", measured)
+    if len(made["seeds"]) > 1 and not inheritance.inherited(draft, name):
+        _record_seeds(draft, dataset, name, made)
+    return measured
+
+
+def _learned_moved(made: dict[str, Any]) -> bool:
+    """Whether a network saw its training pictures moved, so that it knows such views."""
+    return made["family"] == "network" and bool((made["augmentation"] or {}).get("shift"))
+
+
+def _averaged(model: ServedModel, dataset: Dataset, mirrored: bool) -> dict[str, Any]:
+    """Accuracy with test-time averaging, {"views": V, "splits": {split: {n, value, low, …}}}."""
+    found = {}
+    for split in dataset.splits[1:]:
+        answers = inference.averaged(model, split.images, mirrored).argmax(1)
+        correct = int((answers == split.labels).sum())
+        found[split.name] = {"n": len(split)} | stats.wilson(correct, len(split)).asdict()
+    return {"views": 6 if mirrored else 3, "splits": found}
+
+
+def at_a_glance(measured: Mapping[str, dict[str, Any]]) -> pd.DataFrame:
+    """One row per model: parameters, seconds of training, milliseconds a picture, accuracies."""
+    rows = {
+        name: {
+            "parameters": found["cost"].get("parameters"),
+            "training s": found["cost"]["training_seconds"],
+            "ms a picture": min(t["value"] for t in found["cost"]["latency_ms"].values()),
+            **{
+                f"{split} accuracy": scored["metrics"]["accuracy"]["value"]
+                for split, scored in found["splits"].items()
+            },
+        }
+        for name, found in measured.items()
+    }
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def _first_column(frame: pd.DataFrame, name: str) -> pd.DataFrame:
+    return frame[[name, *frame.columns.drop(name)]]
+
+
+def _engines(
+    draft: Draft, dataset: Dataset, name: str, made: dict[str, Any]
+) -> dict[str, ServedModel | Classifier]:
+    """The forms in which a model answers; the first one's answers are published."""
+    if not draft.is_network(name):
+        return {"scikit-learn": store.kept(draft.checkpoints, name)}
+    return {p: _drafted(draft, dataset, name, p, made) for p in PRECISIONS}
+
+
+def _drafted(
+    draft: Draft, dataset: Dataset, name: str, precision: str, made: dict[str, Any]
+) -> ServedModel:
+    content = (draft.folder / f"models/{name}/{published.MODEL_FILES[precision]}").read_bytes()
+    return export.served_model(content, dataset.spec.image_shape, precision, Calibration.of(made))
+
+
+def _answers(model: ServedModel | Classifier, split: Split, dataset: Dataset) -> pd.DataFrame:
+    """Columns split, id, label, prediction, p_<class>… of one model on one split."""
+    return _frame(model.predict(split.images).probabilities, split, dataset)
+
+
+def _frame(probabilities: ArrayLike, split: Split, dataset: Dataset) -> pd.DataFrame:
+    classes = dataset.spec.classes
+    scored = metrics.score(split.labels, probabilities, classes, split.ids, split.name)
+    return metrics.to_frame(scored)
+
+
+def _record_seeds(draft: Draft, dataset: Dataset, name: str, made: dict[str, Any]) -> None:
+    answers = []
+    for seed in made["seeds"]:
+        content = draft.seed_model(name, seed).read_bytes()
+        model = export.served_model(
+            content, dataset.spec.image_shape, "float32", Calibration.of(made)
+        )
+        for split in dataset.splits[1:]:
+            frame = _answers(model, split, dataset)[["split", "id", "label", "prediction"]]
+            answers.append(frame.assign(seed=seed))
+    predictions = _first_column(pd.concat(answers, ignore_index=True), "seed")
+    draft.write_table(f"models/{name}/seed_predictions.parquet", predictions)
+    draft.write_table(f"models/{name}/seeds.csv", _seed_table(draft, name, made, predictions))
+
+
+def _seed_table(
+    draft: Draft, name: str, made: dict[str, Any], predictions: pd.DataFrame
+) -> pd.DataFrame:
+    history = draft.read_table(f"models/{name}/history.csv")
+    correct = predictions.assign(correct=predictions["label"] == predictions["prediction"])
+    accuracy = correct.pivot_table(values="correct", index="seed", columns="split")
+    return pd.DataFrame(
+        {
+            "seed": made["seeds"],
+            "epochs": [int((history["seed"] == seed).sum()) for seed in made["seeds"]],
+            "best_epoch": [made["best_epochs"][str(seed)] for seed in made["seeds"]],
+            "seconds": [made["seconds"][str(seed)] for seed in made["seeds"]],
+            "validation_accuracy": accuracy.loc[made["seeds"], "validation"].to_numpy(),
+            "test_accuracy": accuracy.loc[made["seeds"], "test"].to_numpy(),
+        }
+    )
+
+
+def _cost(
+    draft: Draft,
+    folder: str,
+    made: dict[str, Any],
+    engines: Mapping[str, ServedModel | Classifier],
+    images: NDArray[np.uint8],
+) -> dict[str, Any]:
+    first = str(made["seed"])
+    return _sizes(draft, folder, made) | {
+        "training_seconds": made.get("training_seconds") or made["seconds"][first],
+        "training_cpu_seconds": made.get("training_cpu_seconds") or made["cpu_seconds"][first],
+        "latency_ms": {p: _latency(model, images) for p, model in engines.items()},
+        "throughput": {p: _throughput(model, images) for p, model in engines.items()},
+    }
+
+
+def _sizes(draft: Draft, folder: str, made: dict[str, Any]) -> dict[str, int]:
+    if made["family"] not in published.NETWORKS:
+        return {"estimator_bytes": made["bytes"]}
+    sizes = {
+        p: (draft.folder / folder / published.MODEL_FILES[p]).stat().st_size for p in PRECISIONS
+    }
+    return {
+        "parameters": made["parameters"],
+        "tflite_bytes": sizes["float32"],
+        "int8_bytes": sizes["int8"],
+    }
+
+
+def _latency(model: ServedModel | Classifier, images: NDArray[np.uint8]) -> dict[str, Any]:
+    """Median milliseconds of one picture and its 95 % interval."""
+    model.predict(images[:1])  # the first call allocates
+    times = [model.predict(images[i % len(images)][None]).milliseconds for i in range(200)]
+    return _median(times)
+
+
+def _throughput(model: ServedModel | Classifier, images: NDArray[np.uint8]) -> dict[str, Any]:
+    """Median pictures per second in batches and its 95 % interval."""
+    batch = np.resize(images, (BATCH, *images.shape[1:]))
+    model.predict(batch)
+    rates = []
+    for _ in range(20):
+        started = time.perf_counter()
+        model.predict(batch)
+        rates.append(BATCH / (time.perf_counter() - started))
+    return _median(rates) | {"batch": BATCH}
+
+
+def _median(values: list[float]) -> dict[str, Any]:
+    """Median with the order-statistic interval (Conover, Practical Nonparametric Statistics)."""
+    ordered = np.sort(values)
+    n = len(ordered)
+    reach = stats.normal_quantile(0.975) * np.sqrt(n) / 2
+    low, high = max(0, int(np.floor(n / 2 - reach)) - 1), min(n - 1, int(np.ceil(n / 2 + reach)))
+    return {
+        "value": float(np.median(ordered)),
+        "low": float(ordered[low]),
+        "high": float(ordered[high]),
+        "n": n,
+    }
+
+
+# --- 06: hypotheses, pictures, card, manifest --------------------------------------------------
+
+
+def record_drawings(draft: Draft, dataset: Dataset) -> dict[str, Any]:
+    """How well the served models read the test drawings; empty where drawing makes no sense."""
+    if not drawing.suits(draft.read_json("dataset.json")):
+        return {}
+    served = {
+        name: _drafted(
+            draft, dataset, name, "float32", draft.read_json(f"models/{name}/config.json")
+        )
+        for name in draft.to_serve()
+    }
+    drawings = drawing.load(config.stated() / "drawings.toml")
+    frame, told = drawing.record(served, dataset.spec.classes, drawings)
+    draft.write_table("drawings.parquet", frame)
+    draft.write_json("drawings.json", told)
+    return told
+
+
+def record_hypotheses(draft: Draft) -> list[dict[str, Any]]:
+    """Judge the written-down hypotheses by the draft's own files."""
+    names = draft.models()
+    seeded = [m for m in names if draft.has(f"models/{m}/seeds.csv")]
+    evidence = hypotheses.Evidence(
+        predictions={m: draft.read_table(f"models/{m}/predictions.parquet") for m in names},
+        similarity=draft.read_table("eda/class_similarity.parquet"),
+        seeds={m: draft.read_table(f"models/{m}/seeds.csv") for m in seeded},
+        seed_predictions={
+            m: draft.read_table(f"models/{m}/seed_predictions.parquet") for m in seeded
+        },
+        titles={m: draft.read_json(f"models/{m}/config.json")["title"] for m in names},
+    )
+    stated = hypotheses.load(config.stated() / "hypotheses.toml", draft.study)
+    judged = hypotheses.judge(stated, evidence)
+    draft.write_json("hypotheses.json", judged)
+    return judged
+
+
+def record_gallery(draft: Draft, dataset: Dataset) -> pd.DataFrame:
+    """Keep the pictures that charts and tables point to, each once."""
+    wanted = [
+        draft.read_table(f"eda/{name}.parquet")[["split", "id"]]
+        for name in ("embedding_map", "extremes", "duplicates")
+    ]
+    for name in draft.models():
+        predictions = draft.read_table(f"models/{name}/predictions.parquet")
+        control = draft.read_json(f"models/{name}/config.json").get("control", False)
+        scored = metrics.from_frame(predictions, "test")
+        wanted.append(_pictures_of(scored, 1 if control else PER_CELL))
+    random = metrics.drawn(dataset.test.ids, metrics.DRAWN)
+    wanted.append(pd.DataFrame({"split": "test", "id": random}))
+    ids = pd.concat(wanted).drop_duplicates()
+    gallery = exploration.gallery(dataset, ids)
+    draft.write_table("gallery.parquet", gallery)
+    if max(dataset.spec.image_shape) > THUMBNAIL:
+        draft.write_table("examples.parquet", _examples(dataset))
+    return gallery
+
+
+def _examples(dataset: Dataset) -> pd.DataFrame:
+    """Some test photos of each class as large as the models take them, to be tried out."""
+    order = np.random.default_rng(config.SEED).permutation(len(dataset.test))
+    labels = dataset.test.labels[order]
+    rows = [order[labels == k][:EXAMPLES] for k in range(len(dataset.spec.classes))]
+    wanted = pd.DataFrame({"split": "test", "id": dataset.test.ids[np.concatenate(rows)]})
+    return exploration.gallery(dataset, wanted, max(dataset.spec.image_shape))
+
+
+def _pictures_of(scored: metrics.Scored, per_cell: int) -> pd.DataFrame:
+    """Test pictures worth keeping: the surest of each confusion cell, and the surest mistakes."""
+    frame = pd.DataFrame(
+        {
+            "id": scored.ids,
+            "label": scored.labels,
+            "prediction": scored.predicted,
+            "confidence": scored.confidence,
+        }
+    ).sort_values("confidence", ascending=False)
+    cells = frame.groupby(["label", "prediction"]).head(per_cell)
+    mistakes = frame[frame["label"] != frame["prediction"]].head(MISTAKES)
+    return pd.concat([cells, mistakes])[["id"]].assign(split=scored.split)

@@ -1,0 +1,187 @@
+"""The model card of a run (`MODEL_CARD.md`), written from the run's own files."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from src.runs import drafts
+
+STRONG = "fast"  # the kind of architecture that learns by the strong recipe
+
+
+def model_card(draft: drafts.Draft, manifest: dict[str, Any]) -> str:
+    """The card of the default model, in Markdown (headings after Mitchell et al. 2019)."""
+    name = manifest["default_model"]
+    made = draft.read_json(f"models/{name}/config.json")
+    metrics = draft.read_json(f"models/{name}/metrics.json")
+    report = draft.read_table(f"models/{name}/report.csv")
+    data = draft.read_json("dataset.json")
+    sections = [
+        f"# Model card: {made['title']} on {data['title']}",
+        made["description"],
+        _details(made, manifest),
+        _intended_use(data),
+        _training_data(made, data),
+        _results(metrics),
+        _weakest(report),
+        _parity(metrics["parity"]) if "parity" in metrics else "",
+        _limits(),
+    ]
+    return "\n\n".join(section for section in sections if section) + "\n"
+
+
+def _details(made: dict[str, Any], manifest: dict[str, Any]) -> str:
+    origin = made.get("origin", manifest)
+    return _list(
+        "Model details",
+        _built(made),
+        _trained(made, origin["environment"]),
+        f"Made on {origin['created'][:10]} by code revision `{origin['code_revision'][:12]}`.",
+        _calibrated(made),
+    )
+
+
+def _calibrated(made: dict[str, Any]) -> str:
+    first = ""
+    if made.get("exponent"):
+        first = f", of logits divided by their length to the power of {made['exponent']:.1f}"
+    return (
+        f"Probabilities are at temperature {made['temperature']:.2f}{first}, fitted on validation."
+    )
+
+
+def _built(made: dict[str, Any]) -> str:
+    """What the model is: its size, architecture and what it goes on from, as far as it has them."""
+    parts = [
+        f"{made['parameters']:,} parameters" if made.get("parameters") else "",
+        *_network(made.get("architecture") or {}),
+        f"backbone `{made['backbone']}`" if made.get("backbone") else "",
+    ]
+    return f"A {made.get('family', 'network')} model: " + ", ".join(filter(None, parts)) + "."
+
+
+def _network(architecture: dict[str, Any]) -> list[str]:
+    """What kind of network, and what of its kind; fields that came later have their old values."""
+    kind, widths = architecture.get("kind"), architecture.get("widths")
+    parts = [
+        f"architecture `{kind}`" if kind else "",
+        "widths " + "/".join(map(str, widths)) if widths else "",
+    ]
+    if kind != STRONG:
+        return parts
+    unpooled = architecture.get("unpooled")
+    return [
+        *parts,
+        f"{architecture.get('depth', 2)} convolutions a stage",
+        {"relu": "ReLU", "gelu": "GELU"}[architecture.get("activation", "relu")],
+        f"{unpooled} of {len(widths or ())} stages unpooled" if unpooled else "",
+    ]
+
+
+def _trained(made: dict[str, Any], machine: dict[str, Any]) -> str:
+    """How it was trained, as far as that was a matter of epochs and steps."""
+    training = made.get("training") or {}
+    parts = [
+        f"{made.get('best_epoch', '?')} of at most {training['epochs']} epochs"
+        if "epochs" in training
+        else "",
+        str(training.get("optimizer", "")),
+        f"batches of {training['batch_size']}" if "batch_size" in training else "",
+        str(made.get("precision", "")),
+        f"seed {made['seed']}" if "seed" in made else "",
+        minutes(_seconds(made)),
+    ]
+    how = ", ".join(filter(None, parts))
+    return f"Training: {how} on {machine['cores']} cores ({machine['cpu']})."
+
+
+def _seconds(made: dict[str, Any]) -> float:
+    """Wall time of the published model: of its first seed, or of the only fit."""
+    seconds = made["seconds"]
+    return float(seconds[str(made["seed"])] if isinstance(seconds, dict) else seconds)
+
+
+def _intended_use(data: dict[str, Any]) -> str:
+    height, width, _ = data["image_shape"]
+    return _list(
+        "Intended use",
+        f"Filing pictures into {len(data['classes'])} classes: {', '.join(data['classes'])}.",
+        f"Pictures are brought to {width} × {height} pixels first. A picture of anything else is "
+        f"still given one of these classes: look at the confidence and at the threshold.",
+    )
+
+
+def _training_data(made: dict[str, Any], data: dict[str, Any]) -> str:
+    totals = data["totals"]
+    return _list(
+        "Data",
+        f"{data['title']}: {made['n_train']:,} training, {totals['validation']:,} validation and "
+        f"{totals['test']:,} test pictures. {data['citation']}".rstrip(),
+        f"Licence: {data['licence'] or 'not stated'}",
+        "Every choice (epoch, temperature, threshold, default model) was made on validation; the "
+        "test pictures were read once, for the figures below.",
+    )
+
+
+def _results(metrics: dict[str, Any]) -> str:
+    rows = ["| metric | split | n | value | 95 % interval |", "|---|---|---|---|---|"]
+    for split, part in metrics["splits"].items():
+        for name, found in part["metrics"].items():
+            rows.append(
+                f"| {name.replace('_', ' ')} | {split} | {part['n']:,} | {found['value']:.4f} "
+                f"| {found['low']:.4f} to {found['high']:.4f} |"
+            )
+    averaged = metrics.get("averaged", {"splits": {}})
+    rows += [
+        f"| accuracy, mean over {averaged['views']} views of each picture | {split} "
+        f"| {found['n']:,} | {found['value']:.4f} | {found['low']:.4f} to {found['high']:.4f} |"
+        for split, found in averaged["splits"].items()
+    ]
+    return "## Results\n\n" + "\n".join(rows)
+
+
+def _weakest(report: Any) -> str:
+    test = report[report["split"] == "test"].sort_values("recall").head(3)
+    return _list(
+        "Weakest classes",
+        *(
+            f"{row.label}: recall {row.recall:.1%} ({row.recall_low:.1%} to "
+            f"{row.recall_high:.1%}), precision {row.precision:.1%}, n = {row.support:,} (test)."
+            for row in test.itertuples()
+        ),
+    )
+
+
+def _parity(parity: dict[str, Any]) -> str:
+    lines = [
+        f"{p}: largest difference of a probability {parity[p]['max_abs_dp']:.2g}, same answer for "
+        f"{parity[p]['top1_agreement']:.2%}, accuracy {parity[p]['accuracy']:.2%}."
+        for p in ("float32", "int8")
+    ]
+    return _list(
+        f"Served files against Keras ({parity['split']}, n = {parity['n']:,})",
+        f"Keras: accuracy {parity['keras']['accuracy']:.2%}.",
+        *lines,
+    )
+
+
+def _limits() -> str:
+    return _list(
+        "Limits",
+        "The interval covers the choice of test pictures, not that of the training pictures or "
+        "seed.",
+        "Test pictures come from the same source as the training pictures. On pictures collected "
+        "anew, models of this kind are known to lose several points (Recht et al., "
+        "arXiv 1806.00451).",
+    )
+
+
+def _list(title: str, *items: str) -> str:
+    return f"## {title}\n\n" + "\n".join(f"- {item}" for item in items)
+
+
+def minutes(seconds: float) -> str:
+    """Seconds as text, in seconds or minutes."""
+    if seconds >= 120:
+        return f"{seconds / 60:.0f} minutes"
+    return f"{seconds:.0f} second{'s' * (round(seconds) != 1)}"
