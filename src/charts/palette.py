@@ -3,7 +3,7 @@
 The first six colours are Okabe and Ito's ("Color Universal Design", 2008) without their yellow and
 black, which vanish on a white and on a dark page. The four others were chosen so that any two of
 the ten stay apart for normal, protanopic and deuteranopic sight, and that each has a contrast of at
-least 2:1 with white and with a dark page. tests/test_plots.py holds all of that.
+least 2:1 with white and with a dark page. tests/charts/test_notebook_plots.py holds all of that.
 """
 
 PALETTE: tuple[str, ...] = (

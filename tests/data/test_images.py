@@ -15,7 +15,7 @@ from PIL import Image
 
 from src.data import decoding, images
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 FITS: tuple[Literal["crop"], Literal["pad"]] = ("crop", "pad")
 WHITE, BLACK, RED, GREEN = (255, 255, 255), (0, 0, 0), (255, 0, 0), (0, 255, 0)
 

@@ -18,7 +18,7 @@ from pathspec import PathSpec
 from src.charts.palette import PALETTE
 from tests import factories
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 LAYERS = ("requirements.txt", "requirements-notebooks.txt", "requirements-dev.txt")
 NEVER_DEPLOYED = {"tensorflow", "keras", "scikit-learn", "scipy", "matplotlib", "seaborn"}
 

@@ -9,7 +9,7 @@ import pytest
 from src.charts import classical, models, theme
 from src.evaluation.stats import wilson_bounds
 from tests import factories
-from tests.test_charts_performance import floats, traces
+from tests.charts.test_performance import floats, traces
 
 
 def test_accuracy_ranking_draws_intervals_and_other_peoples_numbers_apart() -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from pathspec import PathSpec
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 
 # Package or module of `src` → what of `src` it may import. Every one of them must stand here.
 EVALUATION = {"config"}
