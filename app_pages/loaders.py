@@ -14,6 +14,7 @@ import streamlit as st
 
 from src import config
 from src.data import folders, images, specification
+from src.data import studies as known
 from src.evaluation import business, comparison, curves, hypotheses, metrics, thresholds
 from src.runs import overview, published
 from src.serving import drawing, inference
@@ -136,13 +137,13 @@ def enlarged(png: bytes, side: int) -> tuple[bytes, int]:
 @st.cache_data(show_spinner=False, max_entries=8)
 def case(study: str) -> business.Case:
     """The client's case as it applies to a study. Raises `business.BusinessError`."""
-    return business.load(config.stated() / "business.toml", study)
+    return known.case(study)
 
 
 @st.cache_data(show_spinner=False, max_entries=8)
 def stated(study: str) -> list[hypotheses.Hypothesis]:
     """What was written down for a study. Raises `hypotheses.HypothesisError`."""
-    return hypotheses.load(config.stated() / "hypotheses.toml", study)
+    return known.stated_hypotheses(study)
 
 
 @st.cache_data(show_spinner=False, max_entries=64)

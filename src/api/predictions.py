@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 from starlette.exceptions import HTTPException
 
-from src import config
 from src.api import listing
 from src.api.schemas import (
     Failure,
@@ -24,7 +23,7 @@ from src.api.schemas import (
     Problem,
     Received,
 )
-from src.data import decoding, images
+from src.data import decoding, images, studies
 from src.evaluation import business, metrics, thresholds
 from src.runs import published
 from src.serving import inference, uploads
@@ -67,7 +66,7 @@ def _model(study: str, version: str, name: str, precision: str) -> inference.Ser
 def _threshold(study: str, version: str, name: str) -> float | None:
     """As the classifier page uses it; None without a case for this study: never."""
     try:
-        case = business.load(config.stated() / "business.toml", study)
+        case = studies.case(study)
     except (business.BusinessError, FileNotFoundError):
         return None
     rows = listing.open_run(study, version).model(name).predictions

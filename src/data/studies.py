@@ -6,6 +6,7 @@ from src import config
 from src.data import folders, specification
 from src.data.formats import DataError
 from src.data.specification import StudySpec
+from src.evaluation import business, hypotheses
 
 # --- which -------------------------------------------------------------------------------------
 
@@ -29,3 +30,16 @@ def get(name: str) -> StudySpec:
         f"There is no study {name!r}; there are: {', '.join(names())}. A folder of your own "
         f"goes to {config.inputs() / name}, with one sub-folder per class."
     )
+
+
+# --- what was written down beforehand ----------------------------------------------------------
+
+
+def case(name: str) -> business.Case:
+    """The client's case as it applies to a study, published or not. Raises `BusinessError`."""
+    return business.load(config.stated() / "business.toml", name)
+
+
+def stated_hypotheses(name: str) -> list[hypotheses.Hypothesis]:
+    """The hypotheses of a study. Raises `HypothesisError`."""
+    return hypotheses.load(config.stated() / "hypotheses.toml", name)

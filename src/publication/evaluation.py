@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from src import config
 from src.classical import store
 from src.classical.store import Classifier
-from src.data import exploration
+from src.data import exploration, studies
 from src.data.datasets import Dataset, Split
 from src.data.images import THUMBNAIL
 from src.evaluation import hypotheses, metrics, stats
@@ -266,7 +266,7 @@ def record_hypotheses(draft: Draft) -> list[dict[str, Any]]:
         },
         titles={m: draft.read_json(f"models/{m}/config.json")["title"] for m in names},
     )
-    stated = hypotheses.load(config.stated() / "hypotheses.toml", draft.study)
+    stated = studies.stated_hypotheses(draft.study)
     judged = hypotheses.judge(stated, evidence)
     draft.write_json("hypotheses.json", judged)
     return judged

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from src import config, environment
-from src.evaluation import business
+from src import environment
+from src.data import studies
 from src.runs import model_card, published
 from src.runs.drafts import Draft
 
@@ -24,7 +24,7 @@ def default_model(draft: Draft) -> str:
     def milliseconds(name: str) -> float:
         return float(served[name]["cost"]["latency_ms"]["float32"]["value"])
 
-    limit = business.load(config.stated() / "business.toml", draft.study).latency_limit
+    limit = studies.case(draft.study).latency_limit
     fast = [name for name in served if milliseconds(name) <= limit]
     return max(fast, key=accuracy) if fast else min(served, key=milliseconds)
 
