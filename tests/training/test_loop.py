@@ -531,8 +531,8 @@ def test_a_teacher_is_the_exported_model_of_its_first_seed(digits: Dataset, tmp_
     path.parent.mkdir(parents=True)
     path.write_bytes(files.float32)
     student = plans.plan(specification.DIGITS, "quick")["best"]
-    teacher_probs = loop._taught(replace(student, teacher="teacher"), digits.train, tmp_path)
+    teacher_probs = loop._teacher_probs(replace(student, teacher="teacher"), digits.train, tmp_path)
     logits = model(digits.train.images.astype(np.float32)).numpy()
     assert teacher_probs is not None
     np.testing.assert_allclose(teacher_probs, calibration.softmax(logits), atol=1e-5)
-    assert loop._taught(student, digits.train, tmp_path) is None
+    assert loop._teacher_probs(student, digits.train, tmp_path) is None
