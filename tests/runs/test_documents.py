@@ -8,7 +8,7 @@ import pytest
 
 from src.runs import documents, drafts, model_card, overview, published, result_tables
 from src.runs.overview import Reference
-from tests import factories
+from tests import factories, words
 
 MACHINE = {"cores": 2, "cpu": "a processor"}
 MANIFEST = {
@@ -64,10 +64,11 @@ def test_the_card_of_a_model_without_an_architecture_or_served_files(
         "- A transfer model: 3,400,000 parameters, backbone `efficientnet_lite0`.\n"
         "- Training: seed 1, 2 minutes on 2 cores (a processor).\n"
     ) in card
-    assert "brought to 224 × 224 pixels first" in card
+    assert "resized to 224 × 224 pixels first" in card
     assert "- Licence: not stated\n" in card
     assert "| accuracy | test | 20 | 0.9000 | 0.8000 to 0.9500 |" in card
-    assert "Served files" not in card
+    assert "Deployed files" not in card
+    assert words.found(card) == []
 
 
 @pytest.mark.parametrize(
