@@ -220,6 +220,14 @@ def test_every_setting_is_read_by_the_code() -> None:
 # --- words -------------------------------------------------------------------------------------
 
 
+LOGS = ("benchmarks/README.md", "benchmarks/LOG.md")
+
+
+@pytest.mark.parametrize("name", LOGS)
+def test_benchmarks_are_described_in_the_words_of_the_project(name: str) -> None:
+    assert words.found(prose((ROOT / name).read_text())) == []
+
+
 @each
 def test_documents_use_the_words_of_the_project(name: str) -> None:
     assert words.found(prose(BY_HAND[name])) == []
