@@ -18,7 +18,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport PYTHONPATH PYTHONHOME
 
 .DEFAULT_GOAL := help
-.PHONY: help app test lint notebooks study bench race slug readme browser curl clean pictures
+.PHONY: help app test lint notebooks study bench race slug docs browser curl clean pictures
 .DELETE_ON_ERROR:
 
 help: ## list the commands
@@ -54,7 +54,7 @@ race: $(VENV)/dev.stamp ## speed of training against Keras as usual and PyTorch 
 slug: $(VENV)/dev.stamp ## size of what is deployed, against its limit
 	@$(BIN) benchmarks/slug.py
 
-readme: $(VENV)/app.stamp ## make the generated parts of the README anew
+docs: $(VENV)/app.stamp ## write the generated parts of README and docs again
 	@$(BIN) -m src.runs.documents
 
 clean: ## remove the environment and all caches; data and published runs stay

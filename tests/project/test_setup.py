@@ -183,7 +183,7 @@ def test_make_alone_explains_every_command() -> None:
         "bench",
         "race",
         "slug",
-        "readme",
+        "docs",
         "clean",
     }
 
