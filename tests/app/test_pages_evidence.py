@@ -115,6 +115,7 @@ def test_the_newest_version_of_the_main_study_opens_first_and_stays_in_the_link(
     assert app.selectbox(key="version").options == ["v3", "v2", "v1"]
 
 
+@pytest.mark.slow
 def test_a_link_opens_its_version_on_every_page() -> None:
     for page in ("project_summary", "model_performance", "hypotheses"):
         app = visit(page, study="cifar10", version="v1")
@@ -158,6 +159,7 @@ def test_another_study_opens_its_own_newest_version() -> None:
     assert len(app.warning) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("file", "pages"),
     [

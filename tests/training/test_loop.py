@@ -25,6 +25,8 @@ from src.data.specification import Augmentation
 from src.evaluation import calibration
 from src.training import architectures, export, loop
 
+pytestmark = pytest.mark.training
+
 SMALL = Architecture("plain", (4, 8), 0.2)
 FAST = Architecture("fast", (8, 8))
 

@@ -6,10 +6,13 @@ from typing import Any
 
 import keras
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from src.data.plans import Architecture, Recipe
 from src.training import architectures, optimizers
+
+pytestmark = pytest.mark.training
 
 
 def test_orthogonal_step_has_singular_values_near_one() -> None:
