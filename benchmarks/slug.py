@@ -1,14 +1,12 @@
 """How large is what is deployed? The pinned packages and the project, as one zstd archive.
 
 The packages are those of `requirements.txt` alone, as pip installed them here: the list is fully
-resolved (a test holds that), so their files are exactly what a deployment installs, less what
-`bin/post_compile` removes there afterwards (`bin/unused_in_packages.txt`). The project is
+resolved (a test holds that), so their files are exactly what a deployment installs. The project is
 every committed file that `.slugignore` does not leave out. The host's Python is not counted.
 """
 
 import subprocess
 import sys
-import sysconfig
 import tarfile
 from collections.abc import Iterator
 from importlib.metadata import distribution
@@ -48,20 +46,12 @@ def packages() -> list[str]:
     return [entry.split("==")[0] for entry in entries if entry]
 
 
-def removed() -> list[Path]:
-    """Folders of installed packages that a deployment removes."""
-    site = Path(sysconfig.get_paths()["platlib"])
-    lines = (ROOT / "bin/unused_in_packages.txt").read_text().splitlines()
-    return [(site / line).resolve() for line in lines if line and not line.startswith("#")]
-
-
 def package_files() -> Iterator[Path]:
-    """Every file of those packages that stays deployed, compiled modules included."""
-    unused = removed()
+    """Every installed file of those packages, compiled modules included."""
     for name in packages():
         for file in distribution(name).files or []:
             path = Path(str(file.locate())).resolve()
-            if path.is_file() and not any(path.is_relative_to(folder) for folder in unused):
+            if path.is_file():
                 yield path
 
 
