@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 from src import config
 from src.data import images
 from src.data.datasets import Dataset, Split
+from src.data.findings import MEASURES
 from src.data.formats import Integers, Pixels
 
 Floats = NDArray[np.float32]
 
-MEASURES = ("brightness", "contrast", "sharpness", "colourfulness")
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
 BATCH = 2_000  # pictures in float32 at a time: 25 MB at 32×32×3
 BINS = 32  # of the intensity histograms: 8 grey values each

@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 
 from src.data.plans import Architecture
 
-OUTPUTS = ("logits", "embedding", "activation")
 WHITENING = "whitening"  # name of a fast network's first layer
 SMALLEST_MAP = 4  # pooling stops here, so that the activation map still says where
 SMALL_MAP = 7  # side up to which maps are laid side by side (measured in benchmarks/LOG.md)
