@@ -255,7 +255,7 @@ def test_the_chart_of_a_network_has_a_bar_per_stage() -> None:
     values, parameters = network_charts.tensor_sizes(stages).data
     assert (list(values.y), list(parameters.y)) == ([16, 16, 2], [0, 0, 34])
     assert network_charts.finding(stages).replace("\u00a0", " ") == (
-        "3 layers turn the 16 numbers of a picture into 2 scores, with 34 parameters, "
+        "3 layers turn the 16 numbers of an image into 2 scores, with 34 parameters, "
         "100 % of them in the stage 2"
     )
 
