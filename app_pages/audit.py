@@ -18,7 +18,7 @@ def files(run: published.Run) -> None:
     found = loaders.table(run.study, run.version, "audit.parquet")
     st.markdown(
         f"**{theme.count(report['used'])} of {theme.count(report['files'])} files "
-        f"are pictures of this study**"
+        f"are images of this study**"
     )
     st.caption(
         "All files of the folder were looked at before anything was trained. What was refused is "

@@ -1,4 +1,4 @@
-"""What is in the pictures: counts, averages, light and colour, look-alikes, copies."""
+"""What is in the images: counts, averages, light and colour, similar classes, copies."""
 
 from collections.abc import Callable, Iterable
 
@@ -7,23 +7,25 @@ import pandas as pd
 import streamlit as st
 
 from app_pages import audit, components, loaders
-from src.charts import exploration, theme
-from src.data import images, originals
+from src.charts import exploration, palette, theme, wording
+from src.charts.exploration import ImageKey
+from src.data import findings, images, originals
+from src.data.findings import MEASURES, Pair
 from src.runs import published
 
 TABS = {
     "categories": "Categories",
-    "pictures": "Pictures",
+    "images": "Images",
     "light": "Light and colour",
     "map": "Map",
-    "alike": "Look-alikes",
+    "similar": "Similar classes",
     "preparation": "Preparation",
     "copies": "Exact copies",
 }
 MONTAGE = 24
 EXAMPLES = 8
 SHEET_COLUMNS = 8
-SIDE = 128  # pixels of an enlarged picture
+SIDE = 128  # pixels of an enlarged image
 
 
 # --- shared --------------------------------------------------------------------------------
@@ -39,26 +41,24 @@ def of_classes(frame: pd.DataFrame, chosen: Iterable[str]) -> pd.DataFrame:
     return frame[frame["label"].isin(list(chosen))]
 
 
-def pictures(run: published.Run, rows: pd.DataFrame) -> dict[tuple[str, int | str], bytes]:
-    """PNG bytes by (split, id): from the run's gallery, else from the data set where it is here."""
+def pngs(run: published.Run, rows: pd.DataFrame) -> dict[ImageKey, bytes]:
+    """PNG bytes of some rows: from the run's gallery, else from the data set where it is here."""
     stored = loaders.gallery(run.study, run.version)
-    found: dict[tuple[str, int | str], bytes] = {
-        key: stored[key] for key in keys(rows) if key in stored
-    }
+    found = {key: stored[key] for key in keys(rows) if key in stored}
     for split, part in rows.groupby("split"):
-        wanted = [key for name, key in keys(part) if (name, key) not in stored]
+        wanted = [key for key in keys(part) if key not in stored]
         if wanted:
-            read = originals.read(run.dataset, str(split), wanted)
-            found |= {(str(split), key): png for key, png in read.items()}
+            read = originals.read(run.dataset, str(split), [key.id for key in wanted])
+            found |= {ImageKey(str(split), name): png for name, png in read.items()}
     return found
 
 
-def keys(rows: pd.DataFrame) -> list[tuple[str, int | str]]:
-    """(split, id) of each row: what names a picture; an id is a position or a path."""
-    return list(zip(rows["split"], rows["id"], strict=True))
+def keys(rows: pd.DataFrame) -> list[ImageKey]:
+    """What names the image of each row (split, id)."""
+    return [ImageKey(*key) for key in zip(rows["split"], rows["id"], strict=True)]
 
 
-def show_pictures(
+def show_images(
     run: published.Run,
     rows: pd.DataFrame,
     *,
@@ -66,20 +66,20 @@ def show_pictures(
     caption: Callable[[pd.Series], str],
     side: int = 96,
 ) -> None:
-    """The pictures of some rows (split, id, label) with a caption each; says what is missing."""
-    found = pictures(run, rows)
+    """The images of some rows (split, id, label) with a caption each; says what is missing."""
+    found = pngs(run, rows)
     shown = [
-        components.Picture(found[place], caption(row), f"{row['label']}, {place[0]} {place[1]}")
-        for place, (_, row) in zip(keys(rows), rows.iterrows(), strict=True)
-        if place in found
+        components.Picture(found[name], caption(row), f"{row['label']}, {name.split} {name.id}")
+        for name, (_, row) in zip(keys(rows), rows.iterrows(), strict=True)
+        if name in found
     ]
     components.picture_grid(shown, key=key, side=side)
     if len(shown) < len(rows):
-        st.caption(f"{len(shown)} of {len(rows)} pictures are stored with this version.")
+        st.caption(f"{len(shown)} of {len(rows)} images are stored with this version.")
 
 
 def sheet_png(pngs: Iterable[bytes]) -> bytes:
-    """Pictures of one size as one PNG."""
+    """Images of one size as one PNG."""
     arrays = [images.from_png(png) for png in pngs]
     return images.to_png(exploration.contact_sheet(arrays, SHEET_COLUMNS))
 
@@ -106,33 +106,40 @@ def picker(key: str, one: str, two: str) -> Callable[[], None]:
 def opening(run: published.Run) -> None:
     """The finding of the page, and what the data set is in five figures."""
     dataset = run.dataset
-    first, second, value = exploration.closest_pair(eda(run, "class_similarity"), "similarity")
-    groups = exploration.duplicate_groups(eda(run, "duplicates"))
+    nearest = most_similar(run)
+    groups = findings.duplicate_groups(eda(run, "duplicates"))
     height, width, channels = dataset["image_shape"]
     totals = dataset["totals"]
     figures = [
-        components.Figure("Pictures", theme.count(totals["all"]), basis=dataset["title"]),
+        components.Figure("Images", theme.count(totals["all"]), basis=dataset["title"]),
         components.Figure(
             "Categories",
             theme.count(len(dataset["classes"])),
-            basis=f"{theme.count(totals['all'] / len(dataset['classes']))} pictures on average",
+            basis=f"{theme.count(totals['all'] / len(dataset['classes']))} images on average",
         ),
         components.Figure(
-            "Picture size", f"{width} × {height}", basis="colour" if channels == 3 else "grey"
+            "Image size", f"{width} × {height}", basis="colour" if channels == 3 else "grey"
         ),
         components.Figure(
-            "Most alike", f"{first}, {second}", basis=f"similarity {theme.number(value, 2)}"
+            "Most similar",
+            ", ".join(nearest.pair),
+            basis=f"similarity {theme.number(nearest.value, 2)}",
         ),
         components.Figure(
             "Exact copies",
-            theme.count(groups["pictures"].sum() - len(groups) if len(groups) else 0),
-            basis=f"{theme.count(groups['leak'].sum() if len(groups) else 0)} across splits",
+            theme.count(findings.copies(groups)),
+            basis=f"{theme.count(groups['leak'].sum())} across splits",
         ),
     ]
-    balance = exploration.balance(eda(run, "class_counts"))
-    copies = exploration.duplicates_finding(groups, brief=True)
-    answer = f"{balance}. {theme.sentence(first)} and {second} look most alike. {copies}."
+    balance = wording.balance(findings.class_totals(eda(run, "class_counts")))
+    alike = f"{theme.sentence(wording.named(nearest.pair))} look most alike"
+    answer = f"{balance}. {alike}. {wording.duplicates(groups, brief=True)}."
     components.opening("Data visualizer", answer, figures)
+
+
+def most_similar(run: published.Run) -> findings.PairValue:
+    """The two categories that look most alike, and how similar they are."""
+    return findings.pair_ends(eda(run, "class_similarity"), "similarity")[1]
 
 
 def choose_classes(run: published.Run) -> list[str]:
@@ -166,26 +173,26 @@ def categories(run: published.Run, chosen: list[str]) -> None:
 
 
 KINDS = {
-    "mean": ("Average", "The average of all training pictures of a category."),
+    "mean": ("Average", "The average of all training images of a category."),
     "variability": (
         "Variability",
-        "How much each pixel varies within a category: bright where its pictures differ.",
+        "How much each pixel varies within a category: bright where its images differ.",
     ),
 }
 
 
 def averages(run: published.Run, chosen: list[str]) -> None:
-    """The mean or the variability picture of each class."""
+    """The mean or the variability image of each class."""
     kind = components.switch(
-        "Picture per category", "kind", {name: kind[0] for name, kind in KINDS.items()}
+        "Image per category", "kind", {name: kind[0] for name, kind in KINDS.items()}
     )
     title, meaning = KINDS[kind]
-    made = exploration.class_pictures(
+    made = exploration.class_images(
         eda(run, "class_pictures"), kind, run.dataset["image_shape"], chosen
     )
     st.caption(meaning)
     shown = [
-        components.Picture(images.to_png(pixels), name, f"{title} picture of {name}")
+        components.Picture(images.to_png(pixels), name, f"{title} image of {name}")
         for name, pixels in made.items()
     ]
     components.picture_grid(shown, key="averages", side=SIDE)
@@ -195,7 +202,7 @@ def averages(run: published.Run, chosen: list[str]) -> None:
         )
 
 
-# --- pictures ------------------------------------------------------------------------------
+# --- images --------------------------------------------------------------------------------
 
 
 def _shuffle() -> None:
@@ -204,12 +211,12 @@ def _shuffle() -> None:
 
 @components.section
 def montage(run: published.Run, chosen: list[str]) -> None:
-    """Pictures drawn at random, reshuffled on request; the draw is in the URL."""
+    """Images drawn at random, reshuffled on request; the draw is in the URL."""
     everything = originals.available(run.dataset)
     path = "splits.parquet" if everything else "gallery.parquet"
     rows = of_classes(loaders.table(run.study, run.version, path), chosen)
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        split = components.switch("From", "part", ["all", *exploration.SPLITS])
+        split = components.switch("From", "part", ["all", *palette.SPLITS])
         seed = st.number_input(
             "Draw",
             1,
@@ -218,23 +225,23 @@ def montage(run: published.Run, chosen: list[str]) -> None:
             key="mix",
             bind="query-params",
             width=140,
-            help="Same number, same pictures.",
+            help="The same number gives the same images.",
         )
         st.button("Shuffle", icon=":material/shuffle:", on_click=_shuffle)
     rows = rows if split == "all" else rows[rows["split"] == split]
     if rows.empty:
-        st.caption("There is no picture of this choice.")
+        st.caption("No image matches this choice.")
         return
     drawn = rows.sample(min(MONTAGE, len(rows)), random_state=int(seed or 1))
-    found = pictures(run, drawn)
-    st.markdown(f"**{len(drawn)} of {theme.count(len(rows))} pictures, drawn at random**")
+    found = pngs(run, drawn)
+    st.markdown(f"**{len(drawn)} of {theme.count(len(rows))} images, drawn at random**")
     st.caption(
-        "From all pictures of the data set, which is on this machine."
+        "From all images of the data set, which is on this machine."
         if everything
-        else "From the pictures stored with this version, among which odd ones and mistakes are "
-        "more frequent than in the data set."
+        else "From the images stored with this version. Unusual images and mistakes are more "
+        "frequent among them than in the data set."
     )
-    show_pictures(run, drawn, key="montage", caption=lambda row: str(row["label"]))
+    show_images(run, drawn, key="montage", caption=lambda row: str(row["label"]))
     if found:
         components.download_png(
             sheet_png(found.values()), file_name(run, f"montage_{seed}"), key="montage_png"
@@ -243,15 +250,15 @@ def montage(run: published.Run, chosen: list[str]) -> None:
 
 @components.section
 def first_rows(run: published.Run) -> None:
-    """The first training pictures as a table of numbers, as such data sets are passed around."""
+    """The first training images as a table of numbers, as such data sets are passed around."""
     rows = eda(run, "first_rows")
     pixels = len(rows.columns) - 2
-    st.markdown(f"**A picture is {pixels:,} numbers: the first {len(rows)} training pictures**")
+    st.markdown(f"**An image is {pixels:,} numbers: the first {len(rows)} training images**")
     st.caption(
-        "One row per picture: its place in the file, its category, and the brightness of every "
+        "One row per image: its place in the file, its category, and the brightness of every "
         "pixel from 0 to 255, row by row from the top left."
     )
-    st.dataframe(rows, hide_index=True, alt="The first training pictures as numbers")
+    st.dataframe(rows, hide_index=True, alt="The first training images as numbers")
     components.download_csv(rows, file_name(run, "first_rows"), key="first_rows_csv")
 
 
@@ -260,7 +267,7 @@ def first_rows(run: published.Run) -> None:
 
 @components.section
 def light(run: published.Run, chosen: list[str]) -> None:
-    """Histograms per channel, and how bright, rich and sharp the pictures are."""
+    """Histograms per channel, and how bright, rich and sharp the images are."""
     histograms = eda(run, "intensity_histogram")
     labels = ["all", *chosen] if len(chosen) < len(run.dataset["classes"]) else ["all"]
     left, right = st.columns(2, gap="large")
@@ -282,9 +289,10 @@ def light(run: published.Run, chosen: list[str]) -> None:
 def measures(run: published.Run, chosen: list[str]) -> str:
     """The distribution of one measure; returns the measure."""
     statistics = of_classes(eda(run, "image_statistics"), chosen)
-    known = [name for name in exploration.MEASURES if statistics[name].nunique() > 1]
     measure = components.switch(
-        "Measure", "light", {name: exploration.MEASURES[name].title for name in known}
+        "Measure",
+        "light",
+        {name: MEASURES[name].title for name in findings.varying(statistics)},
     )
     components.chart(
         exploration.distribution(statistics, measure, run.dataset["classes"]),
@@ -296,20 +304,22 @@ def measures(run: published.Run, chosen: list[str]) -> str:
 
 
 def extremes(run: published.Run, measure: str, chosen: list[str]) -> None:
-    """The pictures with the least and the most of a measure."""
+    """The images with the least and the most of a measure."""
     rows = of_classes(eda(run, "extremes"), chosen)
     rows = rows[rows["measure"] == measure].sort_values("rank")
-    words = exploration.MEASURES[measure]
+    words = MEASURES[measure]
     for column, end, word in zip(
         st.columns(2, gap="large"), ("lowest", "highest"), (words.less, words.more), strict=True
     ):
         with column:
             part = rows[rows["end"] == end]
             st.markdown(f"**{theme.sentence(word)} than all others**")
-            st.caption(f"{words.title}, {end} values of all pictures. Odd or broken ones end here.")
+            st.caption(
+                f"{words.title}, {end} values of all images. Unusual or broken ones show here."
+            )
             if part.empty:
                 st.caption("None of them is of the chosen categories.")
-            show_pictures(
+            show_images(
                 run,
                 part,
                 key=f"extremes_{end}",
@@ -322,7 +332,7 @@ def extremes(run: published.Run, measure: str, chosen: list[str]) -> None:
 
 @components.section
 def embedding(run: published.Run, chosen: list[str]) -> None:
-    """Pictures as dots; a click shows the picture behind one and its nearest neighbours."""
+    """Images as dots; a click shows the image behind one and its nearest neighbours."""
     points = of_classes(eda(run, "embedding_map"), chosen)
     picked = st.session_state.get("dot")
     left, right = st.columns([3, 1], gap="large")
@@ -337,10 +347,10 @@ def embedding(run: published.Run, chosen: list[str]) -> None:
         )
     with right:
         if picked:
-            neighbours(run, points, *picked)
+            neighbours(run, points, picked)
         else:
             st.markdown("**Click a dot**")
-            st.caption(f"Its picture and the {EXAMPLES} nearest ones appear here.")
+            st.caption(f"Its image and the {EXAMPLES} nearest ones appear here.")
 
 
 def _pick_dot() -> None:
@@ -348,43 +358,43 @@ def _pick_dot() -> None:
     points = st.session_state["map"]["selection"]["points"]
     if points:
         split, key = points[0]["customdata"][:2]
-        st.session_state["dot"] = (str(split), key if isinstance(key, str) else int(key))
+        st.session_state["dot"] = ImageKey(str(split), key if isinstance(key, str) else int(key))
 
 
-def neighbours(run: published.Run, points: pd.DataFrame, split: str, key: int | str) -> None:
-    """A picture of the map and those nearest to it."""
-    picked = points[(points["split"] == split) & (points["id"] == key)]
+def neighbours(run: published.Run, points: pd.DataFrame, key: ImageKey) -> None:
+    """An image of the map and those nearest to it."""
+    picked = points[(points["split"] == key.split) & (points["id"] == key.id)]
     if picked.empty:
-        st.caption("Click a dot: the picture chosen before is not on this map.")
+        st.caption("Click a dot: the image chosen before is not on this map.")
         return
     here = picked.iloc[0]
-    found = pictures(run, picked)
-    st.markdown(f"**{components.plain(str(here['label']))}**, {split} picture {key}")
-    for png in found.values():
-        components.picture(png, alt=f"{here['label']}, {split} picture {key}", side=SIDE)
+    name = f"{key.split} image {key.id}"
+    st.markdown(f"**{components.plain(str(here['label']))}**, {components.plain(name)}")
+    for png in pngs(run, picked).values():
+        components.picture(png, alt=f"{here['label']}, {name}", side=SIDE)
     distance = (points["x"] - here["x"]) ** 2 + (points["y"] - here["y"]) ** 2
     near = points.loc[distance.drop(picked.index).nsmallest(EXAMPLES).index]
     same = int((near["label"] == here["label"]).sum())
-    st.caption(f"Of the {len(near)} nearest pictures, {same} are {here['label']} too:")
-    show_pictures(run, near, key="near", caption=lambda row: str(row["label"]), side=64)
+    st.caption(f"Of the {len(near)} nearest images, {same} are {here['label']} too:")
+    show_images(run, near, key="near", caption=lambda row: str(row["label"]), side=64)
 
 
-# --- look-alikes ---------------------------------------------------------------------------
+# --- similar classes -----------------------------------------------------------------------
 
 
 @components.section
-def alike(run: published.Run) -> None:
+def similar(run: published.Run) -> None:
     """Which classes look alike; two of them side by side."""
     classes = run.dataset["classes"]
     pair = choose_pair(run)
     left, right = st.columns(2, gap="large")
     with left:
-        similar = eda(run, "class_similarity")
+        similarities = eda(run, "class_similarity")
         components.chart(
-            exploration.similarity(similar, classes, pair),
+            exploration.similarity(similarities, classes, pair),
             key="similarity",
             select=picker("similarity", "one", "two"),
-            data=similar,
+            data=similarities,
             name=file_name(run, "similarity"),
         )
     with right:
@@ -396,75 +406,76 @@ def alike(run: published.Run) -> None:
             data=distances,
             name=file_name(run, "mean_differences"),
         )
-    compare(run, *pair)
+    compare(run, pair)
 
 
-def choose_pair(run: published.Run) -> tuple[str, str]:
+def choose_pair(run: published.Run) -> Pair:
     """Two classes: chosen here or by a click; at first those that look most alike."""
     classes = run.dataset["classes"]
-    first, second, _ = exploration.closest_pair(eda(run, "class_similarity"), "similarity")
+    first, second = most_similar(run).pair
     left, right = st.columns(2, gap="large")
     with left:
         one = components.choose("Compare", "one", classes, first)
     with right:
         two = components.choose("with", "two", classes, second)
-    return one, two
+    return Pair(one, two)
 
 
-def compare(run: published.Run, one: str, two: str) -> None:
+def compare(run: published.Run, pair: Pair) -> None:
     """Two classes side by side: averages, difference, light and colour, examples."""
-    if one == two:
+    if pair.first == pair.second:
         st.caption("Choose two different categories to compare them.")
         return
-    st.subheader(f"{theme.sentence(one)} and {two}")
-    averages_of_two(run, one, two)
-    statistics = of_classes(eda(run, "image_statistics"), (one, two))
-    measured = exploration.pair_measures(statistics, one, two)
+    st.subheader(theme.sentence(wording.named(pair)))
+    averages_of_two(run, pair)
+    statistics = of_classes(eda(run, "image_statistics"), pair)
+    measured = findings.pair_measures(statistics, pair)
     left, right = st.columns(2, gap="large")
     with left:
         components.chart(
-            exploration.pair_differences(measured, one, two, len(statistics)),
+            exploration.pair_differences(measured, pair, len(statistics)),
             key="pair",
             data=measured,
-            name=file_name(run, f"{one}_{two}"),
+            name=file_name(run, "_".join(pair)),
         )
     with right:
         components.chart(
-            exploration.intensity(
-                eda(run, "intensity_histogram"), [one, two], run.dataset["classes"]
-            ),
+            exploration.intensity(eda(run, "intensity_histogram"), pair, run.dataset["classes"]),
             key="pair_intensity",
         )
-    for column, name in zip(st.columns(2, gap="large"), (one, two), strict=True):
+    for column, name in zip(st.columns(2, gap="large"), pair, strict=True):
         with column:
             examples(run, name)
 
 
-def averages_of_two(run: published.Run, one: str, two: str) -> None:
+def averages_of_two(run: published.Run, pair: Pair) -> None:
     """Mean and variability of two classes, and where their means differ."""
     shape, stored = run.dataset["image_shape"], eda(run, "class_pictures")
     made = {
         f"{kind} of {name}": pixels
         for kind in ("mean", "variability")
-        for name, pixels in exploration.class_pictures(stored, kind, shape, (one, two)).items()
+        for name, pixels in exploration.class_images(stored, kind, shape, pair).items()
     }
-    made["difference"] = exploration.difference_picture(stored, one, two, shape)
+    made["difference"] = exploration.difference_image(stored, pair, shape)
     components.picture_grid(
         [
-            components.Picture(images.to_png(pixels), title, f"{title}, picture")
+            components.Picture(images.to_png(pixels), title, f"{title}, image")
             for title, pixels in made.items()
         ],
         key="pair_averages",
         side=SIDE,
     )
-    st.caption(f"Difference of the means: blue where {one} is brighter, orange where {two} is.")
+    st.caption(
+        f"Difference of the means: blue where {pair.first} is brighter, "
+        f"orange where {pair.second} is."
+    )
 
 
 def examples(run: published.Run, name: str) -> None:
-    """Some pictures of one class."""
+    """Some images of one class."""
     stored = of_classes(loaders.table(run.study, run.version, "gallery.parquet"), [name])
     st.markdown(f"**{theme.sentence(name)}**")
-    show_pictures(
+    show_images(
         run,
         stored.head(EXAMPLES),
         key=f"examples_{name}",
@@ -477,10 +488,10 @@ def examples(run: published.Run, name: str) -> None:
 
 @components.section
 def preparation(run: published.Run) -> None:
-    """What happens to a picture before the model sees it, and what training makes of it."""
+    """What happens to an image before the model sees it, and what training makes of it."""
     steps = eda(run, "preprocessing").sort_values("order")
-    st.markdown(f"**A picture passes {len(steps)} steps before the model sees it**")
-    st.caption("The same steps in training, in this app and in every other way in.")
+    st.markdown(f"**{wording.preparation(len(steps))}**")
+    st.caption("Training, this app and the API use the same steps.")
     with st.grid(len(steps), min_column_width=150):
         for png, step, description in zip(
             steps["png"], steps["step"], steps["description"], strict=True
@@ -490,9 +501,7 @@ def preparation(run: published.Run) -> None:
                 st.markdown(f"**{components.plain(step)}**")
                 st.caption(components.plain(description))
     variants = eda(run, "augmentation_preview").sort_values("variant")
-    st.markdown(
-        f"**Training also sees changed copies: one picture and {len(variants) - 1} variants**"
-    )
+    st.markdown(f"**{wording.augmentation(len(variants) - 1)}**")
     st.caption("Random changes that keep the category, drawn afresh in every epoch.")
     components.picture_grid(
         [
@@ -512,23 +521,24 @@ def preparation(run: published.Run) -> None:
 
 @components.section
 def copies(run: published.Run, chosen: list[str]) -> None:
-    """Pictures that are in the data set more than once."""
+    """Images that are in the data set more than once."""
     duplicates = of_classes(eda(run, "duplicates"), chosen)
-    groups = exploration.duplicate_groups(duplicates)
-    st.markdown(f"**{exploration.duplicates_finding(groups)}**")
+    groups = findings.duplicate_groups(duplicates)
+    st.markdown(f"**{wording.duplicates(groups)}**")
     st.caption(
-        "Exact copies have the same pixels. Across splits they let a model be tested on pictures "
-        "it was trained on. Select a row to see its pictures."
+        "Exact copies have the same pixels. Across splits, a model is tested on images that it "
+        "was trained on. Select a row to see its images."
     )
     if groups.empty:
         return
+    named = {name: groups[name].map(theme.listing) for name in ("splits", "labels")}
     event = st.dataframe(
-        groups,
+        groups.assign(**named),
         column_config={
             "group": st.column_config.NumberColumn("Group", format="%d"),
-            "pictures": st.column_config.NumberColumn("Pictures", format="%d"),
+            "images": st.column_config.NumberColumn("Images", format="%d"),
             "splits": "In",
-            "labels": "Filed as",
+            "labels": "Labels",
             "leak": st.column_config.CheckboxColumn("Across splits"),
             "mislabelled": st.column_config.CheckboxColumn("Different labels"),
         },
@@ -537,15 +547,15 @@ def copies(run: published.Run, chosen: list[str]) -> None:
         selection_mode="single-row",
         selection_default={"selection": {"rows": [0]}},
         key="copies",
-        alt="Groups of identical pictures",
+        alt="Groups of identical images",
     )
     components.download_csv(duplicates, file_name(run, "duplicates"), key="copies_csv")
     for row in event.selection.rows[:1]:
         rows = duplicates[duplicates["group"] == groups["group"].iloc[row]]
-        show_pictures(
+        show_images(
             run,
             rows,
-            key="copy_pictures",
+            key="copy_images",
             caption=lambda row: f"{row['label']}, {row['split']} {row['id']}",
         )
 
@@ -560,18 +570,18 @@ with components.readable():
     tabs = dict(zip(TABS, shown, strict=True))
     for tab, draw, arguments in (
         ("categories", categories, (run, chosen)),
-        ("pictures", montage, (run, chosen)),
+        ("images", montage, (run, chosen)),
         ("light", light, (run, chosen)),
         ("map", embedding, (run, chosen)),
-        ("alike", alike, (run,)),
+        ("similar", similar, (run,)),
         ("preparation", preparation, (run,)),
         ("copies", copies, (run, chosen)),
     ):
         if tabs[tab].open:
             with tabs[tab]:
                 draw(*arguments)
-    if tabs["pictures"].open and run.has("eda/first_rows.parquet"):
-        with tabs["pictures"]:
+    if tabs["images"].open and run.has("eda/first_rows.parquet"):
+        with tabs["images"]:
             first_rows(run)
     if tabs["copies"].open and run.has("audit.json"):
         with tabs["copies"]:

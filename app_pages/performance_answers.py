@@ -8,6 +8,7 @@ import streamlit as st
 from app_pages import components, loaders
 from app_pages.performance_models import measured, record, titles
 from src.charts import performance, theme
+from src.evaluation import findings
 from src.runs import published
 
 # --- a sample ------------------------------------------------------------------------------
@@ -92,7 +93,7 @@ def confusion(run: published.Run, name: str, split: str) -> None:
 def _cell_selectors(counts: pd.DataFrame) -> tuple[str, str]:
     """The cell to look into: chosen here or by a click; at first the most frequent mistake."""
     classes = [str(label) for label in counts.index]
-    worst = performance.worst_cell(counts)
+    worst = findings.worst_cell(counts)
     first, second = st.columns(2)
     with first:
         really = components.choose("Really", "really", classes, worst[0], noun="category")

@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from src.charts import theme
+from src.charts import theme, wording
+from src.evaluation import findings
 
 ROW = 40  # pixels per model
 
@@ -35,7 +36,7 @@ def search(candidates: pd.DataFrame) -> go.Figure:
         )
     reach = candidates.groupby("title")["accuracy"].agg(np.ptp)
     most = str(reach.idxmax())
-    finding = f"Settings matter most for {_inline(most)}: {100 * reach[most]:.1f} points"
+    finding = f"Settings matter most for {wording.inline(most)}: {100 * reach[most]:.1f} points"
     shown = (
         f"Accuracy on validation ({theme.sample(candidates['n'].iloc[0])}) after fitting to "
         f"{theme.count(candidates['n_train'].iloc[0])} training pictures"
@@ -64,9 +65,8 @@ def importance(members: pd.DataFrame) -> go.Figure:
         )
     )
     figure.update_xaxes(title="rise of the log-loss (nats)")
-    finding = f"The blend relies most on {_inline(ordered['title'].iloc[-1])}"
     shown = "When one member’s answers are dealt to other pictures; whiskers span all shuffles"
-    return theme.finish(figure, finding, shown, height=100 + ROW * len(ordered))
+    return theme.finish(figure, wording.importance(members), shown, height=100 + ROW * len(ordered))
 
 
 def correlation(pairs: pd.DataFrame, measure: str = "errors") -> go.Figure:
@@ -106,27 +106,15 @@ def correlation(pairs: pd.DataFrame, measure: str = "errors") -> go.Figure:
     shown = {"errors": "being wrong", "probabilities": "the label’s probability"}[measure]
     return theme.finish(
         figure,
-        _correlation_finding(pairs, measure),
+        wording.correlation(pairs, measure),
         f"Correlation of {shown}, on validation; the lower, the more an ensemble can gain",
         height=140 + ROW * len(names),
     )
 
 
-def _correlation_finding(pairs: pd.DataFrame, measure: str) -> str:
-    different = pairs[pairs["first"] != pairs["second"]].dropna(subset=[measure])
-    if different.empty:
-        return "Nothing to correlate: a member never errs"
-    least = different.iloc[int(different[measure].argmin())]
-    return theme.sentence(
-        f"{_inline(least['first'])} and {_inline(least['second'])} differ most "
-        f"({theme.number(least[measure], 2)})"
-    )
-
-
 def explained_variance(components: pd.DataFrame, share: float = 0.95) -> go.Figure:
     """Cumulative share of the variance by number of components (component, cumulative)."""
-    reached = components["cumulative"] >= share - 1e-9
-    needed = int(components.loc[reached, "component"].iloc[0])
+    needed = findings.components_needed(components, share)
     figure = go.Figure()
     figure.add_scatter(
         x=components["component"],
@@ -146,12 +134,5 @@ def explained_variance(components: pd.DataFrame, share: float = 0.95) -> go.Figu
     figure.update_xaxes(title="principal components")
     figure.update_yaxes(title="share of the variance", tickformat=".0%", range=[0, 1.02])
     figure.update_layout(showlegend=False)
-    finding = (
-        f"{needed} of {len(components)} components hold {theme.percent(share, 0)} of the variance"
-    )
+    finding = wording.explained_variance(components, share)
     return theme.finish(figure, finding, "Principal components of the training pictures")
-
-
-def _inline(title: str) -> str:
-    """A title within a sentence: its first letter small, unless it is an abbreviation."""
-    return title if title[1:2].isupper() else title[:1].lower() + title[1:]

@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from src.charts import theme
-from src.evaluation import stats
+from src.charts import theme, wording
+from src.evaluation import findings, stats
 
 # What kind of model it is: a colour and a sign, so that colour is never alone.
 FAMILIES = {
@@ -83,7 +83,7 @@ def accuracy_ranking(models: pd.DataFrame, references: pd.DataFrame, split: str)
     )
     figure.update_xaxes(title=f"{split} accuracy", tickformat=".0%")
     figure.update_layout(showlegend=not references.empty)
-    finding = f"{best['title']} is right most often: {theme.percent(best['value'], places)}"
+    finding = wording.most_accurate(findings.ends(models.set_index("title")["value"])[1], places)
     shown = (
         f"{split.capitalize()} accuracy with 95\u00a0% interval, "
         f"{theme.sample(best['n'])} pictures per model"

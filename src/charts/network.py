@@ -10,14 +10,14 @@ from src.runs.layers import Stage
 
 
 def tensor_sizes(stages: Sequence[Stage]) -> go.Figure:
-    """One bar per stage: numbers per picture above, parameters below."""
+    """One bar per stage: numbers per image above, parameters below."""
     # Two stages of one shape are two bars, so the place names the bar and the shape is its label.
     places = list(range(1, len(stages) + 1))
     names = [stage.name for stage in stages]
     figure = make_subplots(rows=2, shared_xaxes=True, vertical_spacing=0.08)
     for row, (values, colour, word) in enumerate(
         (
-            ([stage.values for stage in stages], theme.MODEL_COLOURS[0], "numbers per picture"),
+            ([stage.values for stage in stages], theme.MODEL_COLOURS[0], "numbers per image"),
             ([stage.parameters for stage in stages], theme.MODEL_COLOURS[1], "parameters"),
         ),
         start=1,
@@ -35,7 +35,7 @@ def tensor_sizes(stages: Sequence[Stage]) -> go.Figure:
         figure.update_yaxes(title=word, tickformat="~s", rangemode="tozero", row=row, col=1)
     figure.update_xaxes(tickmode="array", tickvals=places, ticktext=names, tickangle=-45, row=2)
     figure.update_layout(showlegend=False, bargap=0.15)
-    shown = "From the picture (left) to the answer (right); the largest output of every stage"
+    shown = "From the image (left) to the answer (right); the largest output of every stage"
     return theme.finish(figure, finding(stages), shown, height=460)
 
 
@@ -47,7 +47,7 @@ def finding(stages: Sequence[Stage]) -> str:
     held = f", {theme.percent(heaviest.parameters / total, 0)} of them in the stage {heaviest.name}"
     count = sum(len(stage.layers) for stage in stages)
     return (
-        f"{count} layers turn the {theme.count(first.values)} numbers of a picture into "
+        f"{count} layers turn the {theme.count(first.values)} numbers of an image into "
         f"{theme.count(last.values)} scores, with {theme.count(total)} parameters"
         + (held if total else "")
     )

@@ -1,7 +1,7 @@
 """Frames in, matplotlib figures out, for the notebooks and the README; the caller shows or saves.
 
 Every title says what was found where the figure has a finding, else what is shown. A class keeps
-its colour everywhere (`palette`), small pictures keep their pixels (nearest interpolation). Figures
+its colour everywhere (`palette`), small images keep their pixels (nearest interpolation). Figures
 are made without pyplot, so nothing stays open behind the caller's back.
 """
 
@@ -21,25 +21,20 @@ from matplotlib import patheffects, ticker
 from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
+from src.charts import palette, theme, wording
 from src.charts.palette import GREY, PALETTE, class_colour
+from src.data import findings as data_findings
 from src.data import images
-from src.evaluation import stats
+from src.data.findings import MEASURES
+from src.evaluation import findings, metrics, stats
 
 Axes = Any  # matplotlib.axes.Axes, untyped here
 
 INK = "#262a31"
 TRAIN, VALIDATION = PALETTE[1], PALETTE[0]
 MARKERS = "os^Dv<>PX"  # so that colour is never the only sign
-SIDE, TITLE = 0.75, 0.55  # inches: a small picture, the room of a title
+SIDE, TITLE = 0.75, 0.55  # inches: a small image, the room of a title
 GOOD = {"supported": PALETTE[2], "refuted": PALETTE[3], "undecided": GREY}
-OPACITY = {"train": 1.0, "validation": 0.6, "test": 0.3}
-CHANNEL_COLOURS = {"red": "#C0392B", "green": "#2E8B57", "blue": "#2F6DB5", "grey": INK}
-UNITS = {
-    "brightness": "mean luma, 0–255",
-    "contrast": "standard deviation of luma",
-    "sharpness": "variance of the Laplacian, log scale",
-    "colourfulness": "Hasler–Süsstrunk measure",
-}
 STYLE = {
     "axes.axisbelow": True,
     "axes.edgecolor": GREY,
@@ -70,56 +65,49 @@ class Figure(mpl_figure.Figure):
 
 
 def class_counts(frame: pd.DataFrame) -> Figure:
-    """Bars of pictures per class, stacked by split (frame of `exploration.class_counts`)."""
+    """Bars of images per class, stacked by split (frame of `exploration.class_counts`)."""
     counts = frame.pivot(index="label", columns="split", values="count")
-    counts = counts.loc[frame["label"].unique(), [s for s in OPACITY if s in counts]]
+    counts = counts.loc[frame["label"].unique(), [s for s in palette.SPLITS if s in counts]]
     total = counts.sum(axis=1)
     figure, axes = _axes(1, 1, (8, 0.32 * len(counts) + 1.6))
     colours = [class_colour(k) for k in range(len(counts))]
     left = np.zeros(len(counts))
     for split in counts:
         width = counts[split].to_numpy()
-        axes.barh(total.index, width, left=left, color=colours, alpha=OPACITY[str(split)])
+        axes.barh(total.index, width, left=left, color=colours, alpha=palette.SPLITS[str(split)])
         left += width
     for place, n in enumerate(total):
         axes.text(n, place, f" {n:,}", va="center", color=INK)
     axes.invert_yaxis()
     axes.grid(visible=False, axis="y")
-    axes.set(xlabel="pictures", xlim=(0, total.max() * 1.12))
+    axes.set(xlabel="images", xlim=(0, total.max() * 1.12))
     splits = [
-        Patch(color=INK, alpha=OPACITY[str(name)], label=f"{name} ({counts[name].sum():,})")
+        Patch(color=INK, alpha=palette.SPLITS[str(name)], label=f"{name} ({counts[name].sum():,})")
         for name in counts
     ]
     figure.legend(handles=splits, loc="outside lower center", ncols=len(splits), frameon=False)
-    return _titled(figure, _balance(total))
-
-
-def _balance(total: pd.Series[int]) -> str:
-    low, fewest, high, most = _ends(total)
-    if fewest == most:
-        return f"Every class has {most:,.0f} pictures"
-    return f"Most pictures: {high} ({most:,.0f}); fewest: {low} ({fewest:,.0f})"
+    return _titled(figure, wording.balance(total))
 
 
 def sample_grid(gallery: pd.DataFrame, title: str = "") -> Figure:
-    """One row of pictures per class (gallery frame: label, png)."""
+    """One row of images per class (gallery frame: label, png)."""
     groups = {str(label): rows for label, rows in gallery.groupby("label", sort=False)}
     columns = max(map(len, groups.values()))
-    figure, axes = _pictures(len(groups), columns)
+    figure, axes = _image_grid(len(groups), columns)
     for k, (name, rows) in enumerate(groups.items()):
         for place, png in enumerate(rows["png"]):
             _show(axes[k, place], images.from_png(png))
         _row_label(axes[k, 0], name, class_colour(k))
-    return _titled(figure, title or f"{_splits(gallery)} pictures of each class, drawn at random")
+    return _titled(figure, title or f"{_splits(gallery)} images of each class, drawn at random")
 
 
 def class_pictures(frame: pd.DataFrame, shape: tuple[int, int, int]) -> Figure:
-    """Mean picture and variability of each class, side by side; `shape` is (H, W, C)."""
+    """Mean image and variability of each class, side by side; `shape` is (H, W, C)."""
     names = frame["label"].unique()
-    pictures = {str(k): np.stack(list(v)) for k, v in frame.groupby("kind")["values"]}  # (K, H·W·C)
-    means = pictures["mean"].reshape(len(names), *shape)
-    spread = pictures["variability"].reshape(len(names), *shape).mean(-1)
-    figure, axes = _pictures(2, len(names), right=0.9)
+    stored = {str(k): np.stack(list(v)) for k, v in frame.groupby("kind")["values"]}  # (K, H·W·C)
+    means = stored["mean"].reshape(len(names), *shape)
+    spread = stored["variability"].reshape(len(names), *shape).mean(-1)
+    figure, axes = _image_grid(2, len(names), right=0.9)
     for k, name in enumerate(names):
         _show(axes[0, k], np.rint(means[k]).astype(np.uint8))
         axes[0, k].set_title(name, color=class_colour(k), fontweight="bold", fontsize=8)
@@ -129,26 +117,19 @@ def class_pictures(frame: pd.DataFrame, shape: tuple[int, int, int]) -> Figure:
     _row_label(axes[1, 0], "variability")
     beside = axes[1, -1].inset_axes((1.1, 0, 0.1, 1))
     figure.colorbar(heat, cax=beside, label="σ (0–255)")
-    average = spread.mean((1, 2))
-    most, least = names[average.argmax()], names[average.argmin()]
-    finding = f"Most varied class: {most} (σ of a pixel {average.max():.0f} grey values); "
-    return _titled(figure, f"{finding}least: {least} ({average.min():.0f})")
+    return _titled(figure, wording.variability(data_findings.variability(frame)))
 
 
 def mean_differences(frame: pd.DataFrame) -> Figure:
-    """Heatmap of the distances between mean pictures (`exploration.mean_differences`)."""
-    low, high = _extreme_pairs(frame, "distance")
-    title = f"On average {_pair(low)} differ least ({low['distance']:.0f} grey values), "
-    title += f"{_pair(high)} most ({high['distance']:.0f})"
-    label = "RMS difference of mean pictures (grey values)"
+    """Heatmap of the distances between mean images (`exploration.mean_differences`)."""
+    title = wording.mean_differences(data_findings.pair_ends(frame, "distance"))
+    label = "RMS difference of mean images (of 255)"
     return _square(_matrix(frame, "distance"), title, ".0f", label, cmap="cividis_r")
 
 
 def class_similarity(frame: pd.DataFrame) -> Figure:
-    """Heatmap of how much classes look alike (`exploration.class_similarity`)."""
-    low, high = _extreme_pairs(frame, "similarity")
-    title = f"{_pair(high)} look most alike ({high['similarity']:.2f}), "
-    title += f"{_pair(low)} least ({_signed(low['similarity'])})"
+    """Heatmap of how similar classes are (`exploration.class_similarity`)."""
+    title = wording.similarity(data_findings.pair_ends(frame, "similarity"))
     scale = {"cmap": "RdBu_r", "vmin": -1, "vmax": 1}
     return _square(_matrix(frame, "similarity"), title, ".2f", "similarity (−1 to 1)", **scale)
 
@@ -162,14 +143,15 @@ def intensity_histogram(frame: pd.DataFrame) -> Figure:
         for k, name in enumerate(label for label in names if label != "all"):
             _profile(axis, part[part["label"] == name], color=class_colour(k), label=name)
         _profile(axis, part[part["label"] == "all"], color=INK, linewidth=2.4, label="all")
-        axis.set_title(channel, color=CHANNEL_COLOURS[channel], fontweight="bold")
+        axis.set_title(channel, color=palette.CHANNELS[channel], fontweight="bold")
         axis.set(xlabel="pixel value (0–255)", xlim=(0, 255))
     first = np.atleast_1d(axes)[0]
     first.set(ylabel="share of pixels", ylim=(0, frame["share"].max() * 1.05))
     first.yaxis.set_major_formatter(ticker.PercentFormatter(1, decimals=0))
     handles, labels = first.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside right center", frameon=False)
-    return _titled(figure, _darkest(frame))
+    labels = [str(name) for name in names]
+    return _titled(figure, wording.intensity(data_findings.mean_levels(frame), labels))
 
 
 def _profile(axis: Axes, rows: pd.DataFrame, **style: Any) -> None:
@@ -177,35 +159,25 @@ def _profile(axis: Axes, rows: pd.DataFrame, **style: Any) -> None:
     axis.plot(centre, rows["share"], **{"linewidth": 1, **style})
 
 
-def _darkest(frame: pd.DataFrame) -> str:
-    centre = (frame["bin_left"] + frame["bin_right"]) / 2
-    part = frame.assign(level=centre * frame["share"])[frame["label"] != "all"]
-    level = part.groupby("label")["level"].sum() / part["channel"].nunique()
-    low, dark, high, bright = _ends(level)
-    return f"Darkest class: {low} (mean value {dark:.0f}); brightest: {high} ({bright:.0f})"
-
-
 def distributions(frame: pd.DataFrame, classes: Sequence[str]) -> Figure:
-    """Boxes of every varying measure per class of the training split (`image_statistics`).
+    """Boxes of every varying measure per class, over all splits (`image_statistics`).
 
     Quartiles and median; whiskers reach from 5 % to 95 %.
     """
-    rows = frame[frame["split"] == "train"]
-    measures = [name for name in UNITS if rows[name].nunique() > 1]
+    measures = data_findings.varying(frame)
     figure, axes = _axes(1, len(measures), (2.9 * len(measures) + 1, 0.3 * len(classes) + 1.8))
     for axis, measure in zip(np.atleast_1d(axes), measures, strict=True):
-        _boxes(axis, [rows.loc[rows["label"] == name, measure] for name in classes])
-        axis.set(title=measure, xlabel=UNITS[measure])
+        _boxes(axis, [frame.loc[frame["label"] == name, measure] for name in classes])
+        axis.set(title=measure, xlabel=MEASURES[measure].unit)
         axis.set_yticks(range(len(classes)), classes if axis is np.atleast_1d(axes)[0] else [])
         if measure == "sharpness":
             axis.set_xscale("log")
             axis.xaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
             axis.xaxis.set_major_formatter("{x:,.0f}")
             axis.xaxis.set_minor_formatter(ticker.NullFormatter())
-    middle = rows.groupby("label")[measures].median()
-    most = [f"{measure}: {middle[measure].idxmax()}" for measure in measures]
-    title = f"Highest median of the {len(rows):,} training pictures – {', '.join(most)}"
-    return _titled(figure, title)
+    most = [findings.ends(data_findings.medians(frame, name))[1].name for name in measures]
+    named = [f"{measure}: {name}" for measure, name in zip(measures, most, strict=True)]
+    return _titled(figure, f"Highest median of {len(frame):,} images – {', '.join(named)}")
 
 
 def _boxes(axis: Axes, values: Sequence[pd.Series[float]]) -> None:
@@ -221,16 +193,16 @@ def _boxes(axis: Axes, values: Sequence[pd.Series[float]]) -> None:
 
 
 def extremes(frame: pd.DataFrame, gallery: pd.DataFrame) -> Figure:
-    """The pictures at either end of every measure, with their values (`exploration.extremes`)."""
+    """The images at either end of every measure, with their values (`exploration.extremes`)."""
     pngs = _pngs(gallery)
     groups = list(frame.groupby(["measure", "end"], sort=False))
-    figure, axes = _pictures(len(groups), int(frame["rank"].max()), caption=0.14)
+    figure, axes = _image_grid(len(groups), int(frame["rank"].max()), caption=0.14)
     for row, ((measure, end), rows) in enumerate(groups):
         for axis, item in zip(axes[row], rows.itertuples(), strict=False):
             _show(axis, images.from_png(pngs[str(item.split), item.id]))
             axis.set_xlabel(f"{item.label}: {item.value:,.0f}", fontsize=6.5, labelpad=2)
         _row_label(axes[row, 0], f"{end}\n{measure}")
-    return _titled(figure, "The pictures at either end of each measure, with label and value")
+    return _titled(figure, "The images at either end of each measure, with label and value")
 
 
 def embedding_map(frame: pd.DataFrame, classes: Sequence[str]) -> Figure:
@@ -245,41 +217,23 @@ def embedding_map(frame: pd.DataFrame, classes: Sequence[str]) -> Figure:
         style = {"ha": "center", "va": "center", "fontweight": "bold", "path_effects": halo}
         axes.text(x, y, name, color=class_colour(k), **style)
     axes.set(xticks=[], yticks=[], xlabel="t-SNE 1 (no unit)", ylabel="t-SNE 2 (no unit)")
-    near, chance = _neighbours_agree(frame)
-    title = f"The nearest neighbour on the map is of the same class for {_percent(near, 0)} of "
-    return _titled(
-        figure, f"{title}{len(frame):,} {_splits(frame)} pictures (chance {_percent(chance, 0)})"
-    )
-
-
-def _neighbours_agree(frame: pd.DataFrame) -> tuple[float, float]:
-    """Share of points whose nearest other point has their label, and what chance would give."""
-    places, labels = frame[["x", "y"]].to_numpy(np.float64), frame["label"].to_numpy(str)
-    square = (places**2).sum(1)
-    distance = square[:, None] + square[None] - 2 * places @ places.T
-    np.fill_diagonal(distance, np.inf)
-    _, n = np.unique(labels, return_counts=True)
-    chance = (n * (n - 1)).sum() / (len(labels) * (len(labels) - 1))
-    return float((labels == labels[distance.argmin(1)]).mean()), float(chance)
+    return _titled(figure, wording.map_agreement(frame))
 
 
 def preprocessing(frame: pd.DataFrame) -> Figure:
-    """The steps one picture goes through, left to right (`exploration.preprocessing`)."""
+    """The steps one image goes through, left to right (`exploration.preprocessing`)."""
     steps = frame.sort_values("order")
     captions = [
         _wrapped(f"{s}: {d}", 26) for s, d in zip(steps["step"], steps["description"], strict=True)
     ]
-    return _strip(
-        list(steps["png"]), captions, len(steps), "From the file to what the network sees"
-    )
+    return _strip(list(steps["png"]), captions, len(steps), wording.preparation(len(steps)))
 
 
 def augmentation_preview(frame: pd.DataFrame) -> Figure:
     """The original and its variants in rows of three (`exploration.augmentation_preview`)."""
     variants = frame.sort_values("variant")
     captions = [_wrapped(text, 26) for text in variants["description"]]
-    title = f"One picture and {len(variants) - 1} variants of it, as training sees them"
-    return _strip(list(variants["png"]), captions, 3, title)
+    return _strip(list(variants["png"]), captions, 3, wording.augmentation(len(variants) - 1))
 
 
 # --- models ------------------------------------------------------------------------------------
@@ -316,24 +270,22 @@ def _fine_tuned_from(history: pd.DataFrame) -> list[int]:
 
 
 def _best(history: pd.DataFrame) -> str:
-    best = history.groupby("seed")["validation_accuracy"].max()
+    best = findings.best_epochs(history)
+    values = best["value"]
     if len(best) == 1:
-        epoch = history["epoch"].iloc[int(history["validation_accuracy"].argmax())]
-        return f"best validation accuracy {_percent(best.iloc[0])}, in epoch {epoch}"
-    reach = f"{_percent(best.min())} to {_percent(best.max())}"
+        epoch = best["epoch"].iloc[0]
+        return f"best validation accuracy {theme.percent(values.iloc[0])}, in epoch {epoch}"
+    reach = f"{theme.percent(values.min())} to {theme.percent(values.max())}"
     return f"best validation accuracy {reach} over {len(best)} seeds"
 
 
 def confusion(counts: pd.DataFrame, title: str = "") -> Figure:
     """Annotated square of a confusion's counts (`evaluation.confusion`), coloured by row share."""
-    shares = counts.div(counts.sum(axis=1).clip(lower=1), axis=0)
-    wrong = np.where(np.eye(len(shares), dtype=bool), -1, shares.to_numpy())
-    label, prediction = (int(k) for k in np.unravel_index(wrong.argmax(), wrong.shape))
-    finding = f"commonest mistake: {shares.index[label]} taken for {shares.columns[prediction]}"
-    finding += f" ({_percent(wrong.max())} of the label)"
+    shares = metrics.confusion_shares(counts)
+    finding = wording.confusion(counts)
     full = f"{title}: {finding}" if title else finding
     figure = _square(shares, full, ".0%", "share of the label", cmap="Blues")
-    figure.axes[0].set(xlabel="prediction", ylabel=f"label ({counts.to_numpy().sum():,} pictures)")
+    figure.axes[0].set(xlabel="prediction", ylabel=f"label ({counts.to_numpy().sum():,} images)")
     return figure
 
 
@@ -354,9 +306,9 @@ def seeds(tables: Mapping[str, pd.DataFrame], split: str = "test") -> Figure:
     axes.set(xlabel=f"{split} accuracy; diamond: mean of the seeds with its 95 % interval")
     axes.set_ylim(len(tables) - 0.5, -0.5)
     axes.xaxis.set_major_formatter(ticker.PercentFormatter(1, decimals=1))
-    best = max(means, key=lambda name: means[name].value)
-    n = len(tables[best])
-    finding = f"Highest mean {split} accuracy: {best}, {_percent(means[best].value)}"
+    best = findings.ends(pd.Series({name: mean.value for name, mean in means.items()}))[1]
+    n = len(tables[best.name])
+    finding = f"Highest mean {split} accuracy: {best.name}, {theme.percent(best.value)}"
     return _titled(figure, f"{finding} ({n} seed{'s' if n > 1 else ''})")
 
 
@@ -368,12 +320,11 @@ def f1_by_class(reports: Mapping[str, pd.DataFrame], split: str = "test") -> Fig
             for name, report in reports.items()
         }
     )
-    hardest, low, easiest, high = _ends(table.mean(axis=1))
-    title = f"Hardest class: {hardest} (mean F1 {low:.2f}); easiest: {easiest} ({high:.2f})"
+    title = f"Mean F1 of the models: {wording.class_scores(table.mean(axis=1))}"
     size = (1.3 * len(table.columns) + 3.2, 0.36 * len(table) + 2)
     figure, axes = _axes(1, 1, size)
     bar = {"label": f"F1 ({split})"}
-    sns.heatmap(table, annot=True, fmt=".2f", cmap="cividis", cbar_kws=bar, ax=axes, linewidths=0.5)
+    sns.heatmap(table, annot=True, fmt=".1%", cmap="cividis", cbar_kws=bar, ax=axes, linewidths=0.5)
     axes.set(xlabel="", ylabel="")
     axes.tick_params(axis="x", rotation=0)
     return _titled(figure, title)
@@ -392,25 +343,21 @@ def reliability(table: pd.DataFrame, title: str = "") -> Figure:
     top.legend(frameon=False)
     width = table["bin_high"] - table["bin_low"]
     bottom.bar(table["bin_low"], table["n"], width, align="edge", color=GREY, edgecolor="white")
-    bottom.set(xlabel="confidence", ylabel="pictures", xlim=(0, 1))
-    gap = np.average(table["confidence"] - table["accuracy"], weights=table["n"])
-    way = "more" if gap > 0 else "less"
-    finding = f"on average {abs(gap) * 100:.1f} points {way} sure than right"
-    return _titled(figure, f"{title}: {finding}" if title else finding.capitalize())
+    bottom.set(xlabel="confidence", ylabel="images", xlim=(0, 1))
+    finding = wording.calibration(table)
+    return _titled(figure, f"{title}: {finding}" if title else finding)
 
 
 def mistakes(frame: pd.DataFrame, gallery: pd.DataFrame, limit: int = 24) -> Figure:
-    """The surest wrong answers with their pictures (`evaluation.most_confident_mistakes`)."""
+    """The surest wrong answers with their images (`evaluation.most_confident_mistakes`)."""
     pngs = _pngs(gallery)
     rows = frame.head(limit)
     captions = [
-        f"{row.label},\ntaken for {row.prediction}\n({_percent(row.confidence, 0)} sure)"
-        for row in rows.itertuples()
+        f"{row.label},\ntaken for {row.prediction}\n({theme.percent(row.confidence, 0)} sure)"
+        for row in theme.rows(rows)
     ]
-    pictures = [pngs[str(row.split), row.id] for row in rows.itertuples()]
-    return _strip(
-        pictures, captions, 8, f"The {len(rows)} mistakes the model was surest of", side=1.1
-    )
+    shown = [pngs[str(row.split), row.id] for row in theme.rows(rows)]
+    return _strip(shown, captions, 8, f"The {len(rows)} mistakes the model was surest of", side=1.1)
 
 
 def hypotheses(judged: Sequence[Mapping[str, Any]]) -> Figure:
@@ -433,7 +380,7 @@ def _effect(axis: Axes, item: Mapping[str, Any]) -> None:
     axis.axvline(margin, color=INK, linestyle="--", linewidth=1)
     axis.text(margin, 0.62, " margin", fontsize=8, va="center")
     low, value, high = effect
-    if value is not None:  # an unbounded interval runs out of the picture
+    if value is not None:  # an unbounded interval runs out of the figure
         bounds = (
             edges[0] - span if low is None else low,
             edges[1] + span if high is None else high,
@@ -455,15 +402,14 @@ def _finite(value: float | None) -> float | None:
 
 def explained_variance(frame: pd.DataFrame, share: float = 0.95) -> Figure:
     """Cumulative share of the variance by number of components (component, cumulative)."""
-    needed = int(frame.loc[frame["cumulative"] >= share, "component"].iloc[0])
+    needed = findings.components_needed(frame, share)
     figure, axes = _axes(1, 1, (6.5, 3.4))
     axes.plot(frame["component"], frame["cumulative"], color=PALETTE[0])
     axes.axhline(share, color=GREY, linestyle="--", linewidth=1)
     axes.plot([needed], [share], "o", color=PALETTE[0])
     axes.set(xlabel="principal components", ylabel="share of the variance", ylim=(0, 1.02))
     axes.yaxis.set_major_formatter(ticker.PercentFormatter(1, decimals=0))
-    title = f"{needed} of {len(frame)} components hold {_percent(share, 0)} of the variance"
-    return _titled(figure, title)
+    return _titled(figure, wording.explained_variance(frame, share))
 
 
 def member_importance(frame: pd.DataFrame) -> Figure:
@@ -475,7 +421,7 @@ def member_importance(frame: pd.DataFrame) -> Figure:
     axes.barh(rows["title"], value, xerr=bars, color=PALETTE[0], alpha=0.75, capsize=3)
     axes.grid(visible=False, axis="y")
     axes.set(xlabel="rise of the log-loss when shuffled (nats; whisker: all shuffles)")
-    return _titled(figure, f"The blend relies most on {rows['title'].iloc[-1].lower()}")
+    return _titled(figure, wording.importance(frame))
 
 
 def member_correlation(frame: pd.DataFrame) -> Figure:
@@ -483,28 +429,24 @@ def member_correlation(frame: pd.DataFrame) -> Figure:
     names = list(dict.fromkeys(frame["first"]))
     back = frame.rename(columns={"first": "second", "second": "first"})
     matrix = pd.concat([frame, back]).pivot_table(values="errors", index="first", columns="second")
-    pairs = frame[frame["first"] != frame["second"]].dropna(subset="errors")
-    least = pairs.iloc[int(pairs["errors"].argmin())]
-    title = f"Most different mistakes: {least['first'].lower()} and {least['second'].lower()} "
-    title += f"({_signed(least['errors'])})"
     label = "correlation of being wrong"
     square = matrix.reindex(index=names, columns=names)
-    return _square(square, title, ".2f", label, cmap="cividis", vmin=0, vmax=1)
+    return _square(square, wording.correlation(frame), ".2f", label, cmap="cividis", vmin=0, vmax=1)
 
 
 def accuracy_against_time(frame: pd.DataFrame, split: str) -> Figure:
-    """Accuracy with interval against the time of one picture (title, milliseconds, value, …)."""
+    """Accuracy with interval against the time of one image (title, milliseconds, value, …)."""
     figure, axes = _axes(1, 1, (9, 4.2))
     for k, row in enumerate(frame.to_dict("records")):
         place = row["milliseconds"], row["value"]
         bars = [[row["value"] - row["low"]], [row["high"] - row["value"]]]
         style = {"fmt": MARKERS[k % len(MARKERS)], "color": class_colour(k), "capsize": 3}
         axes.errorbar(*place, yerr=bars, label=row["title"], **style)
-    axes.set(xscale="log", xlabel="milliseconds a picture", ylabel=f"{split} accuracy")
+    axes.set(xscale="log", xlabel="milliseconds per image", ylabel=f"{split} accuracy")
     figure.legend(loc="outside right center", frameon=False, fontsize=8)
     axes.yaxis.set_major_formatter(ticker.PercentFormatter(1))
-    best = frame.iloc[int(frame["value"].argmax())]
-    return _titled(figure, f"Highest {split} accuracy: {best['title']}, {_percent(best['value'])}")
+    best = findings.ends(frame.set_index("title")["value"])[1]
+    return _titled(figure, f"On {split}, {wording.most_accurate(best)}")
 
 
 # --- shared ------------------------------------------------------------------------------------
@@ -523,12 +465,12 @@ def _axes(
         return figure, figure.subplots(rows, columns, **options)
 
 
-def _pictures(
+def _image_grid(
     rows: int, columns: int, caption: float = 0.0, right: float = 0.1
 ) -> tuple[Figure, Any]:
-    """A grid of empty places for pictures with room for row labels on the left.
+    """A grid of empty places for images with room for row labels on the left.
 
-    `caption` and `right` are the inches left free below each picture and beside the grid.
+    `caption` and `right` are the inches left free below each image and beside the grid.
     """
     return _grid(rows, columns, SIDE, (1.1, right), caption)
 
@@ -536,7 +478,7 @@ def _pictures(
 def _strip(
     pngs: Sequence[bytes], captions: Sequence[str], columns: int, title: str, side: float = 1.6
 ) -> Figure:
-    """Pictures, `side` inches each, with captions below, row by row."""
+    """Images, `side` inches each, with captions below, row by row."""
     rows = -(-len(captions) // columns)
     caption = 0.15 + 0.13 * max(caption.count("\n") + 1 for caption in captions)
     figure, axes = _grid(rows, columns, side, (0.1, 0.1), caption, gap=0.16)
@@ -554,7 +496,7 @@ def _grid(
     caption: float,
     gap: float = 0.04,
 ) -> tuple[Figure, Any]:
-    """Places of `side` inches for pictures; set by hand, faster than by constraints."""
+    """Places of `side` inches for images; set by hand, faster than by constraints."""
     width = sum(beside) + columns * side + (columns - 1) * gap
     height = TITLE + rows * (side + caption) + (rows - 1) * gap + 0.1
     figure, axes = _axes(rows, columns, (width, height), "none", squeeze=False)
@@ -626,27 +568,6 @@ def _matrix(frame: pd.DataFrame, value: str) -> pd.DataFrame:
     return frame.pivot(index="label_a", columns="label_b", values=value).loc[names, names]
 
 
-def _extreme_pairs(frame: pd.DataFrame, value: str) -> tuple[pd.Series[Any], pd.Series[Any]]:
-    different = frame[frame["label_a"] != frame["label_b"]]
-    values = different[value]
-    return different.iloc[int(values.argmin())], different.iloc[int(values.argmax())]
-
-
-def _ends(values: pd.Series[Any]) -> tuple[str, float, str, float]:
-    """Name and value of the smallest and of the largest entry."""
-    low, high = int(values.argmin()), int(values.argmax())
-    names, numbers = values.index, values.to_numpy(np.float64)
-    return str(names[low]), float(numbers[low]), str(names[high]), float(numbers[high])
-
-
-def _pair(row: pd.Series[Any]) -> str:
-    return f"{row['label_a']} and {row['label_b']}"
-
-
-def _signed(value: float) -> str:
-    return f"{value:.2f}".replace("-", "−")
-
-
 def _pngs(gallery: pd.DataFrame) -> dict[tuple[str, Any], bytes]:
     keys = zip(gallery["split"], gallery["id"], strict=True)
     return dict(zip(keys, gallery["png"], strict=True))
@@ -655,10 +576,6 @@ def _pngs(gallery: pd.DataFrame) -> dict[tuple[str, Any], bytes]:
 def _splits(frame: pd.DataFrame) -> str:
     names = ("training" if name == "train" else str(name) for name in frame["split"].unique())
     return " and ".join(names)
-
-
-def _percent(share: Any, digits: int = 1) -> str:
-    return f"{share * 100:.{digits}f} %"
 
 
 def _wrapped(text: str, width: int) -> str:

@@ -19,6 +19,8 @@ PALETTE: tuple[str, ...] = (
     "#0B5D4E",  # deep teal
 )
 GREY = "#8C8C8C"  # for what is not a class: references, totals, "all"
+SPLITS = {"train": 1.0, "validation": 0.65, "test": 0.35}  # opacity of a class's colour
+CHANNELS = {"red": PALETTE[3], "green": PALETTE[2], "blue": PALETTE[0], "grey": GREY}
 
 
 def class_colour(index: int) -> str:

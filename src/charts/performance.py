@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from src.charts import theme
-from src.evaluation import thresholds
+from src.charts import theme, wording
+from src.evaluation import findings, metrics, thresholds
 
 Mode = Literal["counts", "shares", "errors"]
 SPLIT_COLOURS = (theme.ACCENT, "#d9822b", theme.GOOD)
@@ -41,11 +41,12 @@ def learning_curves(
         _add_curves(figure, str(title), rows, styles[str(title)], measure, over, with_training)
     if "phase" in history:
         _mark_phases(figure, history, over)
-    last = history.groupby("model")[f"validation_{measure}"].agg(
-        "max" if measure == "accuracy" else "min"
+    low, high = findings.ends(findings.best_epochs(history, measure).set_index("model")["value"])
+    best, value = (
+        (high.name, theme.percent(high.value))
+        if measure == "accuracy"
+        else (low.name, theme.number(low.value))
     )
-    best: Any = last.idxmax() if measure == "accuracy" else last.idxmin()
-    value = theme.percent(last[best]) if measure == "accuracy" else theme.number(last[best])
     finding = f"{best} reaches the best validation {measure}: {value}"
     seeds = history.groupby("model")["seed"].nunique()
     several = "; thin lines are single seeds" if seeds.max() > 1 else ""
@@ -131,7 +132,7 @@ def confusion_matrix(
     """
     names = [str(name) for name in counts.index]
     numbers = counts.to_numpy(float)
-    shares = numbers / np.maximum(numbers.sum(1, keepdims=True), 1)
+    shares = metrics.confusion_shares(counts).to_numpy(float)
     values = numbers if mode == "counts" else shares.copy()
     if mode == "errors":
         np.fill_diagonal(values, 0)
@@ -174,7 +175,7 @@ def confusion_matrix(
     }[mode]
     return theme.finish(
         figure,
-        confusion_finding(counts),
+        wording.confusion(counts),
         f"{shown}; rows are the true class, columns the answer; {theme.sample(numbers.sum())}",
         height=max(320, 130 + 36 * len(names)),
     )
@@ -220,28 +221,6 @@ def _cell_text(value: float, mode: Mode) -> str:
     return f"{value:.0%}" if value >= 0.0995 or mode == "shares" else f"{value:.1%}"
 
 
-def worst_cell(counts: pd.DataFrame) -> tuple[str, str]:
-    """(label, prediction) of the most frequent mistake in a (K, K) square of counts."""
-    numbers = counts.to_numpy(float).copy()
-    np.fill_diagonal(numbers, -1)
-    row, column = divmod(int(numbers.argmax()), len(numbers))
-    return str(counts.index[row]), str(counts.columns[column])
-
-
-def confusion_finding(counts: pd.DataFrame) -> str:
-    """One sentence about the most frequent confusion in a (K, K) square of counts."""
-    numbers = counts.to_numpy(float).copy()
-    np.fill_diagonal(numbers, 0)
-    if numbers.sum() == 0:
-        return "Every picture is filed correctly"
-    together = numbers + numbers.T
-    row, column = divmod(int(together.argmax()), len(together))
-    both = together[row, column]
-    a, b = sorted((str(counts.index[row]), str(counts.columns[column])))
-    share = theme.percent(both / numbers.sum(), 0)
-    return theme.sentence(f"{a} and {b} are confused most: {share} of all mistakes")
-
-
 # --- classes -------------------------------------------------------------------------------
 
 
@@ -262,11 +241,7 @@ def class_scores(report: pd.DataFrame, classes: Sequence[str], metric: str) -> g
         ticktext=[f"{row['label']}  {theme.percent(row[metric])}" for _, row in ordered.iterrows()],
     )
     figure.update_layout(showlegend=False, clickmode="event+select", barmode="overlay")
-    weak, strong = ordered.iloc[-1], ordered.iloc[0]
-    finding = theme.sentence(
-        f"{weak['label']} is hardest ({theme.percent(weak[metric])}), "
-        f"{strong['label']} easiest ({theme.percent(strong[metric])})"
-    )
+    finding = wording.class_scores(report.set_index("label")[metric])
     figure.update_xaxes(title=metric, tickformat=".0%", range=[0, 1.02])
     support = ordered["support"]
     n = theme.count(support.iloc[0]) if support.nunique() == 1 else "different numbers of"
@@ -395,14 +370,8 @@ def class_counts(counts: pd.DataFrame, classes: Sequence[str]) -> go.Figure:
     figure.update_xaxes(title="pictures")
     figure.update_yaxes(type="category", autorange="reversed")
     each = ordered[splits].sum(axis=1)
-    finding = (
-        f"Every category has {theme.count(each.iloc[0])} pictures"
-        if each.nunique() == 1
-        else f"From {theme.count(each.min())} ({each.idxmin()}) to {theme.count(each.max())} "
-        f"({each.idxmax()}) pictures per category"
-    )
     shown = f"Pictures per category and split, {theme.sample(each.sum())}"
-    return theme.finish(figure, finding, shown, height=110 + 28 * len(ordered))
+    return theme.finish(figure, wording.balance(each), shown, height=110 + 28 * len(ordered))
 
 
 # --- curves --------------------------------------------------------------------------------
@@ -548,7 +517,7 @@ def filing_sentence(title: str, filed: thresholds.Filed, counts: pd.DataFrame) -
         filed: automatic filing on test (`business.filed`).
         counts: (K, K) confusion counts of the same split.
     """
-    pair = theme.listing(sorted(worst_cell(counts + counts.T)))
+    pair = theme.listing(sorted(findings.worst_cell(counts + counts.T)))
     if not filed.accepted:
         right = float(np.diag(counts).sum() / counts.to_numpy().sum())
         return theme.sentence(
@@ -570,7 +539,6 @@ def _faint(colour: str, opacity: float = 0.18) -> str:
 
 def reliability(table: pd.DataFrame, n: int) -> go.Figure:
     """What was promised against what was true (`evaluation.calibration_table`)."""
-    gap = float((table["n"] * (table["accuracy"] - table["confidence"])).sum() / table["n"].sum())
     figure = _diagonal("keeps its word")
     figure.add_scatter(
         x=table["confidence"],
@@ -591,15 +559,9 @@ def reliability(table: pd.DataFrame, n: int) -> go.Figure:
             "said %{x:.1%}, was right in %{y:.1%}<br>%{customdata:,} pictures<extra></extra>"
         ),
     )
-    side = "is right more often than it claims" if gap > 0 else "claims more than it keeps"
-    finding = (
-        "The model’s confidence can be taken at its word"
-        if abs(gap) < 0.01
-        else f"The model {side}, by {abs(100 * gap):.1f} points"
-    )
     figure.update_xaxes(title="confidence of the answer", tickformat=".0%", range=[0, 1.02])
     figure.update_yaxes(title="share that was right", tickformat=".0%", range=[0, 1.02])
     shown = (
         f"Bands of equal width, with 95\u00a0% interval; large dots hold more; {theme.sample(n)}"
     )
-    return theme.finish(figure, finding, shown)
+    return theme.finish(figure, wording.calibration(table), shown)

@@ -33,7 +33,6 @@ ERROR_SCALE = (
     (0.65, "rgba(209, 73, 91, 0.4)"),
     (1.0, "rgba(209, 73, 91, 1)"),
 )
-PERCENT = ".1%"
 MARGIN = {"l": 8, "r": 16, "t": 32, "b": 8}
 LEGEND_ROOM = 60  # pixels above a chart with a legend: it stays clear of the tool bar
 LEGEND = {"orientation": "h", "yanchor": "bottom", "y": 1.02, "x": 0, "title": {"text": ""}}

@@ -1,4 +1,4 @@
-"""What is wrong with somebody's own pictures, found before anything is trained on them.
+"""What is wrong with somebody's own images, found before anything is trained on them.
 
 The input is one row per file found (`FILES`). Pure: frames in, frames and text out.
 """
@@ -17,7 +17,7 @@ FILES = (
     "path",  # relative, POSIX
     "part",  # train, validation or test; train where the folder is not split
     "label",  # name of the class folder; empty where it lies in none
-    "kind",  # empty for a picture, else why it is none: a key of KINDS
+    "kind",  # empty for an image, else why it is none: a key of KINDS
     "detail",
     "width",  # pixels as stored
     "height",
@@ -26,34 +26,34 @@ FILES = (
 )
 COLUMNS = ["path", "class", "kind", "detail", "severity"]
 SIGNATURE = (8, 9, 3)  # rows, columns, RGB: 8 × 8 differences between neighbours make 64 bits
-# Nearly the same are pictures of which no more of the 64 bits differ, and whose values (0–255)
+# Nearly the same are images of which no more of the 64 bits differ, and whose values (0–255)
 # differ by no more on average. Of 1,000 photos of clothes on few backgrounds these two kept all
 # pairs of different garments apart, and found copies saved anew, resized or cropped by a fiftieth.
 NEAR_BITS, NEAR_LEVELS = 6, 8.0
 
-MINIMUM = 5  # training pictures of a class: one each for test and validation, three to learn from
+MINIMUM = 5  # training images of a class: one each for test and validation, three to learn from
 FEW = 20  # with fewer a class is used, but not known well
 MISSHAPEN = 3.0  # longer to shorter side; the model sees the middle square alone
 TINY_REFUSED, TINY_WARNED = 1 / 7, 1 / 4  # of the model's side: 32 and 56 pixels of 224
 
 # kind → (severity, one, several). What is refused is not used; the order is that of the summary.
 KINDS = {
-    "damaged": ("refused", "damaged or unreadable picture", "damaged or unreadable pictures"),
-    "other format": ("refused", "file that is no picture", "files that are no pictures"),
-    "contradiction": ("refused", "picture under two classes", "pictures under two classes"),
-    "copy": ("refused", "copy of another picture", "copies of other pictures"),
+    "damaged": ("refused", "damaged or unreadable image", "damaged or unreadable images"),
+    "other format": ("refused", "file that is no image", "files that are no images"),
+    "contradiction": ("refused", "image under two classes", "images under two classes"),
+    "copy": ("refused", "copy of another image", "copies of other images"),
     "leak": (
         "refused",
-        "picture that another split holds too",
-        "pictures that another split holds too",
+        "image that another split holds too",
+        "images that another split holds too",
     ),
-    "tiny": ("refused", "tiny picture", "tiny pictures"),
+    "tiny": ("refused", "tiny image", "tiny images"),
     "small class": (
         "refused",
-        "picture of a class with too few",
-        "pictures of classes with too few",
+        "image of a class with too few",
+        "images of classes with too few",
     ),
-    "no class": ("refused", "picture outside the class folders", "pictures outside them"),
+    "no class": ("refused", "image outside the class folders", "images outside them"),
     "same name": ("refused", "second file of the same name", "second files of the same name"),
     "encrypted": ("refused", "file protected by a password", "files protected by a password"),
     "oversized": ("refused", "suspiciously packed file", "suspiciously packed files"),
@@ -64,28 +64,28 @@ KINDS = {
     "hidden": ("refused", "hidden or system file", "hidden or system files"),
     "near leak": (
         "warning",
-        "picture much like one of another split",
-        "pictures much like one of another split",
+        "image much like one of another split",
+        "images much like one of another split",
     ),
     "near contradiction": (
         "warning",
-        "picture much like one of another class",
-        "pictures much like one of another class",
+        "image much like one of another class",
+        "images much like one of another class",
     ),
     "near copy": (
         "warning",
-        "picture much like another of its class",
-        "pictures much like another of their class",
+        "image much like another of its class",
+        "images much like another of their class",
     ),
-    "small": ("warning", "small picture, enlarged", "small pictures, enlarged"),
-    "misshapen": ("warning", "very long or tall picture", "very long or tall pictures"),
+    "small": ("warning", "small image, enlarged", "small images, enlarged"),
+    "misshapen": ("warning", "very long or tall image", "very long or tall images"),
     "few photos": (
         "warning",
-        f"class with fewer than {FEW} pictures",
-        f"classes with fewer than {FEW} pictures",
+        f"class with fewer than {FEW} images",
+        f"classes with fewer than {FEW} images",
     ),
     "alike names": ("warning", "class whose name differs in case alone", "classes that do so"),
-    "empty folder": ("warning", "folder without a picture", "folders without a picture"),
+    "empty folder": ("warning", "folder without an image", "folders without an image"),
 }
 
 Rows = list[tuple[str, str, str, str]]  # path, class, kind, detail
@@ -93,12 +93,12 @@ Frame = pd.DataFrame
 
 
 def problems(files: Frame, shape: tuple[int, int, int]) -> Frame:
-    """Everything wrong with the files found, for a model that takes pictures of `shape`.
+    """Everything wrong with the files found, for a model that takes images of `shape`.
 
     Columns path, class, kind (of KINDS), detail (words) and severity: what is "refused" is not
-    used, a "warning" is. At most one refusal per path. Of equal pictures in one class the first is
+    used, a "warning" is. At most one refusal per path. Of equal images in one class the first is
     kept, of those in several splits that of test, then validation, so that a test set given stays
-    as it is. Equal pictures under two classes are all refused: nobody here knows which is right.
+    as it is. Equal images under two classes are all refused: nobody here knows which is right.
     """
     found = files[files["kind"] != ""]
     rows: Rows = list(found[["path", "label", "kind", "detail"]].itertuples(index=False, name=None))
@@ -116,7 +116,7 @@ def problems(files: Frame, shape: tuple[int, int, int]) -> Frame:
 
 
 def accepted(files: Frame, found: Frame) -> Frame:
-    """The pictures that are used: the rows of `files` that no problem refuses."""
+    """The images that are used: the rows of `files` that no problem refuses."""
     refused = set(found.loc[found["severity"] == "refused", "path"])
     return files[(files["kind"] == "") & ~files["path"].isin(refused)]
 
@@ -154,7 +154,7 @@ def _contradictions(files: Frame, _side: int) -> Rows:
 
 
 def _copies(files: Frame, _side: int) -> Rows:
-    """All but one of every group of equal pictures."""
+    """All but one of every group of equal images."""
     rank = files["part"].map({"test": 0, "validation": 1, "train": 2})
     ordered = files.iloc[np.argsort(rank, kind="stable")]
     kept = ordered.groupby("fingerprint")[["path", "part"]].transform("first")
@@ -166,7 +166,7 @@ def _copies(files: Frame, _side: int) -> Rows:
 
 
 def _small_classes(files: Frame, _side: int) -> Rows:
-    """All pictures of the classes that cannot be learned or not be tested."""
+    """All images of the classes that cannot be learned or not be tested."""
     counts = pd.crosstab(files["label"], files["part"])
     rows: Rows = []
     for label, row in counts.iterrows():
@@ -200,7 +200,7 @@ def _misshapen(files: Frame, _side: int) -> Rows:
 
 
 def _near_copies(files: Frame, _side: int) -> Rows:
-    """Each picture with the earlier one it is nearly equal to, of another split or class first."""
+    """Each image with the earlier one it is nearly equal to, of another split or class first."""
     nearest: dict[int, tuple[tuple[bool, bool, int], int]] = {}
     parts, labels = files["part"].to_numpy(), files["label"].to_numpy()
     for first, second, bits in near_pairs(signatures(files)):
@@ -216,10 +216,10 @@ def _near_copies(files: Frame, _side: int) -> Rows:
 
 
 def signature(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The few values, *SIGNATURE, of a picture (H, W, 1 or 3) to find nearly equal ones by."""
+    """The few values, *SIGNATURE, of an image (H, W, 1 or 3) to find nearly equal ones by."""
     rows, columns, _ = SIGNATURE
-    picture = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels).convert("RGB")
-    return np.asarray(picture.resize((columns, rows), Image.Resampling.BOX))
+    image = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels).convert("RGB")
+    return np.asarray(image.resize((columns, rows), Image.Resampling.BOX))
 
 
 def signatures(files: Frame) -> NDArray[np.uint8]:
@@ -228,10 +228,10 @@ def signatures(files: Frame) -> NDArray[np.uint8]:
 
 
 def near_pairs(colours: NDArray[np.uint8]) -> Iterator[tuple[int, int, int]]:
-    """Pairs (first, second, different bits) of nearly equal pictures, given their signatures.
+    """Pairs (first, second, different bits) of nearly equal images, given their signatures.
 
     Compared by the difference hash: a bit for each place that is brighter than its left neighbour.
-    Pictures on the same background agree in many bits, so the colours must agree too.
+    Images on the same background agree in many bits, so the colours must agree too.
     """
     n, values = len(colours), colours.reshape(len(colours), np.prod(SIGNATURE)).astype(np.int16)
     light = colours.sum(3, dtype=np.int16)
@@ -248,7 +248,7 @@ def near_pairs(colours: NDArray[np.uint8]) -> Iterator[tuple[int, int, int]]:
 
 
 def groups(colours: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """The group (n,) of each picture, given their signatures: nearly equal ones share a number."""
+    """The group (n,) of each image, given their signatures: nearly equal ones share a number."""
     group = np.arange(len(colours))
     for first, second, _ in near_pairs(colours):
         group[group == group[second]] = group[first]
@@ -257,7 +257,7 @@ def groups(colours: NDArray[np.uint8]) -> NDArray[np.int64]:
 
 def _few_photos(files: Frame, _side: int) -> Rows:
     return [
-        ("", str(label), "few photos", f"{label}: {count} pictures")
+        ("", str(label), "few photos", f"{label}: {count} images")
         for label, count in files["label"].value_counts(sort=False).items()
         if count < FEW
     ]
@@ -282,9 +282,9 @@ def _list(names: pd.Series, most: int = 3) -> str:
 
 
 def summary(files: Frame, found: Frame) -> dict[str, Any]:
-    """What audit.json holds: files, used, classes ({name: pictures used}), left_out, kinds, text.
+    """What audit.json holds: files, used, classes ({name: images used}), left_out, kinds, text.
 
-    `kinds` maps a kind to its number; `left_out` are the classes none of whose pictures is used.
+    `kinds` maps a kind to its number; `left_out` are the classes none of whose images is used.
     """
     used = accepted(files, found)
     counts = used["label"].value_counts(sort=False)
@@ -303,9 +303,9 @@ def summary(files: Frame, found: Frame) -> dict[str, Any]:
 def _text(report: dict[str, Any]) -> str:
     """The summary in words."""
     n, classes = report["used"], len(report["classes"])
-    pictures = "picture" if n == 1 else "pictures"
+    images = "image" if n == 1 else "images"
     of = f"{classes} class" if classes == 1 else f"{classes} classes"
-    lines = [f"{n:,} {pictures} of {of} can be used, out of {report['files']:,} files."]
+    lines = [f"{n:,} {images} of {of} can be used, out of {report['files']:,} files."]
     if report["left_out"]:
         lines.append(f"Classes left out: {', '.join(report['left_out'])}.")
     for severity, title in (("refused", "Not used"), ("warning", "Used, but worth a look")):

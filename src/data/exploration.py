@@ -1,7 +1,7 @@
 """What is in a data set, before any model: data set in, the `eda/` frames of a run out.
 
 Statistics that a hypothesis or a model could lean on come from the training split alone; only
-counts and per-picture measures cover all splits. Class columns hold class names; picture values
+counts and per-image measures cover all splits. Class columns hold class names; image values
 are 0–255. C is 3 (red, green, blue) or 1 (grey). Everything random takes a seed.
 """
 
@@ -18,21 +18,21 @@ from numpy.typing import NDArray
 from src import config
 from src.data import images
 from src.data.datasets import Dataset, Split
+from src.data.findings import MEASURES
 from src.data.formats import Integers, Pixels
 
 Floats = NDArray[np.float32]
 
-MEASURES = ("brightness", "contrast", "sharpness", "colourfulness")
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
-BATCH = 2_000  # pictures in float32 at a time: 25 MB at 32×32×3
+BATCH = 2_000  # images in float32 at a time: 25 MB at 32×32×3
 BINS = 32  # of the intensity histograms: 8 grey values each
 GRID = 4  # cells per side of the look-alike features
 ORIENTATIONS = 9  # of edges, 20 degrees each, as in Dalal and Triggs
 MAP_SIZE = 1_000
 COMPONENTS = 50  # of the PCA before t-SNE, as its authors do (van der Maaten and Hinton, 2008)
-TABLE_PIXELS = 1_024  # of a grey picture that is still shown as a row of numbers
-SIDE = 48  # pixels: larger pictures are reduced before what is measured over many of them
-SPREAD = 3.0  # standard deviations a picture of standardised values shows
+TABLE_PIXELS = 1_024  # of a grey image that is still shown as a row of numbers
+SIDE = 48  # pixels: larger images are reduced before what is measured over many of them
+SPREAD = 3.0  # standard deviations an image of standardised values shows
 
 
 # --- classes -----------------------------------------------------------------------------------
@@ -54,26 +54,26 @@ def class_counts(dataset: Dataset) -> pd.DataFrame:
 def class_pictures(dataset: Dataset) -> pd.DataFrame:
     """Columns label, kind ("mean" or "variability"), values: H·W·C float32, row by row, 0–255.
 
-    Variability is the standard deviation of each pixel and channel over the class's pictures.
+    Variability is the standard deviation of each pixel and channel over the class's images.
     """
     kinds: dict[str, Callable[[Pixels], NDArray[np.float64]]] = {
-        "mean": lambda pictures: pictures.mean(0),
-        "variability": lambda pictures: pictures.std(0),
+        "mean": lambda pixels: pixels.mean(0),
+        "variability": lambda pixels: pixels.std(0),
     }
     rows = [
-        (name, kind, reduce(pictures).astype(np.float32).ravel())
-        for name, pictures in _by_class(dataset)
+        (name, kind, reduce(pixels).astype(np.float32).ravel())
+        for name, pixels in _by_class(dataset)
         for kind, reduce in kinds.items()
     ]
     return pd.DataFrame(rows, columns=["label", "kind", "values"])
 
 
 def mean_differences(dataset: Dataset) -> pd.DataFrame:
-    """Columns label_a, label_b, distance: RMS difference of two classes' mean pictures, 0–255.
+    """Columns label_a, label_b, distance: RMS difference of two classes' mean images, 0–255.
 
     All K·K ordered pairs, the diagonal 0.
     """
-    means = np.stack([pictures.mean(0).ravel() for _, pictures in _by_class(dataset)])
+    means = np.stack([pixels.mean(0).ravel() for _, pixels in _by_class(dataset)])
     distance = np.sqrt(((means[:, None] - means[None]) ** 2).mean(-1))
     return _pairs(dataset.spec.classes, "distance", distance)
 
@@ -82,9 +82,9 @@ def class_similarity(dataset: Dataset) -> pd.DataFrame:
     """Columns label_a, label_b, similarity (−1 to 1): how much two classes look alike.
 
     Cosine of the two classes' mean features (`look_features`), each feature standardised over the
-    training pictures first. Means are therefore counted from the average picture: 1 says that two
+    training images first. Means are therefore counted from the average image: 1 says that two
     classes deviate from it in the same way, −1 in opposite ways. The measure knows no
-    model and sees training pictures only. All K·K ordered pairs, the diagonal 1.
+    model and sees training images only. All K·K ordered pairs, the diagonal 1.
     """
     features = _batched(look_features, dataset.train.images)  # (n, D)
     spread = features.std(0)
@@ -96,17 +96,17 @@ def class_similarity(dataset: Dataset) -> pd.DataFrame:
     return _pairs(dataset.spec.classes, "similarity", np.clip(unit @ unit.T, -1, 1))
 
 
-def look_features(pictures: Pixels) -> Floats:
+def look_features(pixels: Pixels) -> Floats:
     """uint8 (n, H, W, C) → float32 (n, GRID²·(ORIENTATIONS + C)): shape and colour, coarsely.
 
     In each cell of a GRID×GRID raster: the histogram of edge orientations, weighted by edge
-    strength and scaled by the picture's overall strength (after N. Dalal and B. Triggs, Histograms
+    strength and scaled by the image's overall strength (after N. Dalal and B. Triggs, Histograms
     of Oriented Gradients, 2005), and the mean of each channel.
     """
-    n = len(pictures)
-    edges = _edge_histograms(luma(pictures)).reshape(n, -1)
+    n = len(pixels)
+    edges = _edge_histograms(luma(pixels)).reshape(n, -1)
     edges /= np.maximum(np.linalg.norm(edges, axis=1, keepdims=True), 1e-6)
-    colours = _cell_sums(pictures.astype(np.float32)) / _cell_sizes(pictures.shape[1:3])
+    colours = _cell_sums(pixels.astype(np.float32)) / _cell_sizes(pixels.shape[1:3])
     return np.concatenate([edges, colours.reshape(n, -1)], axis=1).astype(np.float32)
 
 
@@ -153,7 +153,7 @@ def intensity_histogram(dataset: Dataset) -> pd.DataFrame:
 
 
 def channels(shape: tuple[int, int, int]) -> tuple[str, ...]:
-    """Names of the channels of pictures of shape (H, W, C)."""
+    """Names of the channels of images of shape (H, W, C)."""
     return ("grey",) if shape[2] == 1 else ("red", "green", "blue")
 
 
@@ -162,14 +162,14 @@ def _value_counts(split: Split, n_classes: int) -> Integers:
     n_channels = split.images.shape[3]
     counts = np.zeros(n_classes * n_channels * 256, np.int64)
     for rows in _batches(len(split.images)):
-        pictures, labels = split.images[rows], split.labels[rows]
-        place = (labels[:, None, None, None] * n_channels + np.arange(n_channels)) * 256 + pictures
+        pixels, labels = split.images[rows], split.labels[rows]
+        place = (labels[:, None, None, None] * n_channels + np.arange(n_channels)) * 256 + pixels
         counts += np.bincount(place.ravel(), minlength=len(counts))
     return counts.reshape(n_classes, n_channels, 256)
 
 
 def image_statistics(dataset: Dataset) -> pd.DataFrame:
-    """Columns split, id, label and the four of `measures`: one row per picture of all splits."""
+    """Columns split, id, label and the four of `measures`: one row per image of all splits."""
     return pd.concat(
         [
             _identity(dataset, split).assign(
@@ -181,21 +181,21 @@ def image_statistics(dataset: Dataset) -> pd.DataFrame:
     )
 
 
-def measures(pictures: Pixels) -> Floats:
+def measures(pixels: Pixels) -> Floats:
     """uint8 (n, H, W, C) → float32 (n, 4): brightness, contrast, sharpness, colourfulness.
 
     Brightness and contrast: mean and standard deviation of the luma, 0–255. Sharpness: variance of
     its Laplacian over the inner pixels (J. Pech-Pacheco et al. 2000); 0 below 3×3 pixels.
     """
-    grey = luma(pictures)
+    grey = luma(pixels)
     brightness, contrast = grey.mean((1, 2)), grey.std((1, 2))
-    return np.stack([brightness, contrast, sharpness(grey), colourfulness(pictures)], 1)
+    return np.stack([brightness, contrast, sharpness(grey), colourfulness(pixels)], 1)
 
 
-def luma(pictures: Pixels) -> Floats:
-    """uint8 (n, H, W, C) → float32 (n, H, W): ITU-R BT.601 luma, 0–255; of grey pictures itself."""
-    values = pictures.astype(np.float32)
-    return values[..., 0] if pictures.shape[3] == 1 else values @ LUMA
+def luma(pixels: Pixels) -> Floats:
+    """uint8 (n, H, W, C) → float32 (n, H, W): ITU-R BT.601 luma, 0–255; of grey images itself."""
+    values = pixels.astype(np.float32)
+    return values[..., 0] if pixels.shape[3] == 1 else values @ LUMA
 
 
 def sharpness(grey: Floats) -> Floats:
@@ -208,11 +208,11 @@ def sharpness(grey: Floats) -> Floats:
     return np.asarray((beside + above_below - 4 * inner).var((1, 2)))
 
 
-def colourfulness(pictures: Pixels) -> Floats:
+def colourfulness(pixels: Pixels) -> Floats:
     """uint8 (n, H, W, C) → float32 (n,), 0 for grey; M³ of Hasler and Süsstrunk (2003)."""
-    if pictures.shape[3] == 1:
-        return np.zeros(len(pictures), np.float32)
-    red, green, blue = np.moveaxis(pictures.astype(np.float32), -1, 0)
+    if pixels.shape[3] == 1:
+        return np.zeros(len(pixels), np.float32)
+    red, green, blue = np.moveaxis(pixels.astype(np.float32), -1, 0)
     red_green, yellow_blue = red - green, (red + green) / 2 - blue
     spread = np.hypot(red_green.std((1, 2)), yellow_blue.std((1, 2)))
     distance = np.hypot(red_green.mean((1, 2)), yellow_blue.mean((1, 2)))
@@ -220,7 +220,7 @@ def colourfulness(pictures: Pixels) -> Floats:
 
 
 def extremes(statistics: pd.DataFrame, n: int = 10) -> pd.DataFrame:
-    """The `n` training pictures at either end of every measure that varies at all.
+    """The `n` training images at either end of every measure that varies at all.
 
     `statistics` comes from `image_statistics`. Columns measure, end ("lowest" or "highest"), rank
     (from 1), split, id, label, value; of equal values the smaller id comes first.
@@ -250,9 +250,9 @@ def _end(statistics: pd.DataFrame, measure: str, end: str, n: int) -> pd.DataFra
 
 
 def embedding_map(dataset: Dataset, n: int = MAP_SIZE, seed: int = config.SEED) -> pd.DataFrame:
-    """Columns split, id, label, x, y: validation pictures laid out so that similar ones are near.
+    """Columns split, id, label, x, y: validation images laid out so that similar ones are near.
 
-    About `n` pictures in the proportions of the classes; their pixels, reduced to COMPONENTS
+    About `n` images in the proportions of the classes; their pixels, reduced to COMPONENTS
     principal components, then t-SNE. Only neighbourhood means anything: axes have no unit.
     """
     from sklearn.decomposition import PCA
@@ -285,11 +285,11 @@ def stratified(labels: Integers, n: int, seed: int = config.SEED) -> Integers:
     return np.sort(np.concatenate(chosen)).astype(np.int64)
 
 
-# --- pictures ----------------------------------------------------------------------------------
+# --- images ----------------------------------------------------------------------------------
 
 
 def reduced(dataset: Dataset, side: int = SIDE) -> Dataset:
-    """The data set with pictures at most `side` pixels long: for what does not need every pixel."""
+    """The data set with images at most `side` pixels long: for what does not need every pixel."""
     shape = images.reduced_shape(dataset.spec.image_shape, side)
     if shape == dataset.spec.image_shape:
         return dataset
@@ -310,23 +310,23 @@ def gallery(dataset: Dataset, wanted: pd.DataFrame, side: int = images.THUMBNAIL
     rows = {s.name: dict(zip(s.ids.tolist(), range(len(s)), strict=True)) for s in dataset.splits}
     splits = {split.name: split for split in dataset.splits}
     classes = dataset.spec.classes
-    pictures = [
+    found = [
         (name, key, classes[splits[name].labels[row]], splits[name].images[row])
         for name, key in zip(wanted["split"], wanted["id"], strict=True)
         for row in [_row(rows[name], name, key)]
     ]
-    frame = pd.DataFrame(pictures, columns=["split", "id", "label", "png"])
+    frame = pd.DataFrame(found, columns=["split", "id", "label", "png"])
     return frame.assign(png=[images.thumbnail(pixels, side) for pixels in frame["png"]])
 
 
 def _row(rows: dict[int, int], split: str, key: int) -> int:
     if key not in rows:
-        raise KeyError(f"the {split} split has no picture with id {key}")
+        raise KeyError(f"the {split} split has no image with id {key}")
     return rows[key]
 
 
 def samples(dataset: Dataset, per_class: int = 8, seed: int = config.SEED) -> pd.DataFrame:
-    """Gallery of random training pictures: up to `per_class` of each class, in class order."""
+    """Gallery of random training images: up to `per_class` of each class, in class order."""
     order = np.random.default_rng(seed).permutation(len(dataset.train))
     labels = dataset.train.labels[order]
     rows = [order[labels == k][:per_class] for k in range(len(dataset.spec.classes))]
@@ -335,20 +335,20 @@ def samples(dataset: Dataset, per_class: int = 8, seed: int = config.SEED) -> pd
 
 
 def preprocessing(
-    picture: Pixels, shape: tuple[int, int, int], mean: Sequence[float], std: Sequence[float]
+    pixels: Pixels, shape: tuple[int, int, int], mean: Sequence[float], std: Sequence[float]
 ) -> pd.DataFrame:
-    """What happens to a picture on its way into the model: order, step, description, png.
+    """What happens to an image on its way into the model: order, step, description, png.
 
-    `picture` is uint8 (h, w, 1 or 3) as decoded, `shape` the model's (H, W, C); `mean` and `std`
-    (C,) are the training pictures' per-channel values, 0–255. The last step is what the network
+    `pixels` is uint8 (h, w, 1 or 3) as decoded, `shape` the model's (H, W, C); `mean` and `std`
+    (C,) are the training images' per-channel values, 0–255. The last step is what the network
     computes with: real numbers around 0, shown with 0 as mid-grey.
     """
     height, width, n_channels = shape
-    cropped = images.centred(picture, width / height)
-    resized = images.model_input(picture, (height, width, picture.shape[2]))
-    final = images.model_input(picture, shape)
+    cropped = images.centred(pixels, width / height)
+    resized = images.model_input(pixels, (height, width, pixels.shape[2]))
+    final = images.model_input(pixels, shape)
     steps = [
-        ("Decoded", f"{_size(picture)}, upright, opaque, sRGB", picture),
+        ("Decoded", f"{_size(pixels)}, upright, opaque, sRGB", pixels),
         (
             "Cropped",
             f"the largest centred part of the model's proportions, {_size(cropped)}",
@@ -356,7 +356,7 @@ def preprocessing(
         ),
         ("Resized", f"to {_size(resized)}, bicubic and antialiased", resized),
     ]
-    if n_channels != picture.shape[2]:
+    if n_channels != pixels.shape[2]:
         steps.append(("Grey" if n_channels == 1 else "Colour", f"{n_channels} channel", final))
     shown = f"(value − training mean) / standard deviation, shown from −{SPREAD:g} to {SPREAD:g}"
     steps.append(("Standardised", shown, standardised(final, mean, std)))
@@ -367,14 +367,14 @@ def preprocessing(
 
 
 def first_rows(dataset: Dataset, n: int = 5) -> pd.DataFrame:
-    """Columns id, label, pixel1 … pixelN (0–255, row by row): the first `n` training pictures.
+    """Columns id, label, pixel1 … pixelN (0–255, row by row): the first `n` training images.
 
-    As such a data set is passed around as a table. Raises ValueError for colour pictures and for
+    As such a data set is passed around as a table. Raises ValueError for colour images and for
     those of more than `TABLE_PIXELS` pixels, which nobody reads as a row.
     """
     height, width, n_channels = dataset.spec.image_shape
     if not tabular(dataset.spec.image_shape):
-        raise ValueError(f"pictures of {height} × {width} × {n_channels} are no row of a table")
+        raise ValueError(f"images of {height} × {width} × {n_channels} are no row of a table")
     rows = np.argsort(dataset.train.ids, kind="stable")[:n]
     pixels = dataset.train.images[rows].reshape(len(rows), -1)
     frame = pd.DataFrame(pixels, columns=[f"pixel{k + 1}" for k in range(height * width)])
@@ -384,7 +384,7 @@ def first_rows(dataset: Dataset, n: int = 5) -> pd.DataFrame:
 
 
 def tabular(shape: tuple[int, int, int]) -> bool:
-    """Whether pictures of a shape (H, W, C) can be shown as rows of numbers."""
+    """Whether images of a shape (H, W, C) can be shown as rows of numbers."""
     height, width, n_channels = shape
     return n_channels == 1 and height * width <= TABLE_PIXELS
 
@@ -408,11 +408,11 @@ def augmentation_preview(
     `original` uint8 (H, W, C), `variants` uint8 (n, H, W, C) as the training made them, one
     description for each.
     """
-    pictures = [original, *variants]
+    shown = [original, *variants]
     texts = ["original", *descriptions]
     rows = [
         (k, text, images.thumbnail(pixels))
-        for k, (text, pixels) in enumerate(zip(texts, pictures, strict=True))
+        for k, (text, pixels) in enumerate(zip(texts, shown, strict=True))
     ]
     return pd.DataFrame(rows, columns=["variant", "description", "png"])
 
@@ -421,7 +421,7 @@ def augmentation_preview(
 
 
 def _by_class(dataset: Dataset) -> Iterator[tuple[str, Pixels]]:
-    """Each class's name and training pictures, in the order of classes."""
+    """Each class's name and training images, in the order of classes."""
     for label, name in enumerate(dataset.spec.classes):
         yield name, dataset.train.images[dataset.train.labels == label]
 
@@ -442,6 +442,6 @@ def _batches(n: int) -> Iterator[slice]:
     return (slice(start, start + BATCH) for start in range(0, n, BATCH))
 
 
-def _batched(function: Callable[[Pixels], Floats], pictures: Pixels) -> Floats:
-    """`function` over all pictures, a batch at a time, which bounds the float32 copies."""
-    return np.concatenate([function(pictures[rows]) for rows in _batches(len(pictures))])
+def _batched(function: Callable[[Pixels], Floats], pixels: Pixels) -> Floats:
+    """`function` over all images, a batch at a time, which bounds the float32 copies."""
+    return np.concatenate([function(pixels[rows]) for rows in _batches(len(pixels))])

@@ -1,4 +1,4 @@
-"""What is wrong with a data set as data: pictures that occur more than once."""
+"""What is wrong with a data set as data: images that occur more than once."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from src.data.formats import Pixels
 
 
 def duplicates(dataset: Dataset) -> pd.DataFrame:
-    """Pictures whose pixels are all equal to another's, within a split or across splits.
+    """Images whose pixels are all equal to another's, within a split or across splits.
 
     Columns group (int64, from 1 in order of first appearance), split, id, label (class name); one
-    row per picture, at least two per group, splits in the order train, validation, test. Empty
-    where every picture is unique.
+    row per image, at least two per group, splits in the order train, validation, test. Empty
+    where every image is unique.
     """
     classes = np.array(dataset.spec.classes)
-    pictures = pd.concat(
+    rows = pd.concat(
         pd.DataFrame(
             {
                 "hash": fingerprints(split.images),
@@ -30,7 +30,7 @@ def duplicates(dataset: Dataset) -> pd.DataFrame:
         )
         for split in dataset.splits
     )
-    repeated = pictures[pictures.duplicated("hash", keep=False)].reset_index(drop=True)
+    repeated = rows[rows.duplicated("hash", keep=False)].reset_index(drop=True)
     group = repeated.groupby("hash", sort=False).ngroup().astype(np.int64) + 1
     repeated.insert(0, "group", group)
     ordered = repeated.sort_values("group", kind="stable", ignore_index=True)
@@ -38,5 +38,5 @@ def duplicates(dataset: Dataset) -> pd.DataFrame:
 
 
 def fingerprints(images: Pixels) -> list[str]:
-    """128-bit BLAKE2b of every picture of uint8 (n, H, W, C), as hexadecimal digits."""
+    """128-bit BLAKE2b of every image of uint8 (n, H, W, C), as hexadecimal digits."""
     return [blake2b(image.tobytes(), digest_size=16).hexdigest() for image in images]

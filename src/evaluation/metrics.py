@@ -331,19 +331,6 @@ def confusion_shares(counts: pd.DataFrame) -> pd.DataFrame:
     return counts.div(counts.sum(axis=1).clip(lower=1), axis=0)
 
 
-def confusion_errors(counts: pd.DataFrame) -> pd.DataFrame:
-    """A square with its diagonal, the right answers, set to 0."""
-    return counts.where(~np.eye(len(counts), dtype=bool), 0)
-
-
-def confusion_tidy(counts: pd.DataFrame) -> pd.DataFrame:
-    """One row per cell of a square of counts: label, prediction, count, share of the label."""
-    names = counts.index.to_numpy()
-    columns = {"label": np.repeat(names, len(names)), "prediction": np.tile(names, len(names))}
-    columns |= {"count": counts.to_numpy().ravel()}
-    return pd.DataFrame(columns | {"share": confusion_shares(counts).to_numpy().ravel()})
-
-
 def calibration_table(scored: Scored, bins: int = BINS) -> pd.DataFrame:
     """Reliability: per bin of confidence that holds images, what was promised and what was true.
 

@@ -44,7 +44,7 @@ class Layer:
 
     @property
     def values(self) -> int:
-        """How many numbers it gives per picture."""
+        """How many numbers it gives per image."""
         return math.prod(self.output)
 
 
@@ -57,7 +57,7 @@ class Stage:
 
     @property
     def values(self) -> int:
-        """The most numbers that one of its layers gives per picture."""
+        """The most numbers that one of its layers gives per image."""
         return max(layer.values for layer in self.layers)
 
     @property
@@ -245,7 +245,7 @@ def _steps(row: Row) -> str:
 def _input(row: Row) -> str:
     *size, channels = row["output_shape"]
     kind = {1: "grey", 3: "colour"}.get(channels, f"{channels}-channel")
-    return f"Takes the picture: {kind}, {size_text(tuple(size))} pixels, values 0 to 255."
+    return f"Takes the image: {kind}, {size_text(tuple(size))} pixels, values 0 to 255."
 
 
 def _conv(row: Row) -> str:
@@ -311,10 +311,10 @@ DOES: dict[str, str | Callable[[Row], str]] = {
     "BatchNormalization": _NORMALISED,
     "FusedBatchNorm": _NORMALISED,
     "Normalization": (
-        "Subtracts the mean of the training pictures and divides by their standard deviation."
+        "Subtracts the mean of the training images and divides by their standard deviation."
     ),
     "Rescaling": "Brings the values from 0–255 to the range the network learned with.",
-    "Resizing": "Brings the picture to the size the network learned with.",
+    "Resizing": "Brings the image to the size the network learned with.",
     "ReLU": (
         "Sets negative values to 0: a pattern is either there or not. Without such a step, all "
         "layers together could only add and multiply."

@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 
 from src.data.plans import Architecture
 
-OUTPUTS = ("logits", "embedding", "activation")
 WHITENING = "whitening"  # name of the first layer of a speed-run network
 SMALLEST_MAP = 4  # pooling stops here, so that the activation map still says where
 SMALL_MAP = 7  # side up to which maps are laid side by side (measured in benchmarks/LOG.md)

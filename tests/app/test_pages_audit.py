@@ -68,11 +68,11 @@ def _opened(app: AppTest) -> str:
 def test_what_was_found_is_counted_and_listed(tmp_path: Path, page: AppTest) -> None:
     _publish(tmp_path, FOUND)
     text = _opened(page)
-    assert "**40 of 43 files are pictures of this study**" in text
+    assert "**40 of 43 files are images of this study**" in text
     assert "Classes left out: c_1." in text
     assert page.table[0].value.to_numpy().tolist() == [
-        ["Damaged or unreadable pictures", "1", "refused"],
-        ["Copies of other pictures", "2", "refused"],
+        ["Damaged or unreadable images", "1", "refused"],
+        ["Copies of other images", "2", "refused"],
     ]
     page.selectbox(key="audit_kind").select("copy").run()
     assert page.dataframe[-1].value["path"].tolist() == ["=b/2.jpg", "b/3.jpg"]
@@ -85,4 +85,4 @@ def test_a_folder_without_fault(tmp_path: Path, page: AppTest) -> None:
 
 def test_a_published_data_set_has_no_audit(tmp_path: Path, page: AppTest) -> None:
     factories.write_run(tmp_path, study="shop", models=("best",))
-    assert "files are pictures of this study" not in _opened(page)
+    assert "files are images of this study" not in _opened(page)

@@ -214,7 +214,7 @@ def test_summary_shows_card_model_and_rerun() -> None:
     assert facts["Licence"] == "for research and teaching"
     assert app.code[0].value == "make notebooks STUDY=cifar10 PROFILE=full"
     assert "### Best model" in words(app)  # the card's own heading, below those of the page
-    assert charts(app) == ["Every category has 40 pictures"]
+    assert charts(app) == ["Every category has 40 images"]
 
 
 # --- model performance ---------------------------------------------------------------------

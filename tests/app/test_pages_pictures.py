@@ -22,10 +22,10 @@ CLASSES = factories.CLASSES
 DATA, CLASSIFIER = "app_pages/data_visualizer.py", "app_pages/image_classifier.py"
 TABS = {
     "Categories": 1,
-    "Pictures": 0,
+    "Images": 0,
     "Light and colour": 2,
     "Map": 1,
-    "Look-alikes": 4,
+    "Similar classes": 4,
     "Preparation": 0,
     "Exact copies": 0,
 }  # charts each of them draws
@@ -114,14 +114,14 @@ def data(app: AppTest) -> AppTest:
 def test_data_visualizer_opens_with_its_finding_and_five_figures(data: AppTest) -> None:
     assert data.title[0].value == "Data visualizer"
     assert data.markdown[0].value == (
-        "#### Every category has 380 pictures. Cat and dog look most alike. "
-        "2 pictures are exact copies of another."
+        "#### Every category has 380 images. Cat and dog look most alike. "
+        "2 images are exact copies of another."
     )
     assert [(metric.label, metric.value) for metric in data.metric] == [
-        ("Pictures", "3,800"),
+        ("Images", "3,800"),
         ("Categories", "10"),
-        ("Picture size", "32 × 32"),
-        ("Most alike", "cat, dog"),
+        ("Image size", "32 × 32"),
+        ("Most similar", "cat, dog"),
         ("Exact copies", "2"),
     ]
 
@@ -136,7 +136,7 @@ def test_every_tab_draws_its_charts_with_alternative_texts(data: AppTest, tab: s
 
 
 def test_a_link_opens_the_tab_the_categories_and_the_draw(app: AppTest) -> None:
-    app.query_params.update({"look": "Pictures", "show": ["cat", "dog"], "mix": "7"})
+    app.query_params.update({"look": "Images", "show": ["cat", "dog"], "mix": "7"})
     fine(app.switch_page(DATA).run())
     assert app.pills(key="show").value == ["cat", "dog"]
     assert app.number_input(key="mix").value == 7
@@ -148,7 +148,7 @@ def test_a_link_opens_the_tab_the_categories_and_the_draw(app: AppTest) -> None:
 def test_montage_is_the_same_for_the_same_number_and_another_after_shuffling(
     data: AppTest,
 ) -> None:
-    data.session_state["look"] = "Pictures"
+    data.session_state["look"] = "Images"
     first = shown_alts(fine(data.run()))
     assert len(first) == 24
     assert shown_alts(fine(data.run())) == first
@@ -160,12 +160,12 @@ def test_montage_is_the_same_for_the_same_number_and_another_after_shuffling(
 
 def test_counts_follow_the_category_filter(data: AppTest) -> None:
     data.pills(key="show").set_value(["ship"])
-    assert "**Every category has 380 pictures**" in texts(fine(data.run()))
+    assert "**Every category has 380 images**" in texts(fine(data.run()))
     assert "n = 380" in texts(data)
 
 
 def test_two_chosen_classes_are_compared(data: AppTest) -> None:
-    data.session_state["look"] = "Look-alikes"
+    data.session_state["look"] = "Similar classes"
     fine(data.run())
     assert [data.selectbox(key=key).value for key in ("one", "two")] == ["cat", "dog"]
     data.selectbox(key="two").set_value("ship")
@@ -175,7 +175,7 @@ def test_two_chosen_classes_are_compared(data: AppTest) -> None:
 
 
 def test_choices_of_one_study_do_not_break_another(data: AppTest) -> None:
-    data.session_state["look"] = "Look-alikes"
+    data.session_state["look"] = "Similar classes"
     data.pills(key="show").set_value(["ship"])
     fine(data.run())
     data.selectbox(key="study").set_value("digits")
@@ -187,7 +187,7 @@ def test_choices_of_one_study_do_not_break_another(data: AppTest) -> None:
 def test_identical_pictures_are_listed(data: AppTest) -> None:
     data.session_state["look"] = "Exact copies"
     table = fine(data.run()).dataframe[0].value
-    assert list(table["pictures"]) == [2, 2]
+    assert list(table["images"]) == [2, 2]
     assert list(table["mislabelled"]) == [True, True]
 
 

@@ -255,7 +255,7 @@ def test_the_chart_of_a_network_has_a_bar_per_stage() -> None:
     values, parameters = network_charts.tensor_sizes(stages).data
     assert (list(values.y), list(parameters.y)) == ([16, 16, 2], [0, 0, 34])
     assert network_charts.finding(stages).replace("\u00a0", " ") == (
-        "3 layers turn the 16 numbers of a picture into 2 scores, with 34 parameters, "
+        "3 layers turn the 16 numbers of an image into 2 scores, with 34 parameters, "
         "100 % of them in the stage 2"
     )
 
@@ -264,8 +264,8 @@ def test_the_chart_of_a_network_has_a_bar_per_stage() -> None:
 
 
 def test_grey_pictures_have_no_colour_and_show_their_first_rows() -> None:
-    app = visit("data_visualizer", study="mnist", version="v1", look="Pictures")
-    assert "A picture is 784 numbers: the first 2 training pictures" in words(app)
+    app = visit("data_visualizer", study="mnist", version="v1", look="Images")
+    assert "An image is 784 numbers: the first 2 training images" in words(app)
     assert app.dataframe[0].value.equals(ROWS)
     app = visit("data_visualizer", study="mnist", version="v1", look="Light and colour")
     measures = next(c for c in app.get("button_group") if c.proto.label == "Measure")
@@ -276,7 +276,7 @@ def test_grey_pictures_have_no_colour_and_show_their_first_rows() -> None:
     ]
 
 
-@pytest.mark.parametrize("look", ["Categories", "Pictures", "Map", "Look-alikes", "Preparation"])
+@pytest.mark.parametrize("look", ["Categories", "Images", "Map", "Similar classes", "Preparation"])
 def test_photos_named_by_their_path_have_every_tab(look: str) -> None:
     app = visit("data_visualizer", study="wardrobe", version="v1", look=look)
     assert app.title[0].value == "Data visualizer"

@@ -5,6 +5,9 @@ import pandas as pd
 import pytest
 
 from src.charts import exploration, theme
+from src.charts.exploration import ImageKey
+from src.data import findings
+from src.data.findings import Pair
 
 CLASSES = ("cat", "dog", "ship")
 
@@ -29,23 +32,6 @@ def pairs(name: str, values: dict[tuple[str, str], float]) -> pd.DataFrame:
 SIMILAR = pairs("similarity", {("cat", "dog"): 0.9, ("cat", "ship"): -0.2, ("dog", "ship"): -0.4})
 
 
-@pytest.mark.parametrize(
-    ("numbers", "sentence"),
-    [
-        ({"cat": 10, "dog": 10}, "Every category has 20 pictures"),
-        ({"cat": 100, "dog": 105}, "The categories are nearly balanced: 200 to 210 pictures each"),
-        (
-            {"cat": 10, "dog": 1500},
-            "Dog has 150.0 times as many pictures as cat: 3,000 and 20",
-        ),
-    ],
-)
-def test_balance_names_the_rarest_and_the_most_frequent(
-    numbers: dict[str, int], sentence: str
-) -> None:
-    assert exploration.balance(counts(**numbers)) == sentence
-
-
 def test_counts_are_drawn_per_split_in_class_order_and_colour() -> None:
     figure = exploration.class_counts(counts(ship=1, cat=3), CLASSES)
     train, test, totals = figure.data
@@ -68,11 +54,11 @@ def class_pictures(**values: list[float]) -> pd.DataFrame:
     )
 
 
-def test_mean_pictures_are_shown_as_they_are_and_variability_is_brightened() -> None:
+def test_mean_images_are_shown_as_they_are_and_variability_is_brightened() -> None:
     stored = class_pictures(cat=[0, 100.4, 200, 300], dog=[10, 20, 30, 150])
     shape = (2, 2, 1)
-    mean = exploration.class_pictures(stored, "mean", shape, ["cat"])
-    spread = exploration.class_pictures(stored, "variability", shape, ["cat", "dog", "ship"])
+    mean = exploration.class_images(stored, "mean", shape, ["cat"])
+    spread = exploration.class_images(stored, "variability", shape, ["cat", "dog", "ship"])
     assert list(mean) == ["cat"]
     np.testing.assert_array_equal(mean["cat"][:, :, 0], [[0, 100], [200, 255]])
     assert mean["cat"].shape == (2, 2, 3)
@@ -83,20 +69,20 @@ def test_mean_pictures_are_shown_as_they_are_and_variability_is_brightened() -> 
 
 def test_difference_is_blue_where_the_first_is_brighter_and_orange_where_the_second_is() -> None:
     stored = class_pictures(cat=[100, 50, 50], dog=[50, 50, 100])
-    pixels = exploration.difference_picture(stored, "cat", "dog", (1, 3, 1))
+    pixels = exploration.difference_image(stored, Pair("cat", "dog"), (1, 3, 1))
     assert pixels.tolist() == [[[0, 114, 178], [242, 242, 242], [213, 94, 0]]]
 
 
 def test_colour_differences_use_luma() -> None:
     stored = class_pictures(cat=[0, 200, 0, 0, 0, 0], dog=[0, 0, 0, 200, 0, 0])
-    pixels = exploration.difference_picture(stored, "cat", "dog", (1, 2, 3))
+    pixels = exploration.difference_image(stored, Pair("cat", "dog"), (1, 2, 3))
     assert pixels[0, 0].tolist() == [0, 114, 178]  # green carries the most luma
     strength = 0.299 / 0.587  # red less, so the colour is weaker
     expected = 242 + strength * (np.array([213, 94, 0]) - 242)
     np.testing.assert_array_equal(pixels[0, 1], np.rint(expected))
 
 
-def test_contact_sheet_lays_pictures_row_by_row() -> None:
+def test_contact_sheet_lays_images_row_by_row() -> None:
     tiles = [np.full((1, 1, 3), value, np.uint8) for value in (1, 2, 3)]
     sheet = exploration.contact_sheet(tiles, columns=2, gap=1)
     assert sheet[:, :, 0].tolist() == [
@@ -110,15 +96,12 @@ def test_contact_sheet_lays_pictures_row_by_row() -> None:
         exploration.contact_sheet([], 2)
 
 
-def test_closest_pair_ignores_the_diagonal() -> None:
-    assert exploration.closest_pair(SIMILAR, "similarity") == ("cat", "dog", 0.9)
-    assert exploration.closest_pair(SIMILAR, "similarity", most=False) == ("dog", "ship", -0.4)
-
-
 def test_similarity_cells_carry_their_pair_and_the_picked_one_is_outlined() -> None:
-    figure = exploration.similarity(SIMILAR, CLASSES, ("cat", "ship"))
+    figure = exploration.similarity(SIMILAR, CLASSES, Pair("cat", "ship"))
     heat, cells = figure.data
-    assert figure.layout.title.text == "Cat and dog look most alike (0.90)"
+    assert figure.layout.title.text == (
+        "Cat and dog look most alike (0.90), dog and ship least (−0.40)"
+    )
     np.testing.assert_array_equal(
         heat.z, [[np.nan, 0.9, -0.2], [0.9, np.nan, -0.4], [-0.2, -0.4, np.nan]]
     )
@@ -145,7 +128,9 @@ def test_similarity_cells_carry_their_pair_and_the_picked_one_is_outlined() -> N
 def test_mean_differences_name_both_ends() -> None:
     frame = pairs("distance", {("cat", "dog"): 12.0, ("cat", "ship"): 60.0, ("dog", "ship"): 70.0})
     figure = exploration.mean_differences(frame, CLASSES)
-    title = "On average dog and ship differ most (70), cat and dog least (12)"
+    title = (
+        "The mean images of dog and ship differ most (70 of 255), those of cat and dog least (12)"
+    )
     assert figure.layout.title.text == title
     assert not figure.layout.shapes
 
@@ -168,24 +153,10 @@ def histograms() -> pd.DataFrame:
     )
 
 
-def test_mean_levels_are_the_weighted_middles_of_the_bins() -> None:
-    levels = exploration.mean_levels(histograms()).set_index(["label", "channel"])["level"]
-    assert levels.to_dict() == {
-        ("all", "red"): 128.0,
-        ("all", "green"): 128.0,
-        ("cat", "red"): 64.0,
-        ("cat", "green"): 64.0,
-        ("dog", "red"): 160.0,
-        ("dog", "green"): 160.0,
-        ("ship", "red"): 160.0,
-        ("ship", "green"): 160.0,
-    }
-
-
 @pytest.mark.parametrize(
     ("labels", "sentence"),
     [
-        (["all"], "The mean intensity of all pictures is 128 of 255"),
+        (["all"], "The mean intensity of all images is 128 of 255"),
         (["all", "cat"], "The mean intensity of cat is 64 of 255, 128 over all categories"),
         (["cat", "dog"], "Dog is brightest on average (160 of 255), cat darkest (64)"),
         (["dog", "ship"], "Dog and ship are about equally bright: 160 to 160 of 255"),
@@ -212,31 +183,6 @@ def test_distribution_sends_five_numbers_per_class() -> None:
     assert figure.layout.title.text == title
 
 
-def test_neighbours_of_two_separate_clusters_agree() -> None:
-    places = [(0, 0), (0, 1), (1, 0), (9, 9), (9, 8), (8, 9)]
-    apart = pd.DataFrame(places, columns=["x", "y"]).assign(label=["cat"] * 3 + ["dog"] * 3)
-    assert exploration.neighbour_agreement(apart, 2) == (1.0, pytest.approx(0.4))
-    mixed = apart.assign(label=["cat", "dog"] * 3)
-    share, chance = exploration.neighbour_agreement(mixed, 2)
-    assert (share, chance) == (pytest.approx(4 / 12), pytest.approx(0.4))
-
-
-def test_neighbours_are_the_same_in_stripes_as_at_once() -> None:
-    rng = np.random.default_rng(0)
-    frame = pd.DataFrame(rng.normal(size=(600, 2)), columns=["x", "y"])
-    frame["label"] = np.where(frame["x"] > 0, "cat", "dog")
-    square = ((frame[["x", "y"]].to_numpy()[:, None] - frame[["x", "y"]].to_numpy()) ** 2).sum(2)
-    np.fill_diagonal(square, np.inf)
-    labels = frame["label"].to_numpy()
-    expected = (labels[square.argsort(1)[:, :5]] == labels[:, None]).mean()
-    assert exploration.neighbour_agreement(frame)[0] == pytest.approx(expected)
-
-
-def test_a_map_of_one_picture_is_too_small() -> None:
-    alone = pd.DataFrame({"split": ["test"], "id": [1], "label": ["cat"], "x": [0.0], "y": [0.0]})
-    assert exploration.map_finding(alone) == "Too few pictures for a map"
-
-
 def test_map_dots_carry_their_picture_and_the_picked_one_is_circled() -> None:
     points = pd.DataFrame(
         {
@@ -247,81 +193,20 @@ def test_map_dots_carry_their_picture_and_the_picked_one_is_circled() -> None:
             "y": [4.0, 5.0, 6.0],
         }
     )
-    cat, dog, circle = exploration.embedding_map(points, CLASSES, ("validation", 9)).data
+    cat, dog, circle = exploration.embedding_map(points, CLASSES, ImageKey("validation", 9)).data
     assert [cat.name, dog.name] == ["cat", "dog"]
     assert [tuple(c) for c in dog.customdata] == [("validation", 7), ("validation", 9)]
     assert (list(circle.x), list(circle.y)) == ([3.0], [6.0])
 
 
-def test_pair_measures_count_the_pairs_in_which_the_first_has_more() -> None:
-    frame = pd.DataFrame(
-        {
-            "label": ["cat", "cat", "dog", "dog"],
-            "brightness": [1.0, 3.0, 2.0, 2.0],
-            "sharpness": [5.0, 6.0, 1.0, 6.0],
-        }
-    )
-    measures = exploration.pair_measures(frame, "cat", "dog")
-    assert measures.to_dict("records") == [
-        {"measure": "brightness", "title": "Brightness", "first": 2.0, "second": 2.0, "lean": 0.5},
-        {"measure": "sharpness", "title": "Sharpness", "first": 5.5, "second": 3.5, "lean": 0.625},
-    ]
-    sentence = "Take one of each: in 62\u00a0% of the cases the cat is sharper than the dog"
-    assert exploration.pair_finding(measures, "cat", "dog") == sentence
-    swapped = exploration.pair_measures(frame, "dog", "cat")
-    assert exploration.pair_finding(swapped, "dog", "cat") == sentence
-    same = "Light and colour hardly tell cat from dog"
-    assert exploration.pair_finding(measures.head(1), "cat", "dog") == same
-
-
 def test_pair_differences_start_at_one_half() -> None:
     frame = pd.DataFrame({"label": ["cat", "dog"], "brightness": [1.0, 2.0]})
-    measures = exploration.pair_measures(frame, "cat", "dog")
-    (bars,) = exploration.pair_differences(measures, "cat", "dog", 2).data
+    measures = findings.pair_measures(frame, Pair("cat", "dog"))
+    (bars,) = exploration.pair_differences(measures, Pair("cat", "dog"), 2).data
     assert (bars.base, list(bars.x), list(bars.text)) == (0.5, [-0.5], ["0\u00a0%"])
 
 
-def test_duplicate_groups_tell_leaks_and_different_labels() -> None:
-    frame = pd.DataFrame(
-        [
-            (0, "train", 1, "cat"),
-            (0, "test", 5, "cat"),
-            (0, "train", 9, "cat"),
-            (4, "train", 2, "dog"),
-            (4, "train", 3, "cat"),
-        ],
-        columns=["group", "split", "id", "label"],
-    )
-    groups = exploration.duplicate_groups(frame)
-    assert groups.to_dict("records") == [
-        {
-            "group": 0,
-            "pictures": 3,
-            "splits": "train and test",
-            "labels": "cat",
-            "leak": True,
-            "mislabelled": False,
-        },
-        {
-            "group": 4,
-            "pictures": 2,
-            "splits": "train",
-            "labels": "cat and dog",
-            "leak": False,
-            "mislabelled": True,
-        },
-    ]
-    assert exploration.duplicates_finding(groups) == (
-        "3 pictures are exact copies of another, 1 group reaches across splits, "
-        "1 group has two different labels"
-    )
-    brief = "3 pictures are exact copies of another"
-    assert exploration.duplicates_finding(groups, brief=True) == brief
-    none = exploration.duplicate_groups(frame.head(0))
-    assert exploration.duplicates_finding(none) == "No picture occurs twice"
-
-
-# --- pictures of other sizes -----------------------------------------------------------------
+# --- images of other sizes -------------------------------------------------------------------
 
 
 def test_averages_of_photos_are_smaller_than_the_photos() -> None:
@@ -332,16 +217,16 @@ def test_averages_of_photos_are_smaller_than_the_photos() -> None:
             "values": [np.full(2 * 2 * 3, 10.0), np.full(2 * 2 * 3, 20.0)],
         }
     )
-    made = exploration.class_pictures(stored, "mean", (224, 224, 3), ["a", "b"])
+    made = exploration.class_images(stored, "mean", (224, 224, 3), ["a", "b"])
     assert made["b"].shape == (2, 2, 3)
-    assert exploration.difference_picture(stored, "a", "b", (224, 224, 3)).shape == (2, 2, 3)
+    assert exploration.difference_image(stored, Pair("a", "b"), (224, 224, 3)).shape == (2, 2, 3)
     with pytest.raises(ValueError, match="cannot reshape"):
-        exploration.class_pictures(
+        exploration.class_images(
             stored.assign(values=[np.zeros(15)] * 2), "mean", (224, 224, 3), ["a"]
         )
 
 
-def test_a_sheet_of_pictures_of_different_shapes_centres_them() -> None:
+def test_a_sheet_of_images_of_different_shapes_centres_them() -> None:
     wide, tall = np.zeros((2, 6, 3), np.uint8), np.zeros((4, 2, 3), np.uint8)
     sheet = exploration.contact_sheet([wide, tall], columns=2, gap=1)
     assert sheet.shape == (6, 15, 3)

@@ -64,7 +64,7 @@ def statistics() -> pd.DataFrame:
     rising = np.arange(n) % 3 * 100.0 + np.arange(n)
     frame = pd.DataFrame({"split": "train", "id": np.arange(n), "label": label})
     frame = frame.assign(brightness=rising, contrast=rising[::-1], sharpness=rising + 1)
-    other = frame.assign(split="test", brightness=1e6)
+    other = frame.assign(split="test", brightness=rising + 1)
     return pd.concat([frame.assign(colourfulness=0.0), other.assign(colourfulness=0.0)])
 
 
@@ -79,11 +79,11 @@ def extremes() -> pd.DataFrame:
 
 
 def places() -> pd.DataFrame:
-    """Two tight pairs of one class each and a pair of two classes: 4 of 6 neighbours agree."""
-    x = [0, 1, 100, 101, 200, 201]
-    labels = ["cat", "cat", "dog", "dog", "cat", "dog"]
-    frame = pd.DataFrame({"split": "validation", "id": range(6), "label": labels})
-    return frame.assign(x=np.array(x, np.float32), y=np.float32(0))
+    """Six cats and, far away, five dogs with a cat among them: 50 of 60 neighbours agree."""
+    labels = ["cat"] * 6 + ["dog"] * 5 + ["cat"]
+    frame = pd.DataFrame({"split": "validation", "id": range(12), "label": labels})
+    x = np.array([*range(6), *range(100, 106)], np.float32)
+    return frame.assign(x=x, y=np.float32(0))
 
 
 def steps() -> pd.DataFrame:
@@ -158,19 +158,22 @@ def judged() -> list[dict[str, Any]]:
 FIGURES: dict[str, tuple[Callable[[], plots.Figure], str]] = {
     "class_counts": (
         lambda: plots.class_counts(counts_frame()),
-        "Most pictures: dog (6); fewest: cat (4)",
+        "Dog has 1.5 times as many images as cat: 6 and 4",
     ),
     "sample_grid": (
         lambda: plots.sample_grid(gallery()),
-        "Training pictures of each class, drawn at random",
+        "Training images of each class, drawn at random",
     ),
     "class_pictures": (
         lambda: plots.class_pictures(class_pictures(), (2, 2, 3)),
-        "Most varied class: dog (σ of a pixel 50 grey values); least: cat (30)",
+        (
+            "Images of dog vary most (standard deviation of a pixel 50 of 255), "
+            "those of cat least (30)"
+        ),
     ),
     "mean_differences": (
         lambda: plots.mean_differences(pairs("distance", 0, 9, 30, 9, 0, 21, 30, 21, 0)),
-        "On average cat and dog differ least (9 grey values), cat and ship most (30)",
+        "The mean images of cat and ship differ most (30 of 255), those of cat and dog least (9)",
     ),
     "class_similarity": (
         lambda: plots.class_similarity(pairs("similarity", 1, 0.5, -0.7, 0.5, 1, 0, -0.7, 0, 1)),
@@ -178,49 +181,46 @@ FIGURES: dict[str, tuple[Callable[[], plots.Figure], str]] = {
     ),
     "intensity_histogram": (
         lambda: plots.intensity_histogram(histogram()),
-        "Darkest class: cat (mean value 96); brightest: dog (160)",
+        "Dog is brightest on average (160 of 255), cat darkest (96)",
     ),
     "distributions": (
         lambda: plots.distributions(statistics(), CLASSES),
-        (
-            "Highest median of the 30 training pictures – brightness: ship, contrast: cat, "
-            "sharpness: ship"
-        ),
+        ("Highest median of 60 images – brightness: ship, contrast: cat, sharpness: ship"),
     ),
     "extremes": (
         lambda: plots.extremes(extremes(), gallery()),
-        "The pictures at either end of each measure, with label and value",
+        "The images at either end of each measure, with label and value",
     ),
     "embedding_map": (
         lambda: plots.embedding_map(places(), CLASSES[:2]),
         (
-            "The nearest neighbour on the map is of the same class for 67 % of 6 validation "
-            "pictures (chance 40 %)"
+            "83\u00a0% of the 5 nearest neighbours are of the same category; by chance it would be "
+            "47\u00a0%"
         ),
     ),
     "preprocessing": (
         lambda: plots.preprocessing(steps()),
-        "From the file to what the network sees",
+        "An image passes 2 steps before the model sees it",
     ),
     "augmentation_preview": (
         lambda: plots.augmentation_preview(variants()),
-        "One picture and 8 variants of it, as training sees them",
+        "Training also sees changed copies: one image and 8 variants",
     ),
     "learning_curves": (
         lambda: plots.learning_curves(history(1)),
-        "Best validation accuracy 70.0 %, in epoch 3",
+        "Best validation accuracy 70.0\u00a0%, in epoch 3",
     ),
     "learning_curves_of_seeds": (
         lambda: plots.learning_curves(history(3), "Plain"),
-        "Plain: best validation accuracy 70.0 % to 72.0 % over 3 seeds",
+        "Plain: best validation accuracy 70.0\u00a0% to 72.0\u00a0% over 3 seeds",
     ),
     "confusion": (
         lambda: plots.confusion(confusion(), "Plain"),
-        "Plain: commonest mistake: cat taken for dog (30.0 % of the label)",
+        "Plain: Cat and dog are confused most: 83\u00a0% of all mistakes",
     ),
     "explained_variance": (
         lambda: plots.explained_variance(classical("explained_variance")),
-        "2 of 3 components hold 95 % of the variance",
+        "2 of 3 components hold 95\u00a0% of the variance",
     ),
     "member_importance": (
         lambda: plots.member_importance(classical("importance")),
@@ -228,23 +228,23 @@ FIGURES: dict[str, tuple[Callable[[], plots.Figure], str]] = {
     ),
     "member_correlation": (
         lambda: plots.member_correlation(classical("correlation")),
-        "Most different mistakes: random forest and logistic regression (0.40)",
+        "Random forest and logistic regression differ most (0.40)",
     ),
     "accuracy_against_time": (
         lambda: plots.accuracy_against_time(glance(), "validation"),
-        "Highest validation accuracy: Forest, 90.0 %",
+        "On validation, Forest is right most often: 90.0\u00a0%",
     ),
     "seeds": (
         lambda: plots.seeds(seeds()),
-        "Highest mean test accuracy: Best, 90.0 % (1 seed)",
+        "Highest mean test accuracy: Best, 90.0\u00a0% (1 seed)",
     ),
     "f1_by_class": (
         lambda: plots.f1_by_class(reports()),
-        "Hardest class: cat (mean F1 0.55); easiest: ship (0.90)",
+        "Mean F1 of the models: Cat is hardest (55.0\u00a0%), ship easiest (90.0\u00a0%)",
     ),
     "reliability": (
         lambda: plots.reliability(calibration()),
-        "On average 10.0 points more sure than right",
+        "Overconfident by 10.0 points on average",
     ),
     "mistakes": (
         lambda: plots.mistakes(mistakes(), gallery("test")),
@@ -319,7 +319,7 @@ def test_confusion_cells_show_shares_of_the_label() -> None:
     axes = plots.confusion(confusion()).axes[0]
     texts = [text.get_text() for text in axes.texts]
     assert texts == ["60%", "30%", "10%", "20%", "80%", "0%", "0%", "0%", "100%"]
-    assert axes.get_ylabel() == "label (40 pictures)"
+    assert axes.get_ylabel() == "label (40 images)"
 
 
 def test_learning_curves_have_a_line_per_seed_and_part() -> None:

@@ -7,7 +7,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import pytest
 
-from src.charts import hypotheses, performance, theme
+from src.charts import hypotheses, performance, theme, wording
 from src.charts.palette import PALETTE
 from src.evaluation import curves as evaluation_curves
 from src.evaluation import metrics, thresholds
@@ -168,11 +168,10 @@ def test_classes_named_by_numbers_stay_categories() -> None:
 
 
 def test_confusion_sentences() -> None:
-    assert performance.worst_cell(COUNTS) == ("bee", "ant")
     expected = "Ant and bee are confused most: 83\u00a0% of all mistakes"
-    assert performance.confusion_finding(COUNTS) == expected
+    assert wording.confusion(COUNTS) == expected
     right = pd.DataFrame(np.diag([4, 4]), index=["a", "b"], columns=["a", "b"])
-    assert performance.confusion_finding(right) == "Every picture is filed correctly"
+    assert wording.confusion(right) == "Every image is classified correctly"
 
 
 # --- models and classes --------------------------------------------------------------------
@@ -251,11 +250,11 @@ def test_class_counts_stack_the_splits() -> None:
         "test": [2, 2, 2],
     }
     assert theme.headline(figure) == (
-        "Every category has 8 pictures",
+        "Every category has 8 images",
         "Pictures per category and split, n\u00a0=\u00a024",
     )
     uneven = performance.class_counts(counts.assign(test=[2, 3, 1]), CLASSES)
-    assert theme.headline(uneven)[0] == "From 7 (cow) to 9 (bee) pictures per category"
+    assert theme.headline(uneven)[0] == ("Bee has 1.3 times as many images as cow: 9 and 7")
 
 
 # --- curves and confidence -----------------------------------------------------------------
@@ -311,13 +310,11 @@ def test_reliability_says_which_way_confidence_errs(scored: metrics.Scored) -> N
     table = metrics.calibration_table(scored, bins=2)
     figure = performance.reliability(table, scored.n)
     assert floats(traces(figure)["pictures in this band"].x) == [0.75]
-    assert theme.headline(figure)[0] == "The model’s confidence can be taken at its word"
+    assert theme.headline(figure)[0] == "Confidence and accuracy agree on average"
     shifted = performance.reliability(table.assign(accuracy=0.85, accuracy_high=0.9), scored.n)
-    assert theme.headline(shifted)[0] == (
-        "The model is right more often than it claims, by 10.0 points"
-    )
+    assert theme.headline(shifted)[0] == "Underconfident by 10.0 points on average"
     boasting = performance.reliability(table.assign(accuracy=0.65, accuracy_low=0.6), scored.n)
-    assert theme.headline(boasting)[0] == ("The model claims more than it keeps, by 10.0 points")
+    assert theme.headline(boasting)[0] == "Overconfident by 10.0 points on average"
 
 
 def filed(threshold: float | None, accepted: int) -> thresholds.Filed:

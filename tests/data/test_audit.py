@@ -1,4 +1,4 @@
-"""What is wrong with pictures somebody brings, found in small tables."""
+"""What is wrong with images somebody brings, found in small tables."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_what_was_found_while_reading_is_passed_on_in_the_order_of_kinds() -> No
     ]
 
 
-def test_tiny_pictures_are_refused_small_and_long_ones_named() -> None:
+def test_tiny_images_are_refused_small_and_long_ones_named() -> None:
     sizes = [(31, 400), (32, 32), (56, 55), (56, 56), (300, 901), (300, 900)]
     odd = [{"width": width, "height": height} for width, height in sizes]
     assert _serious(_files(*odd, *_class("a", 14))) == [
@@ -75,7 +75,7 @@ def test_tiny_pictures_are_refused_small_and_long_ones_named() -> None:
     ]
 
 
-def test_equal_pictures_of_a_class_are_kept_once() -> None:
+def test_equal_images_of_a_class_are_kept_once() -> None:
     same = {"fingerprint": "same"}
     assert _serious(_files(same, {}, same, same, *_class("a", 16))) == [
         ("2.jpg", "a", "copy", "refused"),
@@ -83,7 +83,7 @@ def test_equal_pictures_of_a_class_are_kept_once() -> None:
     ]
 
 
-def test_equal_pictures_under_two_classes_are_all_left_out() -> None:
+def test_equal_images_under_two_classes_are_all_left_out() -> None:
     same = {"fingerprint": "same"}
     files = _files(same, same | {"label": "b"}, same, *_class("a", 20), *_class("b", 20))
     found = audit.problems(files, SHAPE)
@@ -109,7 +109,7 @@ def test_a_given_test_set_keeps_what_training_holds_too() -> None:
 def test_classes_that_cannot_be_learned_or_tested_are_left_out() -> None:
     files = _files(*_class("few", 4), *_class("enough", 5), *_class("many", 20))
     found = audit.problems(files, SHAPE)
-    assert set(found["detail"]) == {"few: 4 usable, at least 5 are needed", "enough: 5 pictures"}
+    assert set(found["detail"]) == {"few: 4 usable, at least 5 are needed", "enough: 5 images"}
     assert audit.accepted(files, found)["label"].value_counts().to_dict() == {
         "enough": 5,
         "many": 20,
@@ -144,7 +144,7 @@ def _shaded(by: int, **more: object) -> dict[str, object]:
     return {"signature": (values + np.uint8(by)).tobytes(), **more}
 
 
-def test_nearly_equal_pictures_are_named_with_what_makes_them_serious() -> None:
+def test_nearly_equal_images_are_named_with_what_makes_them_serious() -> None:
     files = _files(
         _shaded(0),
         _shaded(3, label="b"),
@@ -212,12 +212,12 @@ def test_summary_in_numbers_and_words() -> None:
             "empty folder": 1,
         },
         "text": (
-            "26 pictures of 2 classes can be used, out of 29 files.\n"
+            "26 images of 2 classes can be used, out of 29 files.\n"
             "Classes left out: c.\n"
-            "Not used: 1 damaged or unreadable picture, 1 picture of a class with too few, "
+            "Not used: 1 damaged or unreadable image, 1 image of a class with too few, "
             "1 hidden or system file.\n"
-            "Used, but worth a look: 1 class with fewer than 20 pictures, "
-            "1 folder without a picture."
+            "Used, but worth a look: 1 class with fewer than 20 images, "
+            "1 folder without an image."
         ),
     }
 

@@ -246,7 +246,7 @@ def test_gallery_gives_the_wanted_pictures_in_the_wanted_order() -> None:
 
 def test_gallery_names_an_unknown_picture() -> None:
     data = dataset(([flat(1)], [0]))
-    with pytest.raises(KeyError, match="the train split has no picture with id 7"):
+    with pytest.raises(KeyError, match="the train split has no image with id 7"):
         exploration.gallery(data, pd.DataFrame({"split": ["train"], "id": [7]}))
 
 

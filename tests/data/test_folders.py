@@ -241,7 +241,7 @@ def test_classes_too_small_to_be_one_are_listed(inputs: Path) -> None:
     fill(inputs / "shop", {"a": 30, "b": 4})
     with pytest.raises(
         DataError,
-        match="shop cannot be a study. 30 pictures of 1 class can be used.*\n.*left out: b",
+        match="shop cannot be a study. 30 images of 1 class can be used.*\n.*left out: b",
     ):
         _spec()
 

@@ -1,4 +1,4 @@
-"""Duplicates on data sets of a few one-pixel pictures."""
+"""Duplicates on data sets of a few one-pixel images."""
 
 from dataclasses import replace
 
@@ -8,7 +8,7 @@ from src.data import collection, datasets, quality, studies
 
 
 def dataset(**values: list[int]) -> datasets.Dataset:
-    """One-pixel grey pictures of the given values; ids count from 10, labels alternate."""
+    """One-pixel grey images of the given values; ids count from 10, labels alternate."""
     spec = replace(studies.get("digits"), classes=("a", "b"), image_shape=(1, 1, 1))
     source = collection.Source("package", "", "")
     splits = {

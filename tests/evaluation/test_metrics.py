@@ -124,24 +124,13 @@ def test_of_two_equal_probabilities_the_stated_one_counts() -> None:
 # Confusion and report ---------------------------------------------------------------------------
 
 
-def test_confusion_in_every_form(tiny: Scored) -> None:
+def test_confusion_as_counts_and_shares(tiny: Scored) -> None:
     counts = evaluation_metrics.confusion(tiny)
     assert counts.index.tolist() == counts.columns.tolist() == list(CLASSES)
     assert (counts.index.name, counts.columns.name) == ("label", "prediction")
     assert counts.to_numpy().tolist() == [[1, 1, 0], [1, 1, 0], [0, 0, 1]]
     shares = evaluation_metrics.confusion_shares(counts)
     assert shares.to_numpy().tolist() == [[0.5, 0.5, 0], [0.5, 0.5, 0], [0, 0, 1]]
-    errors = evaluation_metrics.confusion_errors(counts)
-    assert errors.to_numpy().tolist() == [[0, 1, 0], [1, 0, 0], [0, 0, 0]]
-    expected = pd.DataFrame(
-        {
-            "label": ["cat"] * 3 + ["dog"] * 3 + ["ship"] * 3,
-            "prediction": list(CLASSES) * 3,
-            "count": [1, 1, 0, 1, 1, 0, 0, 0, 1],
-            "share": [0.5, 0.5, 0, 0.5, 0.5, 0, 0, 0, 1],
-        }
-    )
-    pd.testing.assert_frame_equal(evaluation_metrics.confusion_tidy(counts), expected)
 
 
 def test_confusion_shares_of_a_class_without_pictures() -> None:

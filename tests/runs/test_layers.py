@@ -16,7 +16,7 @@ PICTURE = row("InputLayer", [28, 28, 1])
 
 
 def second(kind: str, output: list[int], parameters: int = 0, **more: Any) -> layers.Layer:
-    """The layer behind a grey picture of 28 × 28."""
+    """The layer behind a grey image of 28 × 28."""
     return layers.explain([PICTURE, row(kind, output, parameters, **more)])[1]
 
 
@@ -122,7 +122,7 @@ def test_sentences_say_what_is_special() -> None:
     wide = {"kernel": [3, 3], "strides": [2, 2], "padding": "same"}
     assert ", moving 2 pixels at a time;" in second("Conv2D", [14, 14, 6], 60, **wide).does
     assert layers.explain([PICTURE])[0].does == (
-        "Takes the picture: grey, 28 × 28 pixels, values 0 to 255."
+        "Takes the image: grey, 28 × 28 pixels, values 0 to 255."
     )
 
 

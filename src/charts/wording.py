@@ -1,0 +1,220 @@
+"""The sentence that says a finding: the same on a page and in a notebook.
+
+Findings come from `data.findings` and `evaluation.findings`; numbers are written as in `theme`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from src.charts import theme
+from src.data import findings as data_findings
+from src.data.findings import MEASURES, Pair, PairValue
+from src.evaluation import findings
+from src.evaluation.findings import Entry
+
+ALIKE = 5  # intensities, of 255, that nobody would tell apart
+BALANCED = 1.1  # ratio of the largest to the smallest category that counts as balanced
+LEAN = 0.56  # share of pairs from which a difference of two categories is worth a word
+CALIBRATED = 0.01  # difference of confidence and accuracy that is not worth a word
+
+
+# --- the data set ------------------------------------------------------------------------------
+
+
+def balance(totals: pd.Series[Any]) -> str:
+    """Whether the categories have equally many images (`findings.class_totals`)."""
+    (low, fewest), (high, most) = findings.ends(totals)
+    if fewest == most:
+        return f"Every category has {theme.count(most)} images"
+    factor = most / max(fewest, 1)
+    if factor < BALANCED:
+        return (
+            f"The categories are nearly balanced: {theme.count(fewest)} to "
+            f"{theme.count(most)} images each"
+        )
+    return (
+        f"{theme.sentence(high)} has {factor:.1f} times as many images as {low}: "
+        f"{theme.count(most)} and {theme.count(fewest)}"
+    )
+
+
+def variability(spread: pd.Series[float]) -> str:
+    """Which category's images differ most and least (`findings.variability`)."""
+    (low, least), (high, most) = findings.ends(spread)
+    return (
+        f"Images of {high} vary most (standard deviation of a pixel {most:.0f} of 255), "
+        f"those of {low} least ({least:.0f})"
+    )
+
+
+def similarity(ends: tuple[PairValue, PairValue]) -> str:
+    """Which categories look most and least alike (`findings.pair_ends`)."""
+    (far, least), (near, most) = ends
+    return (
+        f"{theme.sentence(named(near))} look most alike ({theme.number(most, 2)}), "
+        f"{named(far)} least ({theme.number(least, 2)})"
+    )
+
+
+def mean_differences(ends: tuple[PairValue, PairValue]) -> str:
+    """Which categories' mean images differ most and least (`findings.pair_ends`)."""
+    (near, small), (far, large) = ends
+    return (
+        f"The mean images of {named(far)} differ most ({large:.0f} of 255), "
+        f"those of {named(near)} least ({small:.0f})"
+    )
+
+
+def named(pair: Pair) -> str:
+    """("cat", "dog") → "cat and dog"."""
+    return f"{pair.first} and {pair.second}"
+
+
+def intensity(levels: pd.DataFrame, labels: Sequence[str]) -> str:
+    """Which of some labels is brightest and which darkest (`findings.mean_levels`).
+
+    `labels` are categories; "all" among them, or alone, is the whole data set.
+    """
+    means = levels.groupby("label", sort=False)["level"].mean()
+    chosen = means[[label for label in labels if label != "all"] or ["all"]]
+    (low, least), (high, most) = findings.ends(chosen)
+    if high == "all":
+        return f"The mean intensity of all images is {most:.0f} of 255"
+    if len(chosen) == 1:
+        other = f", {means['all']:.0f} over all categories" if "all" in means.index else ""
+        return f"The mean intensity of {high} is {most:.0f} of 255{other}"
+    if most - least < ALIKE:
+        names = theme.listing(list(chosen.index)) if len(chosen) == 2 else "All categories"
+        return f"{theme.sentence(names)} are about equally bright: {least:.0f} to {most:.0f} of 255"
+    return (
+        f"{theme.sentence(high)} is brightest on average ({most:.0f} of 255), "
+        f"{low} darkest ({least:.0f})"
+    )
+
+
+def distribution(medians: pd.Series[float], measure: str) -> str:
+    """Which category has the highest and which the lowest median (`findings.medians`)."""
+    (low, least), (high, most) = findings.ends(medians)
+    name = MEASURES[measure].title
+    if len(medians) == 1:
+        return f"{name} of {high}: half of the images are above {most:.0f}"
+    return f"{name} is highest for {high} (median {most:.0f}) and lowest for {low} ({least:.0f})"
+
+
+def pair_difference(measures: pd.DataFrame, pair: Pair) -> str:
+    """The measure in which two categories differ most (`findings.pair_measures`)."""
+    row = measures.iloc[int((measures["lean"] - 0.5).abs().argmax())]
+    share = max(row["lean"], 1 - row["lean"])
+    more, less = pair if row["lean"] >= 0.5 else (pair.second, pair.first)
+    if share < LEAN:
+        return f"Light and colour hardly tell {pair.first} from {pair.second}"
+    word = MEASURES[str(row["measure"])].more
+    return f"The {more} is {word} than the {less} in {theme.percent(share, 0)} of all pairs"
+
+
+def map_agreement(points: pd.DataFrame) -> str:
+    """How well the categories stay apart on the map (`findings.neighbour_agreement`)."""
+    share, chance = data_findings.neighbour_agreement(points)
+    if math.isnan(share):
+        return "Too few images for a map"
+    return (
+        f"{theme.percent(share, 0)} of the {data_findings.NEIGHBOURS} nearest neighbours are of "
+        f"the same category; by chance it would be {theme.percent(chance, 0)}"
+    )
+
+
+def preparation(steps: int) -> str:
+    """How many steps an image passes before the model sees it."""
+    return f"An image passes {steps} steps before the model sees it"
+
+
+def augmentation(variants: int) -> str:
+    """How many changed copies of one image are shown."""
+    return f"Training also sees changed copies: one image and {variants} variants"
+
+
+def duplicates(groups: pd.DataFrame, brief: bool = False) -> str:
+    """How many images are exact copies (`findings.duplicate_groups`); `brief` only counts them."""
+    if groups.empty:
+        return "No image occurs twice"
+    leaks, wrong = int(groups["leak"].sum()), int(groups["mislabelled"].sum())
+    copies = data_findings.copies(groups)
+    parts = [f"{_several(copies, 'image is an exact copy', 'images are exact copies')} of another"]
+    if leaks and not brief:
+        parts.append(f"{_several(leaks, 'group reaches', 'groups reach')} across splits")
+    if wrong and not brief:
+        parts.append(f"{_several(wrong, 'group has', 'groups have')} two different labels")
+    return ", ".join(parts)
+
+
+def _several(number: int, one: str, many: str) -> str:
+    """(1, "group has", "groups have") → "1 group has"."""
+    return f"{theme.count(number)} {one if number == 1 else many}"
+
+
+# --- results -----------------------------------------------------------------------------------
+
+
+def confusion(counts: pd.DataFrame) -> str:
+    """Which two categories are taken for each other most often, of (K, K) counts."""
+    found = findings.most_confused(counts)
+    if found is None:
+        return "Every image is classified correctly"
+    share = theme.percent(found.share, 0)
+    return theme.sentence(
+        f"{found.first} and {found.second} are confused most: {share} of all mistakes"
+    )
+
+
+def class_scores(scores: pd.Series[float]) -> str:
+    """The hardest and the easiest category (share by category)."""
+    (hard, low), (easy, high) = findings.ends(scores)
+    return theme.sentence(
+        f"{hard} is hardest ({theme.percent(low)}), {easy} easiest ({theme.percent(high)})"
+    )
+
+
+def calibration(table: pd.DataFrame) -> str:
+    """Whether confidence is as high as accuracy (`metrics.calibration_table`)."""
+    gap = findings.overconfidence(table)
+    if abs(gap) < CALIBRATED:
+        return "Confidence and accuracy agree on average"
+    side = "Overconfident" if gap > 0 else "Underconfident"
+    return f"{side} by {100 * abs(gap):.1f} points on average"
+
+
+def most_accurate(best: Entry, digits: int = 1) -> str:
+    """Which model is right most often (`findings.ends`)."""
+    return f"{best.name} is right most often: {theme.percent(best.value, digits)}"
+
+
+def explained_variance(components: pd.DataFrame, share: float) -> str:
+    """How many principal components hold a share of the variance."""
+    needed = findings.components_needed(components, share)
+    return (
+        f"{needed} of {len(components)} components hold {theme.percent(share, 0)} of the variance"
+    )
+
+
+def importance(members: pd.DataFrame) -> str:
+    """On which member a blend relies most (title, log_loss_rise)."""
+    return f"The blend relies most on {inline(findings.most_important(members))}"
+
+
+def correlation(pairs: pd.DataFrame, measure: str = "errors") -> str:
+    """Which two members of an ensemble are least alike (first, second, <measure>)."""
+    found = findings.least_correlated(pairs, measure)
+    if found is None:
+        return "Nothing to correlate: a member never errs"
+    names = f"{inline(found.first)} and {inline(found.second)}"
+    return theme.sentence(f"{names} differ most ({theme.number(found.value, 2)})")
+
+
+def inline(title: str) -> str:
+    """A title within a sentence: its first letter small, unless it is an abbreviation."""
+    return title if title[1:2].isupper() else title[:1].lower() + title[1:]
