@@ -12,25 +12,32 @@ VENV := .venv
 BIN  := $(VENV)/bin/python
 APT  := DEBIAN_FRONTEND=noninteractive apt-get -o Acquire::Retries=3
 
+# A file's tests share what they prepare, so they stay in one process.
+PARALLEL := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+QUICK    := "not browser and not slow and not training"
+
 # Only the project's own environment counts.
 export PYTHONNOUSERSITE := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport PYTHONPATH PYTHONHOME
 
 .DEFAULT_GOAL := help
-.PHONY: help app test lint notebooks study bench race slug readme browser curl clean pictures
+.PHONY: help app check test lint notebooks study bench bench-training slug docs browser curl clean pictures
 .DELETE_ON_ERROR:
 
 help: ## list the commands
 	@echo "make <command> [VARIABLE=value]"
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1\t\2/p' Makefile | expand -t 14
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' Makefile | expand -t 18
 
 app: $(VENV)/app.stamp ## the dashboard on the published runs: http://localhost:8501 (PORT=8501)
 	@PYTHON=$(BIN) sh setup.sh
 	@$(BIN) -m streamlit run asgi.py --server.port $(PORT)
 
+check: lint curl ## lint, types and the tests that need neither browser nor training (PYTEST_ARGS=)
+	@$(BIN) -m pytest $(PARALLEL) --ignore tests/training -m $(QUICK) $(PYTEST_ARGS)
+
 test: lint browser curl pictures ## lint, types and all tests, in a real browser too (PYTEST_ARGS=)
-	@$(BIN) -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
+	@$(BIN) -m pytest $(PARALLEL) $(PYTEST_ARGS)
 
 lint: $(VENV)/dev.stamp ## lint, format and types alone
 	@$(BIN) -m ruff check .
@@ -48,13 +55,13 @@ bench: $(VENV)/dev.stamp browser ## measure the evaluation, and speed, memory an
 	@$(BIN) benchmarks/serving.py
 	@$(BIN) benchmarks/app.py
 
-race: $(VENV)/dev.stamp ## speed of training against Keras as usual and PyTorch (ARGS=--curves)
+bench-training: $(VENV)/dev.stamp ## measure training against a plain Keras script and PyTorch (ARGS=--curves)
 	@$(BIN) benchmarks/training.py $(ARGS)
 
 slug: $(VENV)/dev.stamp ## size of what is deployed, against its limit
 	@$(BIN) benchmarks/slug.py
 
-readme: $(VENV)/app.stamp ## make the generated parts of the README anew
+docs: $(VENV)/app.stamp ## write the generated parts of README and docs again
 	@$(BIN) -m src.runs.documents
 
 clean: ## remove the environment and all caches; data and published runs stay

@@ -4,11 +4,13 @@ import contextlib
 import functools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, ParamSpec, TypeVar
+from typing import Any, NamedTuple, ParamSpec, TypeAlias, TypeVar
 
 import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
+from streamlit.elements.lib.mutable_tab_container import TabContainer
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from app_pages import loaders
 from src import config
@@ -18,6 +20,7 @@ from src.runs import published
 
 P = ParamSpec("P")
 Option = TypeVar("Option", bound=str)
+Options: TypeAlias = Mapping[Option, str] | Sequence[Option]  # key → text, or keys that are texts
 
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 CHART_CONFIG = {"displaylogo": False, "scrollZoom": False}
@@ -36,6 +39,205 @@ class Figure(NamedTuple):
     help: str | None = None
 
 
+# --- choosing ------------------------------------------------------------------------------
+#
+# Every chooser has options with stable keys. A link holds the key, a person reads the text. What a
+# link asks for is taken once, when it is followed (`follow_link`); then the widget decides.
+
+PINNED = ("study", "version")  # always in the URL; what is said about them stands on the page
+
+
+def follow_link(page: str) -> None:
+    """Take over what the address asks for: at the first run, on another page, or after Back."""
+    state = st.session_state
+    came_back = _came_back()
+    if state.get("page") != page or came_back:
+        state["asked"] = st.query_params.to_dict()
+    if came_back:  # what the address does not name is as at first
+        for key in state.pop("chosen", {}):
+            state.pop(key, None)
+    state["page"] = page
+
+
+def _came_back() -> bool:
+    """Whether the browser's Back or Forward led here, which Streamlit tells nowhere else."""
+    context = get_script_run_ctx()
+    return context is not None and context.is_history_navigation
+
+
+def choose(
+    label: str,
+    key: str,
+    options: Options[Option],
+    first: Option | None = None,
+    *,
+    old: Mapping[str, Option] | None = None,
+    noun: str | None = None,
+    on_change: Callable[[], None] | None = None,
+    **more: Any,
+) -> Option:
+    """A drop-down list whose value lives in the URL as `key=<option's key>`.
+
+    Args:
+        label: what a person reads above it.
+        key: name in the URL and in the session state, where the option's key stands.
+        options: {key: text}, or a list of keys that are their own text.
+        first: the key that is chosen at first, which the URL leaves out; the first option if None.
+        old: keys by texts of earlier versions, so that old links go on working.
+        noun: what a message about an unknown value calls it; `key` where it is not given.
+        on_change: called after a person has chosen another one.
+
+    Returns:
+        The key of the chosen option; a value that is none of them is told in one line.
+    """
+    texts = _texts(options)
+    value = _settle(key, texts, first, old)
+    with _place(key, texts, value, noun):
+        st.selectbox(
+            label,
+            list(texts),
+            format_func=lambda one: texts.get(one, one),
+            key=key,
+            on_change=_changed,
+            args=(on_change,),
+            **more,
+        )
+    return value
+
+
+def switch(
+    label: str,
+    key: str,
+    options: Options[Option],
+    first: Option | None = None,
+    *,
+    old: Mapping[str, Option] | None = None,
+    noun: str | None = None,
+    **more: Any,
+) -> Option:
+    """One of a few options side by side; otherwise like `choose`."""
+    texts = _texts(options)
+    value = _settle(key, texts, first, old)
+    with _place(key, texts, value, noun):
+        st.segmented_control(
+            label,
+            list(texts),
+            format_func=lambda one: texts.get(one, one),
+            key=key,
+            required=True,
+            on_change=_changed,
+            **more,
+        )
+    return value
+
+
+def tabs(
+    key: str, options: Mapping[Option, str], *, old: Mapping[str, Option] | None = None
+) -> dict[Option, TabContainer]:
+    """Tabs by the keys of `options`, of which the open one lives in the URL; see `choose`."""
+    value = _settle(key, options, None, old, shown=True)
+    with _place(key, options, value, None):
+        drawn = st.tabs(list(options.values()), key=key, on_change=_changed)
+    return dict(zip(options, drawn, strict=True))
+
+
+def _texts(options: Options[Option]) -> Mapping[Option, str]:
+    return options if isinstance(options, Mapping) else {one: one for one in options}
+
+
+def _settle(
+    key: str,
+    texts: Mapping[Option, str],
+    first: Option | None,
+    old: Mapping[str, Option] | None,
+    *,
+    shown: bool = False,
+) -> Option:
+    """Decide what a chooser shows, tell its widget and the URL, and return the option's key.
+
+    A link that has just been followed comes first, then the widget, then what was chosen before
+    the widget was last out of sight. `shown` says that the widget's state is the text.
+    """
+    state = st.session_state
+    default = first if first is not None and first in texts else next(iter(texts))
+    asked = state.get("asked", {}).pop(key, None)
+    held = state.get(key, state.setdefault("chosen", {}).get(key))
+    known = [_option(text, texts, old) for text in (asked, held)]
+    _note_unknown(key, asked, *known)
+    value = next((option for option in known if option is not None), default)
+    state["chosen"][key] = value
+    said = texts[value] if shown else value
+    if state.get(key) != said:
+        state[key] = said
+    _write_link(key, value, default)
+    return value
+
+
+def _note_unknown(key: str, asked: str | None, found: str | None, held: str | None) -> None:
+    """Remember what a link asks for in vain, until it asks for something else."""
+    unknown = st.session_state.setdefault("unknown", {})
+    if asked is not None and found is None:
+        unknown[key] = asked
+    elif found not in (None, held):
+        unknown.pop(key, None)
+
+
+def _option(
+    text: str | None, texts: Mapping[Option, str], old: Mapping[str, Option] | None
+) -> Option | None:
+    """The key that a text means: the key itself, what is shown for it, or was in old versions."""
+    if text is None:
+        return None
+    shown = {name.casefold(): option for option, name in texts.items()}
+    known = shown | {name.casefold(): option for name, option in (old or {}).items()}
+    found = next((option for option in texts if option == text), known.get(text.casefold()))
+    return found if found in texts else None
+
+
+def _write_link(key: str, value: str, default: str) -> None:
+    """Write a choice in the URL; leave out what a link without it shows anyway.
+
+    Study and version are always written: a link to today's newest version must not show another
+    one tomorrow.
+    """
+    wanted = value if value != default or key in PINNED else None
+    if st.query_params.get(key) == wanted:
+        return
+    if wanted is None:
+        del st.query_params[key]
+    else:
+        st.query_params[key] = wanted
+
+
+def _changed(then: Callable[[], None] | None = None) -> None:
+    """A person has chosen: what an old link asked for in vain is no longer news."""
+    st.session_state["unknown"] = {}
+    if then:
+        then()
+
+
+@contextlib.contextmanager
+def _place(
+    key: str, texts: Mapping[Option, str], value: Option, noun: str | None
+) -> Iterator[None]:
+    """Where a widget stands: below a line about a value of the link that is none of its options."""
+    asked = st.session_state.get("unknown", {}).get(key)
+    if asked is None or key in PINNED:  # a phone hides the sidebar: see `current_run`
+        yield
+        return
+    with st.container():
+        tell_unknown(noun or key, asked, texts[value])
+        yield
+
+
+def tell_unknown(noun: str, asked: str, shown: str) -> None:
+    """One line: a link asks for what is not here, and what is shown instead."""
+    st.warning(
+        f"There is no {noun} “{plain(asked)}” here; showing “{plain(shown)}”.",
+        icon=":material/link_off:",
+    )
+
+
 # --- which run -----------------------------------------------------------------------------
 
 
@@ -44,92 +246,14 @@ def choose_run(page: str) -> None:
 
     `page` is the page that is shown: a link from another one may name another study.
     """
+    follow_link(page)
     studies = loaders.studies()
     if not studies:
         return
-    arrived = st.session_state.get("page") not in (None, page)
-    st.session_state["page"] = page
     with st.sidebar:
         first = config.PREFERRED_STUDY if config.PREFERRED_STUDY in studies else studies[0]
-        _note_gone("study", studies)
-        _follow_link("study", studies, arrived)
-        study = choose("Study", "study", studies, first, on_change=_forget_gone)
-        versions = loaders.versions(study)
-        _note_gone("version", versions)
-        _follow_link("version", versions, arrived)
-        choose("Version", "version", versions, versions[0], on_change=_forget_gone)
-
-
-def _follow_link(key: str, options: Sequence[str], arrived: bool) -> None:
-    """Take the value of the link by which somebody came; else the selector keeps its own."""
-    asked = st.query_params.get(key)
-    if arrived and asked in options:
-        st.session_state[key] = asked
-
-
-def _note_gone(key: str, options: Sequence[str]) -> None:
-    """Remember what an old link asks for in vain, for `current_run` to tell."""
-    asked = st.query_params.get(key)
-    if key not in st.session_state and asked not in (None, *options):
-        st.session_state[f"gone_{key}"] = asked
-
-
-def _forget_gone() -> None:
-    for key in ("gone_study", "gone_version"):
-        st.session_state.pop(key, None)
-
-
-def choose(
-    label: str,
-    key: str,
-    options: Sequence[str],
-    first: str,
-    on_change: Callable[[], None] | None = None,
-) -> str:
-    """A selector whose value is always written in the URL, so that a link keeps its meaning.
-
-    Its widget default is "nothing": a value equal to the default would be left out of the URL,
-    and a link to today's newest version would show another one tomorrow.
-    """
-    if key not in st.session_state:
-        if st.query_params.get(key) not in options:
-            st.query_params[key] = st.session_state[key] = first
-    elif st.session_state[key] not in options:  # another study, which has no such version
-        st.session_state[key] = first
-    st.caption(label)  # the widget's own label would add "(required)"
-    chosen = st.selectbox(
-        label,
-        options,
-        index=None,
-        key=key,
-        bind="query-params",
-        required=True,
-        label_visibility="collapsed",
-        on_change=on_change or "rerun",
-    )
-    return chosen if chosen is not None and chosen in options else first
-
-
-def switch(
-    label: str,
-    options: Sequence[Option],
-    key: str,
-    *,
-    named: Callable[[Option], str] = str.capitalize,
-    **more: Any,
-) -> Option:
-    """One of a few options side by side, the first unless chosen; in the URL."""
-    chosen = st.segmented_control(
-        label,
-        options,
-        default=options[0],
-        format_func=named,
-        key=key,
-        bind="query-params",
-        required=True,
-        **more,
-    )
-    return chosen if chosen in options else options[0]
+        study = choose("Study", "study", studies, first)
+        choose("Version", "version", loaders.versions(study))
 
 
 def current_run() -> published.Run:
@@ -145,7 +269,7 @@ def current_run() -> published.Run:
     study = study if study in studies else studies[0]
     versions = loaders.versions(study)
     version = version if version in versions else versions[0]
-    _tell_gone(study, version)
+    _tell_unknown(study, version)
     run = loaders.open_run(study, version)
     if run.manifest.get("profile") == "quick":
         st.caption(
@@ -165,14 +289,12 @@ def _nothing_published() -> None:
     st.code("make notebooks STUDY=cifar10 PROFILE=full", language="bash")
 
 
-def _tell_gone(study: str, version: str) -> None:
-    for key, kind in (("gone_study", "study"), ("gone_version", "version")):
-        if asked := st.session_state.get(key):
-            st.warning(
-                f"This link asks for {kind} “{plain(asked)}”, which is not published here. "
-                f"You are looking at {study} {version}; choose another one in the sidebar.",
-                icon=":material/link_off:",
-            )
+def _tell_unknown(study: str, version: str) -> None:
+    """What a link asks for in vain, on the page: a phone hides the sidebar."""
+    unknown = st.session_state.get("unknown", {})
+    for key, shown in (("study", study), ("version", version)):
+        if key in unknown:
+            tell_unknown(key, unknown[key], shown)
 
 
 def failed(error: Exception) -> None:

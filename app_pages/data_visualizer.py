@@ -177,7 +177,7 @@ KINDS = {
 def averages(run: published.Run, chosen: list[str]) -> None:
     """The mean or the variability picture of each class."""
     kind = components.switch(
-        "Picture per category", list(KINDS), "kind", named=lambda name: KINDS[name][0]
+        "Picture per category", "kind", {name: kind[0] for name, kind in KINDS.items()}
     )
     title, meaning = KINDS[kind]
     made = exploration.class_pictures(
@@ -209,7 +209,7 @@ def montage(run: published.Run, chosen: list[str]) -> None:
     path = "splits.parquet" if everything else "gallery.parquet"
     rows = of_classes(loaders.table(run.study, run.version, path), chosen)
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        split = components.switch("From", ["all", *exploration.SPLITS], "part", named=str)
+        split = components.switch("From", "part", ["all", *exploration.SPLITS])
         seed = st.number_input(
             "Draw",
             1,
@@ -284,7 +284,7 @@ def measures(run: published.Run, chosen: list[str]) -> str:
     statistics = of_classes(eda(run, "image_statistics"), chosen)
     known = [name for name in exploration.MEASURES if statistics[name].nunique() > 1]
     measure = components.switch(
-        "Measure", known, "light", named=lambda name: exploration.MEASURES[name].title
+        "Measure", "light", {name: exploration.MEASURES[name].title for name in known}
     )
     components.chart(
         exploration.distribution(statistics, measure, run.dataset["classes"]),

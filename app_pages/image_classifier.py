@@ -132,7 +132,7 @@ def choose_way(run: published.Run) -> str:
     """Whether to draw or to add photos, in the URL; only photos where drawing makes no sense."""
     if not drawing.suits(run.dataset):
         return "Photos"
-    return components.switch("Way in", list(WAYS), "way", label_visibility="collapsed")
+    return components.switch("Way in", "way", list(WAYS), label_visibility="collapsed")
 
 
 def choose(run: published.Run, way: str) -> Setup:
@@ -152,17 +152,15 @@ def choose(run: published.Run, way: str) -> Setup:
         model = model if model in names else run.default_model
         precision = components.switch(
             "Precision",
-            inference.PRECISIONS,
             "precision",
-            named=str,
+            inference.PRECISIONS,
             help=_precision_help(run, model),
         )
         if way == "Photos":
             fit = components.switch(
                 "Photos of another shape",
-                uploads.FITS,
                 "fit",
-                named=lambda name: FIT_NAMES[name],
+                {name: FIT_NAMES[name] for name in uploads.FITS},
                 help="The model sees a picture of fixed proportions.",
             )
     return Setup(run, model, precision, fit, policy(run, model))

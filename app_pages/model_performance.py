@@ -13,7 +13,19 @@ from app_pages import performance_models as models
 from src.charts import performance, theme
 from src.runs import published
 
-SPLITS = ["test", "validation"]
+SPLITS = {"test": "Test", "validation": "Validation"}
+TABS = {
+    "overview": "Overview",
+    "answers": "Answers",
+    "confusion": "Confusion matrix",
+    "classes": "Classes",
+    "curves": "Curves",
+    "confidence": "Confidence",
+    "training": "Training",
+    "comparison": "Comparison",
+    "classical": "Classical models",
+}
+OLD_TABS = {"Mix-ups": "confusion"}
 
 
 def opening(run: published.Run) -> None:
@@ -46,34 +58,28 @@ def opening(run: published.Run) -> None:
 
 def choose(run: published.Run) -> tuple[str, str]:
     """The model and the split that the tabs are about."""
-    names = models.titles(run)
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        model = st.selectbox(
-            "Model",
-            run.models,
-            format_func=lambda n: names.get(n, n),
-            key="model",
-            bind="query-params",
-            width=380,
+        model = components.choose(
+            "Model", "model", models.titles(run), run.default_model, width=380
         )
-        split = components.switch("Measured on", SPLITS, "split")
-    return (model if model in run.models else run.default_model), split
+        split = components.switch("Measured on", "split", SPLITS)
+    return model, split
 
 
 def sections(run: published.Run, name: str, split: str) -> dict[str, Callable[[], None]]:
-    """What each tab draws, by its title; only what this run has."""
+    """What each tab draws, by its key; only what this run has."""
     found: dict[str, Callable[[], None]] = {
-        "Overview": lambda: models.overview(run, split),
-        "Answers": lambda: answers.sample(run, name),
-        "Mix-ups": lambda: answers.confusion(run, name, split),
-        "Classes": lambda: answers.classes(run, name, split),
-        "Curves": lambda: confidence.curves(run, name, split),
-        "Confidence": lambda: confidence.confidence(run, name, split),
-        "Training": lambda: making.training(run),
-        "Comparison": lambda: comparison.comparison(run, split),
+        "overview": lambda: models.overview(run, split),
+        "answers": lambda: answers.sample(run, name),
+        "confusion": lambda: answers.confusion(run, name, split),
+        "classes": lambda: answers.classes(run, name, split),
+        "curves": lambda: confidence.curves(run, name, split),
+        "confidence": lambda: confidence.confidence(run, name, split),
+        "training": lambda: making.training(run),
+        "comparison": lambda: comparison.comparison(run, split),
     }
     if making.classical_tables(run):
-        found["Classical models"] = lambda: making.classical(run)
+        found["classical"] = lambda: making.classical(run)
     return found
 
 
@@ -81,8 +87,7 @@ run = components.current_run()
 opening(run)
 name, split = choose(run)
 drawn = sections(run, name, split)
-shown = st.tabs(list(drawn), key="tab", bind="query-params", on_change="rerun")
-for tab, draw in zip(shown, drawn.values(), strict=True):
+for key, tab in components.tabs("tab", {key: TABS[key] for key in drawn}, old=OLD_TABS).items():
     if tab.open:
         with tab:
-            draw()
+            drawn[key]()

@@ -12,7 +12,7 @@ from src.runs import published
 
 # --- a sample ------------------------------------------------------------------------------
 
-SHOWN = ("All", "Right", "Wrong")
+SHOWN = {"all": "All", "right": "Correct", "wrong": "Wrong"}
 
 
 @components.section
@@ -37,8 +37,8 @@ def sample(run: published.Run, name: str) -> None:
         f"The same test pictures for every model. Of all {theme.count(whole['n'])}, {accuracy} "
         "are filed correctly. ✓ right, ✗ wrong (what it is → what was said), and the confidence."
     )
-    shown = components.switch("Show", SHOWN, "drawn")
-    kept = {"Right": right, "Wrong": ~right}.get(shown, right | ~right)
+    shown = components.switch("Show", "drawn", SHOWN, noun="selection")
+    kept = {"right": right, "wrong": ~right}.get(shown, right | ~right)
     pictures = [_picture(stored["test", row.id], row) for row in theme.rows(rows[kept])]
     components.picture_grid(pictures, key="drawn_pictures")
 
@@ -54,10 +54,10 @@ def _picture(png: bytes, row: Any) -> components.Picture:
 # --- mix-ups -------------------------------------------------------------------------------
 
 
-MODES: dict[str, performance.Mode] = {
-    "Counts": "counts",
-    "Share of the class": "shares",
-    "Mistakes only": "errors",
+MODES: dict[performance.Mode, str] = {
+    "counts": "Counts",
+    "shares": "Share of the class",
+    "errors": "Mistakes only",
 }
 
 
@@ -74,12 +74,12 @@ def confusion(run: published.Run, name: str, split: str) -> None:
     counts = measured(run, name, split, "confusion")
     left, right = st.columns([3, 2], gap="large")
     with left:
-        mode = components.switch("Show", list(MODES), "cells")
+        mode = components.switch("Show", "cells", MODES, noun="view")
     with right:
         picked = _cell_selectors(counts)
     with left:
         components.chart(
-            performance.confusion_matrix(counts, MODES[mode], picked),
+            performance.confusion_matrix(counts, mode, picked),
             key="matrix",
             select=_pick_cell,
             data=counts.reset_index(names="really"),
@@ -95,9 +95,9 @@ def _cell_selectors(counts: pd.DataFrame) -> tuple[str, str]:
     worst = performance.worst_cell(counts)
     first, second = st.columns(2)
     with first:
-        really = components.choose("Really", "really", classes, worst[0])
+        really = components.choose("Really", "really", classes, worst[0], noun="category")
     with second:
-        answer = components.choose("Filed as", "answer", classes, worst[1])
+        answer = components.choose("Filed as", "answer", classes, worst[1], noun="category")
     return really, answer
 
 
@@ -117,6 +117,9 @@ def _cell_pictures(run: published.Run, name: str, split: str, cell: tuple[str, s
 # --- classes -------------------------------------------------------------------------------
 
 
+MEASURES = {"recall": "Recall", "precision": "Precision", "f1": "F1"}
+
+
 def _pick_class() -> None:
     points = st.session_state["bars"]["selection"]["points"]
     if points:
@@ -126,7 +129,7 @@ def _pick_class() -> None:
 @components.section
 def classes(run: published.Run, name: str, split: str) -> None:
     """One measure per class, for this model and for all; the mistakes about one class."""
-    metric = components.switch("Measure", ["recall", "precision", "f1"], "measure")
+    metric = components.switch("Measure", "measure", MEASURES)
     names = run.dataset["classes"]
     report = record(run, name).report
     report = report[report["split"] == split]
@@ -158,7 +161,9 @@ def _class_mistakes(run: published.Run, name: str, split: str) -> None:
     mistakes = measured(run, name, split, "mistakes")
     hardest = mistakes["label"].value_counts().reindex(names).fillna(0).argmax()
     with st.container(width=380):
-        label = components.choose("Mistakes about", "class", names, names[int(hardest)])
+        label = components.choose(
+            "Mistakes about", "class", names, names[int(hardest)], noun="category"
+        )
     rows = mistakes[mistakes["label"] == label]
     elsewhere = f"{theme.pictures(len(rows))} of {label} filed elsewhere"
     st.caption(

@@ -18,9 +18,11 @@ def comparison(run: published.Run, split: str) -> None:
     labels = list(pool)
     if len(labels) > 1:
         left, right = st.columns(2)
-        first = left.selectbox("First", labels, 0, key="first", bind="query-params")
-        second = right.selectbox("Second", labels, 1, key="second", bind="query-params")
-        _compare_two(pool, str(first), str(second), split)
+        with left:
+            first = components.choose("First", "first", labels, noun="model")
+        with right:
+            second = components.choose("Second", "second", labels, labels[1], noun="model")
+        _compare_two(pool, first, second, split)
     else:
         st.info("There is only one model tested on these pictures, so nothing to compare yet.")
     if different:
@@ -92,9 +94,8 @@ def _compare_with(run: published.Run, split: str) -> None:
     st.subheader("One model against all others")
     names = titles(run)
     with st.container(width=380):
-        offered = list(names.values())
-        against = components.choose("Model", "against", offered, names[_strongest(run)])
-    reference = next(name for name, title in names.items() if title == against)
+        reference = components.choose("Model", "against", names, _strongest(run), noun="model")
+    against = names[reference]
     pairs = loaders.all_compared(run.study, run.version, split, reference)
     pairs = pairs.assign(first=against, second=pairs["second"].map(names))
     components.chart(

@@ -13,7 +13,7 @@ from src.charts import classical as classical_charts
 from src.charts import performance, theme
 from src.runs import published
 
-OVER: list[Literal["epoch", "seconds"]] = ["epoch", "seconds"]
+OVER: dict[Literal["epoch", "seconds"], str] = {"epoch": "Epoch", "seconds": "Seconds"}
 
 # --- training ------------------------------------------------------------------------------
 
@@ -23,7 +23,7 @@ def training(run: published.Run) -> None:
     """How the models learned, how far seeds differ, and how each was made."""
     names = titles(run)
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        over = components.switch("Over", OVER, "over")
+        over = components.switch("Over", "over", OVER, noun="axis")
         with_training = st.toggle("Training curves too", key="with_training", bind="query-params")
     learned = {name: title for name, title in names.items() if record(run, name).is_network}
     history = pd.concat(

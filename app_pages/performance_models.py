@@ -11,6 +11,7 @@ from src.charts import theme
 from src.runs import published
 
 CROSS_VALIDATION = "cross_validation.csv"
+TIMES = {"answering": "Answering", "training": "Training"}
 METRICS = ("accuracy", "macro_f1", "log_loss", "roc_auc", "calibration_error")
 
 
@@ -96,7 +97,7 @@ def overview(run: published.Run, split: str) -> None:
             with st.expander("Where the numbers of others come from"):
                 st.table(references.set_index("name")["source"], alt="Sources of the references")
     with right:
-        cost = components.switch("Accuracy against the time of", list(charts.COSTS), "timed")
+        cost = components.switch("Accuracy against the time of", "timed", TIMES, noun="time")
         timed = drawn[~drawn["control"]] if cost == "answering" else drawn  # controls never answer
         components.chart(
             charts.cost_against_accuracy(timed, references, split, charts.COSTS[cost]),

@@ -67,12 +67,8 @@ def visit(browser: Browser, server: Server, photo: Path) -> None:
     """One visitor, in a window that stays open: all pages by their links, then one photo."""
     browser.open(server.url)
     for page in PAGES[1:]:
-        link = browser.all(f"[data-testid=stSidebarNav] a[href*='{page}']")[0]
-        browser.driver.execute_script("arguments[0].click()", link)
-        browser.settle()
-    field = browser.all("[data-testid=stFileUploader] input[type=file]")[0]
-    field.send_keys(str(photo))
-    browser.wait_for(photo.name)
+        browser.follow(page, page.replace("_", " ").capitalize())
+    browser.upload(photo)
     browser.settle()
 
 

@@ -13,8 +13,8 @@ import numpy as np
 from scipy.special import softmax
 from sklearn import metrics
 
+from benchmarks.interleaved import median_times
 from benchmarks.report import Measure, finish
-from benchmarks.turns import take_turns
 from src.evaluation import metrics as evaluation_metrics
 
 N, K = 10_000, 10
@@ -34,7 +34,7 @@ def answers() -> evaluation_metrics.Scored:
 def main() -> int:
     """Measure and print; 1 where the resamples cost too much."""
     scored = answers()
-    median = take_turns(
+    median = median_times(
         {
             "areas": lambda: metrics.roc_auc_score(
                 scored.labels, scored.probabilities, multi_class="ovr"
@@ -45,7 +45,7 @@ def main() -> int:
         warm_up=1,
     )
     return finish(
-        f"Figures of {N:,} answers with intervals, median of {ROUNDS} rounds in turns",
+        f"Figures of {N:,} answers with intervals, median of {ROUNDS} rounds interleaved",
         [
             Measure("scikit-learn: ROC areas, once", median["areas"], "ms"),
             Measure(

@@ -1,4 +1,4 @@
-"""How much faster does the served model answer than Keras? One picture at a time, in turns.
+"""How much faster does the served model answer than Keras? One picture at a time, interleaved.
 
 Both get the same uint8 picture of the default model of the default study's newest version (or of
 `--study`); Keras is called the way its documentation shows, `model.predict`. Rounds alternate, so
@@ -17,8 +17,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import keras
 import numpy as np
 
+from benchmarks.interleaved import median_times
 from benchmarks.report import Measure, finish
-from benchmarks.turns import take_turns
 from src.data import images
 from src.runs import published
 from src.serving import inference
@@ -50,11 +50,11 @@ def main() -> int:
     calls: dict[str, Callable[[], object]] = {"keras": lambda: trained.predict(pixels, verbose=0)}
     for precision, model in served.items():
         calls[precision] = lambda model=model: model.predict(pixels)
-    median = take_turns(calls, ROUNDS)
+    median = median_times(calls, ROUNDS)
     ratios = {precision: median["keras"] / median[precision] for precision in served}
     best = max(ratios, key=lambda precision: ratios[precision])
     return finish(
-        f"One picture, {study} {run.version}, model {name}, median of {ROUNDS} rounds in turns",
+        f"One picture, {study} {run.version}, model {name}, median of {ROUNDS} rounds interleaved",
         [
             Measure("Keras model.predict", median["keras"], "ms"),
             *(Measure(f"served, {p}", median[p], "ms") for p in served),

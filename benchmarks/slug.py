@@ -47,10 +47,10 @@ def packages() -> list[str]:
 
 
 def package_files() -> Iterator[Path]:
-    """Every file of those packages, compiled modules included."""
+    """Every installed file of those packages, compiled modules included."""
     for name in packages():
         for file in distribution(name).files or []:
-            path = Path(str(file.locate()))
+            path = Path(str(file.locate())).resolve()
             if path.is_file():
                 yield path
 

@@ -1,6 +1,6 @@
 """How fast does a network train here, against the usual recipe and against PyTorch?
 
-The same pictures, network and machine, in turns, each turn in a process of its own:
+The same images, network and machine; interleaved runs, each in a process of its own:
 
     usual      Keras as its documentation shows it: model.fit, augmentation layers, Adam, float32
     ours32     the project's engine in float32, where the machine's best precision is another
@@ -34,7 +34,7 @@ from benchmarks.report import Measure, finish
 
 HERE = Path(__file__).resolve().parent
 TORCH = HERE.parent / ".venv-torch"
-CONTESTANTS = ("usual", "ours32", "ours", "brief", "torch")
+PROGRAMS = ("usual", "ours32", "ours", "brief", "torch")
 ROUNDS, PICTURES, HELD = 5, 4_096, 512
 TIMES_THE_USUAL, TIMES_TORCH = 5, 1.3
 LEVELS = (0.75, 0.80, 0.90, 0.93, 0.94)
@@ -43,10 +43,10 @@ EPOCHS = {"usual": 30, "brief": 4}  # of a whole training; the others' are plann
 Curve = list[tuple[float, float]]  # (seconds of training so far, accuracy on validation)
 
 
-# --- one contestant, in a process of its own ---------------------------------------------------
+# --- one program, in a process of its own ---------------------------------------------------
 
 
-def compete(name: str, pictures: int, epochs: int, folder: Path) -> Curve:
+def train_one(name: str, pictures: int, epochs: int, folder: Path) -> Curve:
     """Train on the first pictures of CIFAR-10 for some epochs; 0: as the plan has it."""
     from src.data import datasets, specification
 
@@ -157,7 +157,7 @@ def torch(train: Any, held: Any, epochs: int, folder: Path) -> Curve:
         "batch": recipe.batch_size,
         "bfloat16": loop.precision(recipe) != "float32",
     }
-    command = [environment(), HERE / "torch_contestant.py", folder, json.dumps(settings)]
+    command = [environment(), HERE / "torch_baseline.py", folder, json.dumps(settings)]
     return answer(command)
 
 
@@ -174,7 +174,7 @@ def environment() -> Path:
 
 
 def answer(command: list[Any]) -> Curve:
-    """What a contestant's process prints last."""
+    """What the process prints last."""
     done = subprocess.run(
         [str(part) for part in command], stdout=subprocess.PIPE, text=True, check=True
     )
@@ -185,13 +185,13 @@ def answer(command: list[Any]) -> Curve:
 
 
 def sent(name: str, pictures: int, epochs: int) -> Curve:
-    """Have one contestant train in a process of its own."""
-    command = [sys.executable, __file__, "--compete", name]
+    """Have one program train in a process of its own."""
+    command = [sys.executable, __file__, "--one", name]
     return answer([*command, "--pictures", pictures, "--epochs", epochs])
 
 
 def speeds(names: list[str], rounds: int) -> dict[str, float]:
-    """Median pictures per second of each, in turns."""
+    """Median pictures per second of each, from interleaved runs."""
     found: dict[str, list[float]] = {name: [] for name in names}
     for number in range(rounds):
         for name in names:
@@ -247,30 +247,30 @@ def reaching(curve: Curve, level: float) -> float:
 def main() -> int:
     """Measure and print; 1 where a promise is broken."""
     parser = argparse.ArgumentParser(add_help=False)
-    parser.add_argument("--compete", choices=CONTESTANTS)
+    parser.add_argument("--one", choices=PROGRAMS)
     parser.add_argument("--pictures", type=int, default=0)
     parser.add_argument("--epochs", type=int, default=0)
-    parser.add_argument("--only", nargs="+", choices=CONTESTANTS, default=contestants())
+    parser.add_argument("--only", nargs="+", choices=PROGRAMS, default=compared())
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--curves", action="store_true")
     given, sys.argv[1:] = parser.parse_known_args()
-    if given.compete:
-        return alone(lambda folder: compete(given.compete, given.pictures, given.epochs, folder))
+    if given.one:
+        return alone(lambda folder: train_one(given.one, given.pictures, given.epochs, folder))
     names = [name for name in given.only if given.curves or name != "brief"]
     measures = of_curves(names, given.epochs) if given.curves else of_speed(names, given.rounds)
-    return finish("Training the quick network of CIFAR-10, in turns", measures)
+    return finish("Training the quick network of CIFAR-10, interleaved runs", measures)
 
 
-def contestants() -> list[str]:
+def compared() -> list[str]:
     """All of them, but the project's engine once where its best precision is float32."""
     from src.training import loop
 
     same = loop.precision(planned()[1]) == "float32"
-    return [name for name in CONTESTANTS if not (same and name == "ours32")]
+    return [name for name in PROGRAMS if not (same and name == "ours32")]
 
 
 def alone(train: Callable[[Path], Curve]) -> int:
-    """Be one contestant: its curve is the last line printed."""
+    """Be one program: its curve is the last line printed."""
     import tempfile
 
     with tempfile.TemporaryDirectory() as folder:

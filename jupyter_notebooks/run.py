@@ -19,7 +19,7 @@ import re
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import nbformat
 from nbclient import NotebookClient
@@ -46,41 +46,64 @@ SHOWN_WITH = {6: "mnist", 7: "clothing", 8: "mnist"}
 
 # What the message of an error says well enough without the cell that raised it.
 TOLD = ("DataError", "RunError")
-# What TensorFlow's C++ parts say about themselves; no setting silences it before they are loaded.
-LIBRARY_LOG = re.compile(
-    r"^([IWE]\d{4} [\d:.]+ +\d+ .*|WARNING: All log messages before absl.*"
-    r"|INFO: Created TensorFlow Lite.*|fully_quantize: .*)\n?",
-    re.MULTILINE,
+# The kernel does not catch what libraries write to its file descriptors: that goes to the log.
+KERNEL_OPTIONS = ["--IPKernelApp.capture_fd_output=False"]
+# What progress bars and the notebooks' own results never begin with: a library's log record.
+LIBRARY_RECORD = re.compile(
+    r"^([IWEF]\d{4} [\d:.]+ +\d+ |\d{4}-\d\d-\d\d [\d:.,]+:? |(DEBUG|INFO|WARNING|ERROR|CRITICAL):"
+    r"|WARNING: All log messages|fully_quantize: )"
 )
 
 
 class _Relayed(NotebookClient):
-    """A notebook client that shows on the terminal what the notebook prints."""
+    """A notebook client that shows on the terminal what the notebook reports of its progress."""
+
+    def __init__(self, notebook: Any, log: IO[str], **options: Any) -> None:
+        super().__init__(notebook, extra_arguments=list(KERNEL_OPTIONS), **options)
+        self._log = log
 
     def output(self, outs: Any, msg: Any, display_id: Any, cell_index: int) -> Any:
         if msg["msg_type"] == "stream":
             content = msg["content"]
-            content["text"] = LIBRARY_LOG.sub("", content["text"])
+            content["text"], noise = parted(content["text"])
+            self._log.write(noise)
+            self._log.flush()
             if not content["text"]:
                 return None
             sys.stderr.write(content["text"])
         return super().output(outs, msg, display_id, cell_index)
 
 
+def parted(text: str) -> tuple[str, str]:
+    """What a notebook printed, and the log records of libraries that came with it."""
+    lines = text.splitlines(keepends=True)
+    noise = [bool(LIBRARY_RECORD.match(line)) for line in lines]
+    return (
+        "".join(line for line, dropped in zip(lines, noise, strict=True) if not dropped),
+        "".join(line for line, dropped in zip(lines, noise, strict=True) if dropped),
+    )
+
+
 def execute(path: Path, into: Path) -> None:
     """Execute one notebook and save it, whole or not at all, under its name in `into`.
+
+    What its process and the libraries in it say goes to the file `log_of` names.
 
     Raises:
         CellExecutionError: a cell failed; nothing is saved.
     """
     notebook = nbformat.read(path, as_version=4)
-    _Relayed(
-        notebook,
-        timeout=None,
-        kernel_name="python3",
-        coalesce_streams=True,
-        resources={"metadata": {"path": str(HERE)}},
-    ).execute()
+    log = log_of(path)
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("w") as stream:
+        _Relayed(
+            notebook,
+            stream,
+            timeout=None,
+            kernel_name="python3",
+            coalesce_streams=True,
+            resources={"metadata": {"path": str(HERE)}},
+        ).execute(stdout=stream, stderr=stream)
     into.mkdir(parents=True, exist_ok=True)
     partial = into / f".{path.name}.partial"
     nbformat.write(_tidied(notebook), partial)
@@ -92,6 +115,11 @@ def _tidied(notebook: Any) -> Any:
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
     return notebook
+
+
+def log_of(path: Path) -> Path:
+    """Where the process of a notebook writes what is not for the terminal."""
+    return config.outputs() / ".logs" / config.parameters().study / f"{path.stem}.log"
 
 
 def notebooks() -> list[Path]:
@@ -199,9 +227,11 @@ def _run(given: argparse.Namespace) -> int:
             execute(path, _destination(given, _number(path)))
         except CellExecutionError as error:
             print(error.evalue if error.ename in TOLD else error, file=sys.stderr)
+            print(f"The libraries' own messages are in {log_of(path)}.", file=sys.stderr)
             return 1
         except DeadKernelError:
             print("The notebook's process was ended, perhaps for want of memory.", file=sys.stderr)
+            print(f"What it said last is in {log_of(path)}.", file=sys.stderr)
             return 1
         print(f"    done in {time.perf_counter() - started:.0f} s", file=sys.stderr, flush=True)
     if paths[-1:] == notebooks()[-1:]:

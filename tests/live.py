@@ -19,6 +19,8 @@ from pathlib import Path
 
 from selenium import webdriver
 from selenium.common.exceptions import (
+    ElementClickInterceptedException,
+    ElementNotInteractableException,
     NoSuchElementException,
     StaleElementReferenceException,
     TimeoutException,
@@ -31,7 +33,9 @@ from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import WebDriverWait
 
 ROOT = Path(__file__).resolve().parent.parent
-PATIENCE = 90  # s; a shared machine can be slow, and waiting ends as soon as the answer is there
+# Seconds. Waiting ends as soon as the state is there; only a test that fails waits all of PATIENCE.
+PATIENCE = 300
+REPEAT = 15  # without an effect for so long, an action is taken to be lost and is done again
 
 # No sandbox for root, no traffic of Chromium's own, and a test picture as the camera.
 CHROMIUM = (
@@ -47,6 +51,14 @@ CHROMIUM = (
     "--hide-scrollbars",
     "--use-fake-ui-for-media-stream",
     "--use-fake-device-for-media-stream",
+)
+UPLOADER = "[data-testid=stFileUploader] input[type=file]"
+# Elements come and go while a page is drawn anew, and what covers them does too.
+PASSING = (
+    ElementClickInterceptedException,
+    ElementNotInteractableException,
+    NoSuchElementException,
+    StaleElementReferenceException,
 )
 
 
@@ -167,40 +179,85 @@ class Browser:
         )
         calm_since: list[float] = []
 
-        def calm(driver: webdriver.Chrome) -> bool:
-            if not driver.execute_script(quiet):
+        def calm() -> bool:
+            if not self.driver.execute_script(quiet):
                 calm_since.clear()
                 return False
             calm_since.append(time.monotonic())
             return calm_since[-1] - calm_since[0] > 0.4
 
-        # On a busy machine the page may take longer to answer at all than a script is given.
-        WebDriverWait(self.driver, PATIENCE, 0.1, (TimeoutException,)).until(
-            calm, "The page never came to rest."
+        self.wait_until(calm, "The page never came to rest.")
+
+    def do_until(
+        self, action: Callable[[], object], holds: Callable[[], object], otherwise: str = ""
+    ) -> None:
+        """Do something and wait for its effect; do it again where it has none for `REPEAT` s.
+
+        An action is lost when it meets a page that is drawn but does not listen yet, or that is
+        being drawn anew. So `action` must do no harm when it is done twice.
+
+        Raises:
+            TimeoutException: no effect within `PATIENCE`; the message is `otherwise`.
+        """
+        end = time.monotonic() + PATIENCE
+        while True:
+            with contextlib.suppress(*PASSING):
+                action()
+            try:
+                return self.wait_until(holds, otherwise, REPEAT)
+            except TimeoutException:
+                if time.monotonic() > end:
+                    raise
+
+    def press(self, selector: str, text: str = "") -> None:
+        """Click the last element that matches a CSS selector and, where given, has this text."""
+        found = [element for element in self.all(selector) if text in ("", element.text)]
+        if not found:
+            raise NoSuchElementException(f"There is no {selector} {text}")
+        self.driver.execute_script("arguments[0].click()", found[-1])
+
+    def press_until(self, selector: str, holds: Callable[[], object], text: str = "") -> None:
+        """`press` until it has its effect."""
+        self.do_until(
+            lambda: self.press(selector, text), holds, f"Pressing {selector} {text} has no effect."
         )
 
-    def press_until(self, selector: str, text: str) -> None:
-        """Press the last element of a kind until the page says `text`.
+    def open_tab(self, name: str) -> None:
+        """Choose a tab and wait until its content is drawn."""
 
-        A press is lost when it comes while the page is being drawn anew.
-        """
-        press = "const all = document.querySelectorAll(arguments[0]); all[all.length - 1]?.click()"
-        for _ in range(5):
-            self.driver.execute_script(press, selector)
-            with contextlib.suppress(TimeoutException):
-                return self.wait_for(text, PATIENCE / 5)
-        raise TimeoutException(f"The page never said {text!r}.")
+        def chosen() -> bool:
+            tabs = self.all("[role=tab][aria-selected=true]")
+            return name in [tab.text for tab in tabs]
 
-    def wait_for(self, text: str, patience: float = PATIENCE) -> None:
+        self.press_until("[role=tab]", chosen, name)
+        self.settle()
+
+    def follow(self, page: str, heading: str) -> None:
+        """Go to another page by its link in the navigation and wait until it is drawn."""
+        link = f"[data-testid=stSidebarNav] a[href*='{page}']"
+        self.press_until(link, lambda: heading in [head.text for head in self.all("h1")])
+        self.settle()
+
+    def upload(self, *files: Path) -> None:
+        """Hand files to the page's uploader and wait until it names them."""
+
+        def send() -> None:
+            field = self.driver.find_element(By.CSS_SELECTOR, UPLOADER)
+            field.send_keys("\n".join(map(str, files)))
+
+        self.do_until(send, lambda: files[-1].name in self.text, "The file never arrived.")
+
+    def wait_for(self, text: str) -> None:
         """Wait until the page says `text`."""
-        self.wait_until(lambda: text in self.text, f"The page never said {text!r}.", patience)
+        self.wait_until(lambda: text in self.text, f"The page never said {text!r}.")
 
     def wait_until(
         self, holds: Callable[[], object], otherwise: str = "", patience: float = PATIENCE
     ) -> None:
         """Wait until `holds` answers something true; elements may come and go meanwhile."""
-        passing = (NoSuchElementException, StaleElementReferenceException)
-        WebDriverWait(self.driver, patience, 0.1, passing).until(lambda _: holds(), otherwise)
+        # On a busy machine the page may take longer to answer at all than a script is given.
+        ignored = (*PASSING, TimeoutException)
+        WebDriverWait(self.driver, patience, 0.1, ignored).until(lambda _: holds(), otherwise)
 
     @property
     def text(self) -> str:
@@ -216,12 +273,18 @@ class Browser:
         return self.all(f"[data-testid={name}]")
 
     def shadow(self, selector: str) -> WebElement:
-        """The first element inside a component of our own that matches a CSS selector."""
+        """The first element inside a component of our own that matches a CSS selector.
+
+        Raises:
+            NoSuchElementException: there is none yet.
+        """
         found: list[WebElement] = self.driver.execute_script(
             "return [...document.querySelectorAll('*')].flatMap("
             "  e => e.shadowRoot ? [...e.shadowRoot.querySelectorAll(arguments[0])] : [])",
             selector,
         )
+        if not found:
+            raise NoSuchElementException(f"No component holds {selector}.")
         return found[0]
 
     def draw(

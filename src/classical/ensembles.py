@@ -1,6 +1,6 @@
-"""Several models' answers made one: voting, blending, and what the members have in common.
+"""Ensembles: hard and soft voting, blending, and how alike the members are.
 
-Pure: probabilities in, probabilities and frames out. M members answer n pictures of K classes, all
+Pure: probabilities in, probabilities and frames out. M members answer n images of K classes, all
 with probabilities (M, n, K), rows summing to 1. scikit-learn is imported where it is needed.
 """
 
@@ -61,7 +61,7 @@ def folds(labels: Integers) -> list[tuple[Integers, Integers]]:
 
 
 def cross_fitted(probabilities: Floats, labels: Integers) -> Floats:
-    """(n, K) of blenders that never saw the picture they answer: honest on the same split."""
+    """(n, K) of blenders that never saw the image they answer: honest on the same split."""
     answers = np.empty(probabilities.shape[1:])
     for other, held in folds(labels):
         fitted = blender(probabilities[:, other], labels[other])
@@ -70,7 +70,7 @@ def cross_fitted(probabilities: Floats, labels: Integers) -> Floats:
 
 
 def importance(probabilities: Floats, labels: Integers, titles: Sequence[str]) -> pd.DataFrame:
-    """What a blend loses when one member's answers are dealt to other pictures at random.
+    """What a blend loses when one member's answers are dealt to other images at random.
 
     Permutation importance (Breiman 2001) of whole members, measured on held-out folds: title,
     accuracy_drop (share) and log_loss_rise (nats), each the mean over `REPEATS` shuffles with its
@@ -116,7 +116,7 @@ def correlation(probabilities: Floats, labels: Integers, names: Sequence[str]) -
 
     `errors` correlates being wrong (phi coefficient), `probabilities` what the label is given
     (Pearson), both −1 to 1 and missing where a member does not vary; `both_wrong` is the share of
-    pictures on which both err.
+    images on which both err.
     """
     wrong = (probabilities.argmax(2) != labels).astype(np.float64)  # (M, n)
     given = probabilities[:, np.arange(len(labels)), labels]  # (M, n)

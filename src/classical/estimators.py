@@ -87,7 +87,7 @@ def build(kind: str, settings: Mapping[str, Any]) -> Any:
 
 
 def shifted(images: Pixels) -> Pixels:
-    """(n, H, W, C) → (5n, H, W, C): the pictures, then all moved one pixel up, down, left, right.
+    """(n, H, W, C) → (5n, H, W, C): the images, then all moved one pixel up, down, left, right.
 
     What moves in from beyond the border is black.
     """
@@ -98,7 +98,7 @@ def shifted(images: Pixels) -> Pixels:
 
 
 def explained_variance(images: Pixels) -> pd.DataFrame:
-    """Principal components of pictures (n, H, W, C): component (from 1), share, cumulative."""
+    """Principal components of images (n, H, W, C): component (from 1), share, cumulative."""
     from sklearn.decomposition import PCA
 
     share = PCA(svd_solver="covariance_eigh").fit(store.rows(images)).explained_variance_ratio_

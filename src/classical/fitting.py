@@ -103,7 +103,7 @@ def _spelled(settings: Mapping[str, Any]) -> str:
 
 
 def _stratified(split: Split, n: int) -> Split:
-    """About n pictures of a split, each class by its share; all where there are no more."""
+    """About n images of a split, each class by its share; all where there are no more."""
     if n >= len(split):
         return split
     from sklearn.model_selection import train_test_split
@@ -119,11 +119,11 @@ def _stratified(split: Split, n: int) -> Split:
 
 @dataclass(frozen=True)
 class Fitted:
-    """A fitted model, its answers to validation, and what its making said."""
+    """A fitted model, its predictions on validation, and what its making said."""
 
     model: Classifier
     validation: Floats  # (n, K) probabilities, of a blend cross-fitted
-    made: dict[str, Any]  # settings, seconds, cpu_seconds, milliseconds a picture, search, …
+    made: dict[str, Any]  # settings, seconds, cpu_seconds, milliseconds an image, search, …
 
     @property
     def search(self) -> pd.DataFrame:
@@ -170,7 +170,7 @@ def _needs(estimator: Estimator) -> tuple[str, ...]:
 def _fit(
     estimator: Estimator, dataset: Dataset, needed: Mapping[str, Fitted]
 ) -> tuple[Any, Floats, dict[str, Any]]:
-    """A scikit-learn estimator, its answers to validation, and what is written down about it."""
+    """A scikit-learn estimator, its predictions on validation, and its record."""
     train = dataset.subset if estimator.trained_on == "subset" else dataset.train
     validation = dataset.validation
     begun = time.perf_counter()
@@ -205,7 +205,7 @@ def _settings(
 def _pictures(
     estimator: Estimator, train: Split, needed: Mapping[str, Fitted]
 ) -> tuple[Pixels, Integers]:
-    """The training pictures of a model, with their shifts where it asks for them."""
+    """The training images of a model, with their shifts where it asks for them."""
     if estimator.shifts is None:
         return train.images, train.labels
     if estimator.shifts == "support":
@@ -219,7 +219,7 @@ def _last_step(model: Any) -> Any:
 
 
 def _answer_alone(model: Any) -> None:
-    """One thread: for one picture at a time, starting more costs more than they save."""
+    """One thread: for one image at a time, starting more costs more than they save."""
     if "n_jobs" in _last_step(model).get_params():
         _last_step(model).set_params(n_jobs=1)
 
@@ -232,7 +232,7 @@ def _temperature(model: Any, validation: Split) -> float:
 def _combine(
     estimator: Estimator, dataset: Dataset, needed: Mapping[str, Fitted]
 ) -> tuple[Any, Floats, dict[str, Any]]:
-    """A blender or None, the ensemble's answers to validation, and what is written down."""
+    """A blender or None, the ensemble's predictions on validation, and what is written down."""
     labels = dataset.validation.labels
     members = [needed[name] for name in estimator.members]
     probabilities = np.stack([member.validation for member in members])
@@ -262,7 +262,7 @@ def _combine(
 
 
 def _fingerprint(estimator: Estimator, dataset: Dataset, needed: Mapping[str, Fitted]) -> str:
-    """Same settings, same pictures, same libraries, same models underneath."""
+    """Same settings, same images, same libraries, same models underneath."""
     settings = asdict(estimator)
     for text in ("title", "description"):
         del settings[text]

@@ -1,4 +1,4 @@
-"""Fitted classical models as they answer pictures, read only when their bytes are the known ones.
+"""Stored classical models, loaded only where their SHA-256 is the recorded one.
 
 joblib runs code while it loads, so a file is compared with the SHA-256 in the model's
 `config.json` before it is opened. The app never does this: it serves networks only.
@@ -28,7 +28,7 @@ Pixels = NDArray[np.uint8]
 Rows = NDArray[np.float32]
 Floats = NDArray[np.float64]
 
-FEW = 5_000  # pictures
+FEW = 5_000  # images
 MADE = "fitted.json"  # beside a kept model: everything but the estimator itself
 
 
@@ -38,17 +38,17 @@ class ClassifierError(Exception):
 
 @dataclass(frozen=True)
 class Answer:
-    """What a classifier says about n pictures, in their order."""
+    """What a classifier says about n images, in their order."""
 
     probabilities: Floats  # (n, K), rows sum to 1
     milliseconds: float  # wall time for all n, of an ensemble's members together
 
 
 class Classifier(Protocol):
-    """Anything that answers pictures."""
+    """Anything that answers images."""
 
     def predict(self, images: Pixels) -> Answer:
-        """Answer pictures (n, H, W, C) uint8."""
+        """Answer images (n, H, W, C) uint8."""
 
 
 class Single:
@@ -65,7 +65,7 @@ class Single:
         self._pools = ThreadpoolController()  # looking for them takes longer than most answers
 
     def predict(self, images: Pixels) -> Answer:
-        """Answer pictures (n, H, W, C) uint8."""
+        """Answer images (n, H, W, C) uint8."""
         with self._pools.limit(**threads(len(images))):
             started = time.perf_counter()
             probabilities = self._probabilities(images)
@@ -87,7 +87,7 @@ class Ensemble:
         self.members, self.combine = members, combine
 
     def predict(self, images: Pixels) -> Answer:
-        """Answer pictures (n, H, W, C) uint8, each member in turn."""
+        """Answer images (n, H, W, C) uint8, each member in turn."""
         answers = [member.predict(images) for member in self.members]
         started = time.perf_counter()
         combined = self.combine(np.stack([answer.probabilities for answer in answers]))
@@ -96,12 +96,12 @@ class Ensemble:
 
 
 def threads(n: int) -> dict[str, Any]:
-    """Settings for threadpoolctl: one OpenMP thread for few pictures, as more would mostly wait."""
+    """Settings for threadpoolctl: one OpenMP thread for few images, as more would mostly wait."""
     return {"limits": 1 if n < FEW else None, "user_api": "openmp"}
 
 
 def rows(images: Pixels) -> Rows:
-    """Pictures (n, H, W, C) uint8 → (n, H·W·C) shares of full brightness, 0 to 1."""
+    """Images (n, H, W, C) uint8 → (n, H·W·C) shares of full brightness, 0 to 1."""
     return images.reshape(len(images), -1).astype(np.float32) / np.float32(255)
 
 

@@ -18,7 +18,7 @@ from src.data.specification import Layout, RemoteFile, StudySpec
 
 @dataclass(frozen=True)
 class Source:
-    """Where the pictures came from."""
+    """Where the images came from."""
 
     kind: str  # "mirror", "system", "original", "package", "inputs" or "folder"
     detail: str

@@ -1,8 +1,8 @@
-"""Untrusted bytes → RGB picture → model input: one way in for notebooks, app, API and batch.
+"""Decoding: untrusted bytes → RGB image, one way in for notebooks, app and API.
 
-A picture from a stranger is read in an order that keeps memory small: allow-list of formats, size
+An image from a stranger is read in an order that keeps memory small: allow-list of formats, size
 check before anything is decoded, reduced decoding (JPEG) or reduction right after, and only then
-rotation, transparency and colour on the small picture. One decode runs at a time, so the peak holds
+rotation, transparency and colour on the small image. One decode runs at a time, so the peak holds
 for the whole process and not only for one thread.
 
 Colour profiles are ignored: the numbers in the file are taken as sRGB.
@@ -26,11 +26,11 @@ from src.data.images import Pixels, Step
 FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "BMP", "TIFF")
 EXTENSIONS = ("jpg", "jpeg", "png", "webp", "avif", "gif", "bmp", "tif", "tiff")
 MAX_BYTES = 25 * 2**20
-MAX_SIDE = 1024  # pixels of a decoded picture's longer side; far above any model's input
+MAX_SIDE = 1024  # pixels of a decoded image's longer side; far above any model's input
 
-# Peak memory of decoding one picture, and what one pixel of it costs in the worst kind of file of
+# Peak memory of decoding one image, and what one pixel of it costs in the worst kind of file of
 # each format (measured with Pillow 13 as growth of the resident set, rounded up; the tests measure
-# the largest admitted pictures again). The quotient is the limit of pixels before decoding.
+# the largest admitted images again). The quotient is the limit of pixels before decoding.
 DECODE_BYTES = 135 * 10**6
 BYTES_PER_PIXEL = {
     "JPEG": 1.5,  # decoded at 1/2, 1/4 or 1/8 scale, so that large ones cost next to nothing
@@ -39,11 +39,11 @@ BYTES_PER_PIXEL = {
     "GIF": 9.0,
     "BMP": 9.0,
     "TIFF": 16.0,  # 16 bits per channel in one strip: the strip, its copy, RGBA
-    "WEBP": 20.0,  # Pillow keeps two canvases, a copy and the picture
-    "AVIF": 20.0,  # 4:4:4 with 10 bits: planes, RGBA, a copy and the picture
+    "WEBP": 20.0,  # Pillow keeps two canvases, a copy and the image
+    "AVIF": 20.0,  # 4:4:4 with 10 bits: planes, RGBA, a copy and the image
 }
 
-# EXIF tag 0x0112 → what turns the stored picture upright (EXIF 2.32, section 4.6.4 A).
+# EXIF tag 0x0112 → what turns the stored image upright (EXIF 2.32, section 4.6.4 A).
 ORIENTATION_TAG = 0x0112
 UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -70,7 +70,7 @@ _one_at_a_time = threading.Lock()
 
 
 class ImageError(ValueError):
-    """A file that gives no picture; the message tells a person why and what to do."""
+    """A file that gives no image; the message tells a person why and what to do."""
 
 
 class UnknownFormat(ImageError):
@@ -83,7 +83,7 @@ class TooLarge(ImageError):
 
 @dataclass(frozen=True)
 class Picture:
-    """A decoded picture, upright, opaque and at most `MAX_SIDE` pixels long.
+    """A decoded image, upright, opaque and at most `MAX_SIDE` pixels long.
 
     rgb: uint8 (H, W, 3), 0–255. format: one of `FORMATS`. size: (width, height) in pixels as
     uploaded, before rotation. notes: what was done to it, in words, in the order it was done.
@@ -96,7 +96,7 @@ class Picture:
 
 
 def decode(data: bytes, *, alone: bool = True) -> Picture:
-    """Return the picture in `data`, the content of a file from anywhere.
+    """Return the image in `data`, the content of a file from anywhere.
 
     Raises ImageError for what is empty, too long, too large, damaged, or not one of `FORMATS`.
     Takes at most about 150 MB on top of `data`, whatever the file. `alone` keeps to one decode at
@@ -118,20 +118,20 @@ def decode(data: bytes, *, alone: bool = True) -> Picture:
 
 
 def pixel_limit(kind: str) -> int:
-    """Return how many pixels a picture of this kind (a key of BYTES_PER_PIXEL) may have."""
+    """Return how many pixels an image of this kind (a key of BYTES_PER_PIXEL) may have."""
     return int(DECODE_BYTES / BYTES_PER_PIXEL[kind])
 
 
 def _decode(data: bytes) -> Picture:
     image = _open(data)
-    # Pillow calls a photo with further pictures inside (MPO: depth, HDR) an animation; it is none
+    # Pillow calls a photo with further images inside (MPO: depth, HDR) an animation; it is none
     kind = "JPEG" if image.format == "MPO" else str(image.format)
     size = image.size
     _check_size(size, kind, data)
     try:
         several = kind != "JPEG" and getattr(image, "is_animated", False)
         notes = ["first of several frames"] if several else []
-        # every step gives a new picture in place of the larger one before it, which is freed
+        # every step gives a new image in place of the larger one before it, which is freed
         for step in (_eight_bit, _direct_colour, _small, _opaque, _upright(kind, _load(image))):
             image, note = step(image)
             notes += [note] if note else []
@@ -221,7 +221,7 @@ def _target(size: tuple[int, int]) -> tuple[int, int]:
 
 def _orientation(image: Image.Image) -> int:
     tag = 1
-    with suppress(Exception):  # a broken tag is no reason to refuse a picture
+    with suppress(Exception):  # a broken tag is no reason to refuse an image
         tag = int(image.getexif().get(ORIENTATION_TAG, 1))
     return tag
 
@@ -241,7 +241,7 @@ def _eight_bit(image: Image.Image) -> Step:
 
 
 def _black_and_white(values: NDArray[Any]) -> tuple[float, float]:
-    """Return the values that become 0 and 255: the type's usual range, else the picture's own."""
+    """Return the values that become 0 and 255: the type's usual range, else the image's own."""
     usual = 65535.0 if np.issubdtype(values.dtype, np.integer) else 1.0
     finite = values[np.isfinite(values)] if usual == 1.0 else values
     low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
@@ -279,7 +279,7 @@ def _opaque(image: Image.Image) -> Step:
 
 
 def _upright(kind: str, orientation: int) -> Callable[[Image.Image], Step]:
-    """Return the step that turns a picture by its EXIF orientation; Pillow turns TIFF itself."""
+    """Return the step that turns an image by its EXIF orientation; Pillow turns TIFF itself."""
 
     def turn(image: Image.Image) -> Step:
         if orientation not in UPRIGHT:

@@ -292,7 +292,7 @@ def _check_labels(name: str, found: Collection) -> None:
 def _key(found: Collection, shape: Shape) -> str:
     """Changes with every name, size and date of a file, and with the shape."""
     listed = [(e.file.path, e.part, e.label, e.file.size, e.file.stamp) for e in found.entries]
-    state = repr((PREPARATION, shape, listed, found.left, found.empty))
+    state = repr((PREPARATION, shape, listed, found.skipped, found.empty))
     return hashlib.sha256(state.encode()).hexdigest()[:16]
 
 
@@ -311,7 +311,7 @@ def _prepare(found: Collection, shape: Shape, place: Path) -> None:
             pixels[row] = decoded.pixels
         rows.append(_row(entries[row], decoded) | {"row": row})
     pixels.flush()
-    rows += [_unused(*left) for left in found.left]
+    rows += [_unused(*skipped) for skipped in found.skipped]
     rows += [_unused(folder, "empty folder", "no picture in it") for folder in found.empty]
     pd.DataFrame(rows, columns=[*rows[0]]).to_parquet(partial / "files.parquet", index=False)
     os.replace(partial, place)

@@ -1,7 +1,7 @@
-"""Forms in which data sets are distributed, and the functions that read them into arrays.
+"""Formats in which data sets are distributed, and the functions that read them into arrays.
 
 A reader takes the folder that holds a layout's files and gives `Raw`: per official part (train,
-test, sometimes validation) the pictures, their labels and their ids.
+test, sometimes validation) the images, their labels and their ids.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ class Part(NamedTuple):
     """One official part of a data set.
 
     `images` (n, H, W, C) uint8; `labels` (n,) int64; `ids` (n,): relative paths for data that comes
-    as single files, else None, and a picture is named by its position. `groups` (n,) int64:
-    pictures with the same number are nearly equal and must not be split up; None: none are.
+    as single files, else None, and an image is named by its position. `groups` (n,) int64:
+    images with the same number are nearly equal and must not be split up; None: none are.
     """
 
     images: Pixels

@@ -1,4 +1,4 @@
-"""Folders and zips of pictures with one sub-folder per class: what is in them, and their pixels.
+"""Folders and zips of images, one sub-folder per class: their contents and their pixels.
 
     <class>/*.jpg                               split later
     train | validation | test / <class> / *.jpg  split already ("val" and "valid" are understood)
@@ -39,7 +39,7 @@ PARTS = {
 }
 ENDINGS = {*decoding.EXTENSIONS, "jpe", "jfif"}  # the last two are JPEG as some systems name it
 SYSTEM_FILES = {"__macosx", "thumbs.db", "desktop.ini"}
-OWN_FILES = {"study.toml"}  # what the project itself looks for beside the pictures
+OWN_FILES = {"study.toml"}  # what the project itself looks for beside the images
 
 # A zip announces what it holds; these are far above any honest collection of photos.
 MAX_MEMBERS = 200_000
@@ -47,7 +47,7 @@ MAX_TOTAL = 200 * 2**30
 MAX_RATIO = 200  # unpacked to packed bytes of one member of more than a megabyte
 
 
-class Left(NamedTuple):
+class Skipped(NamedTuple):
     """A file or folder that is not used, and why."""
 
     path: str
@@ -71,11 +71,11 @@ class Tree:
 
     files: list[File] = field(default_factory=list)
     folders: set[str] = field(default_factory=set)
-    left: list[Left] = field(default_factory=list)
+    skipped: list[Skipped] = field(default_factory=list)
 
 
 class Entry(NamedTuple):
-    """A file that should be a picture, the part it was given to ("train" if none) and its class."""
+    """A file that should be an image, the part it was given to ("train" if none) and its class."""
 
     file: File
     part: str
@@ -83,15 +83,15 @@ class Entry(NamedTuple):
 
 
 class Collection(NamedTuple):
-    """The pictures of a folder or zip in the order of their paths, and what is not used."""
+    """The images of a folder or zip in the order of their paths, and what is not used."""
 
     entries: list[Entry]
-    left: list[Left]
-    empty: list[str]  # class folders without a picture
+    skipped: list[Skipped]
+    empty: list[str]  # class folders without an image
 
 
 class Decoded(NamedTuple):
-    """A picture as the model takes it, uint8 (H, W, C); None where `error` says why there is none.
+    """An image as the model takes it, uint8 (H, W, C); None where `error` says why there is none.
 
     size: (width, height) in pixels as stored. sha256: of the file's bytes, in hexadecimal.
     """
@@ -104,12 +104,12 @@ class Decoded(NamedTuple):
 
 
 def read_pictures(path: Path, shape: Shape) -> Raw:
-    """Every picture of a folder or zip as uint8 (n, *shape), its centre cropped to the proportions.
+    """Every image of a folder or zip as uint8 (n, *shape), its centre cropped to the proportions.
 
     Labels count in the natural order of the class names (`natural`); ids are relative paths.
 
     Raises:
-        DataError: there are no classes, or a picture cannot be read.
+        DataError: there are no classes, or an image cannot be read.
     """
     with opened(path) as tree:
         entries = arrange(tree).entries
@@ -122,7 +122,7 @@ def read_pictures(path: Path, shape: Shape) -> Raw:
 
 
 def parts_of(entries: Sequence[Entry], pixels: Pixels, classes: tuple[str, ...]) -> Raw:
-    """Pictures (n, H, W, C) by part, in the order of `entries`; labels count in `classes`."""
+    """Images (n, H, W, C) by part, in the order of `entries`; labels count in `classes`."""
     parts = np.array([entry.part for entry in entries])
     labels = np.array([classes.index(entry.label) for entry in entries], np.int64)
     ids = np.array([entry.file.path for entry in entries])
@@ -164,7 +164,7 @@ def opened(path: Path) -> Iterator[Tree]:
 
 def _sorted(tree: Tree) -> Tree:
     tree.files.sort(key=lambda file: natural(file.path))
-    tree.left.sort()
+    tree.skipped.sort()
     return tree
 
 
@@ -173,7 +173,7 @@ def _folder(root: Path) -> Tree:
 
     def unreadable(error: OSError) -> None:
         name = Path(error.filename).relative_to(root).as_posix()
-        tree.left.append(Left(shown(name), "unreadable", str(error.strerror)))
+        tree.skipped.append(Skipped(shown(name), "unreadable", str(error.strerror)))
 
     for place, folders, names in os.walk(root, onerror=unreadable):
         here = Path(place)
@@ -188,7 +188,7 @@ def _add_folder(tree: Tree, root: Path, path: Path, walked: list[str]) -> None:
     name = path.relative_to(root).as_posix()
     reason = _unusable(name) or ("link" if path.is_symlink() else "")
     if reason:
-        tree.left.append(Left(shown(name), reason, REASONS[reason]))
+        tree.skipped.append(Skipped(shown(name), reason, REASONS[reason]))
         walked.remove(path.name)
     else:
         tree.folders.add(normal(name))
@@ -206,7 +206,7 @@ def _add_file(tree: Tree, root: Path, path: Path) -> None:
 
 def _add(tree: Tree, name: str, reason: str, file: File) -> None:
     if reason:
-        tree.left.append(Left(shown(name), reason, REASONS[reason]))
+        tree.skipped.append(Skipped(shown(name), reason, REASONS[reason]))
     elif file.path not in OWN_FILES:
         tree.files.append(file)
 
@@ -299,15 +299,17 @@ def _unwrapped(tree: Tree) -> Tree:
         for f in tree.files
         if f.path.removeprefix(start) not in OWN_FILES
     ]
-    left = [Left(item.path.removeprefix(start), item.kind, item.detail) for item in tree.left]
-    return Tree(files, {name.removeprefix(start) for name in tree.folders} - {start[:-1]}, left)
+    skipped = [
+        Skipped(item.path.removeprefix(start), item.kind, item.detail) for item in tree.skipped
+    ]
+    return Tree(files, {name.removeprefix(start) for name in tree.folders} - {start[:-1]}, skipped)
 
 
-# --- which picture belongs where ----------------------------------------------------------------
+# --- which image belongs where ----------------------------------------------------------------
 
 
 def is_picture(path: str) -> bool:
-    """Whether a file's name ends like a picture that can be read."""
+    """Whether a file's name ends like an image that can be read."""
     return ending(path) in ENDINGS
 
 
@@ -318,30 +320,30 @@ def ending(path: str) -> str:
 
 
 def arrange(tree: Tree) -> Collection:
-    """Part and class of every picture, by the folders it lies in.
+    """Part and class of every image, by the folders it lies in.
 
     Raises:
         DataError: the folders are not one per class.
     """
-    pictures, left = [], list(tree.left)
+    pictures, skipped = [], list(tree.skipped)
     for file in tree.files:
         if is_picture(file.path):
             pictures.append(file)
         else:
-            left.append(Left(file.path, "other format", f"a .{ending(file.path)} file"))
-    depth = 2 if _has_parts(pictures) else 1  # folders above a picture: part and class, or class
+            skipped.append(Skipped(file.path, "other format", f"a .{ending(file.path)} file"))
+    depth = 2 if _has_parts(pictures) else 1  # folders above an image: part and class, or class
     entries, seen = [], set()
     for file in pictures:
         folders = file.path.split("/")[:-1]
         if len(folders) < depth:
-            left.append(Left(file.path, "no class", "not in a class folder"))
+            skipped.append(Skipped(file.path, "no class", "not in a class folder"))
         elif file.path in seen:
-            left.append(Left(file.path, "same name", "another file has this name"))
+            skipped.append(Skipped(file.path, "same name", "another file has this name"))
         else:
             part = _part(folders[0]) if depth == 2 else "train"
             entries.append(Entry(file, part, folders[depth - 1]))
             seen.add(file.path)
-    return Collection(entries, left, _empty(tree, entries, depth))
+    return Collection(entries, skipped, _empty(tree, entries, depth))
 
 
 def _part(folder: str) -> str:
@@ -370,7 +372,7 @@ def _has_parts(pictures: list[File]) -> bool:
 
 
 def _empty(tree: Tree, entries: list[Entry], depth: int) -> list[str]:
-    """Folders at the depth of the classes, and those above, under which no picture lies."""
+    """Folders at the depth of the classes, and those above, under which no image lies."""
     used = {"/".join(e.file.path.split("/")[:d]) for e in entries for d in range(1, depth + 1)}
     return sorted({name for name in tree.folders if name.count("/") < depth} - used, key=natural)
 
@@ -379,7 +381,7 @@ def _empty(tree: Tree, entries: list[Entry], depth: int) -> list[str]:
 
 
 def decode_all(entries: Sequence[Entry], shape: Shape) -> Iterator[Decoded]:
-    """The pictures in order, decoded on all cores, with a progress bar."""
+    """The images in order, decoded on all cores, with a progress bar."""
     from tqdm import tqdm
 
     bar = tqdm(total=len(entries), desc="Reading pictures", unit="picture", mininterval=1.0)

@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 Pixels = NDArray[np.uint8]
-Step = tuple[Image.Image, str | None]  # a picture and, where it was changed, a note
+Step = tuple[Image.Image, str | None]  # an image and, where it was changed, a note
 THUMBNAIL = 96  # pixels of the longer side of a photo kept for looking at
-BLANK = 8  # of 255: a picture whose values are no further apart shows nothing
+BLANK = 8  # of 255: an image whose values are no further apart shows nothing
 
 
 def model_input(
@@ -18,7 +18,7 @@ def model_input(
 ) -> Pixels:
     """Return `rgb`, uint8 (h, w, 3) or (h, w, 1), as the model's uint8 (H, W, C), C being 1 or 3.
 
-    A picture of that shape already is returned as it is. Otherwise: grey by ITU-R 601 luma where
+    An image of that shape already is returned as it is. Otherwise: grey by ITU-R 601 luma where
     C = 1; the largest centred part of the model's proportions ("crop") or the whole on white
     ("pad"); then Pillow's bicubic filter, which widens with the reduction and so is antialiased.
     """
@@ -35,9 +35,9 @@ def model_input(
 
 
 def blank(pixels: Pixels) -> NDArray[np.bool_]:
-    """Tell of pictures (n, H, W, C) which show one colour only, as an empty scan does: (n,) bool.
+    """Tell of images (n, H, W, C) which show one colour only, as an empty scan does: (n,) bool.
 
-    A model may be sure of its answer about such a picture all the same.
+    A model may be sure of its answer about such an image all the same.
     """
     return np.asarray(np.ptp(pixels, axis=(1, 2)).max(-1) <= BLANK)
 
@@ -80,7 +80,7 @@ def reduced_shape(shape: tuple[int, ...], side: int) -> tuple[int, int, int]:
 
 
 def from_png(data: bytes) -> Pixels:
-    """Return a stored picture (`to_png`, `thumbnail`) as uint8 (H, W, 3), grey in all three."""
+    """Return a stored image (`to_png`, `thumbnail`) as uint8 (H, W, 3), grey in all three."""
     with Image.open(io.BytesIO(data), formats=["PNG", "WEBP"]) as image:
         return np.asarray(image.convert("RGB"), dtype=np.uint8)
 

@@ -1,4 +1,4 @@
-"""From scores to probabilities: how sure a model may say it is.
+"""Calibration: logits → probabilities, by temperature scaling.
 
 Fitted on validation by the log-loss. The answers stay what they are; how sure they are compared
 with each other changes only where their logits' length counts (`Calibration.exponent`).

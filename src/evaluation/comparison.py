@@ -12,11 +12,11 @@ import pandas as pd
 from src.evaluation import stats
 from src.evaluation.metrics import Scored
 
-# Two models on the same pictures ----------------------------------------------------------------
+# Two models on the same images ----------------------------------------------------------------
 
 
 def compare(first: Scored, second: Scored) -> dict[str, Any]:
-    """Accuracy of `first` minus `second` on the same pictures, with Tango's interval.
+    """Accuracy of `first` minus `second` on the same images, with Tango's interval.
 
     {split, n, only_first, only_second, both, neither, difference: {value, low, high, method},
     p_value (exact McNemar)}. Raises ValueError where ids or labels differ.
@@ -42,7 +42,7 @@ def compare(first: Scored, second: Scored) -> dict[str, Any]:
 
 
 def compare_all(models: Mapping[str, Scored], reference: str | None = None) -> pd.DataFrame:
-    """Every pair of models on the same pictures, Holm-corrected for their number.
+    """Every pair of models on the same images, Holm-corrected for their number.
 
     With a `reference`, only the pairs of it (as the first) and each of the others.
 

@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from src.evaluation import stats
 from src.evaluation.stats import Estimate, FloatArray, IntArray
 
-DRAWN = 48  # test pictures that a run keeps whatever was said about them
+DRAWN = 48  # test images that a run keeps whatever was said about them
 BINS = 15  # of the reliability table, as in Guo et al. (2017)
 RESAMPLES = 1_000
 STRATIFIED = "stratified bootstrap"
@@ -164,7 +164,7 @@ def _confusion_estimates(
 def _resampled_confusions(counts: IntArray, resamples: int, rng: np.random.Generator) -> IntArray:
     """(B, K, K) confusion matrices of bootstrap resamples.
 
-    Drawing pictures of a class with replacement *is* drawing its row of counts from a multinomial,
+    Drawing images of a class with replacement *is* drawing its row of counts from a multinomial,
     which takes milliseconds.
     """
     support = counts.sum(1)
@@ -200,7 +200,7 @@ def _probability_estimates(
     losses, gaps, rankings = _losses(scored), _calibration_gaps(scored), _rankings(scored)
 
     def metrics(weights: FloatArray) -> FloatArray:
-        """(3, B) log-loss, ROC-AUC, calibration error of weighted pictures (B, N)."""
+        """(3, B) log-loss, ROC-AUC, calibration error of weighted images (B, N)."""
         loss = weights @ losses / scored.n
         calibration = np.abs(weights @ gaps).sum(1) / scored.n
         return np.stack([loss, _weighted_auc(weights, rankings), calibration])
@@ -223,7 +223,7 @@ def _losses(scored: Scored) -> FloatArray:
 
 
 def _calibration_gaps(scored: Scored) -> FloatArray:
-    """(N, BINS) correct minus confidence in the picture's bin, 0 elsewhere.
+    """(N, BINS) correct minus confidence in the image's bin, 0 elsewhere.
 
     The absolute column sums over N are the expected calibration error of Naeini et al. (2015).
     """
@@ -241,14 +241,14 @@ def _bin(confidence: FloatArray, bins: int) -> IntArray:
 class _Ranking:
     """How one class's positives and negatives interleave by score, ready to be reweighted."""
 
-    positives: IntArray  # pictures of the class
+    positives: IntArray  # images of the class
     negatives: IntArray  # the others, by rising score
     starts: IntArray  # of the runs of negatives between neighbouring positive scores
     below: IntArray  # (positives,) number of runs with a lower score
     upto: IntArray  # (positives,) number of runs with a lower or equal score
 
     def area(self, weights: FloatArray) -> FloatArray:
-        """(B,) area under the ROC curve of pictures weighted by (N, B).
+        """(B,) area under the ROC curve of images weighted by (N, B).
 
         The share of (positive, negative) pairs in the right order, ties counting half
         (Mann-Whitney). Adding up whole runs keeps a thousand resamples within a second.
@@ -278,8 +278,8 @@ def _ranking(scored: Scored, k: int) -> _Ranking:
 
 
 def _weighted_auc(weights: FloatArray, rankings: list[_Ranking]) -> FloatArray:
-    """(B,) mean over classes of the one-vs-rest ROC area of weighted pictures (B, N)."""
-    columns = np.ascontiguousarray(weights.T)  # (N, B): reordering pictures moves whole rows
+    """(B,) mean over classes of the one-vs-rest ROC area of weighted images (B, N)."""
+    columns = np.ascontiguousarray(weights.T)  # (N, B): reordering images moves whole rows
     areas = [ranking.area(columns) for ranking in rankings]
     return np.mean(areas, axis=0) if areas else np.full(len(weights), np.nan)
 
@@ -345,7 +345,7 @@ def confusion_tidy(counts: pd.DataFrame) -> pd.DataFrame:
 
 
 def calibration_table(scored: Scored, bins: int = BINS) -> pd.DataFrame:
-    """Reliability: per bin of confidence that holds pictures, what was promised and what was true.
+    """Reliability: per bin of confidence that holds images, what was promised and what was true.
 
     bin_low, bin_high (equally wide, (low, high]), n, confidence (mean), accuracy with Wilson's
     accuracy_low and accuracy_high.

@@ -43,7 +43,7 @@ def filing(target: float, threshold: float | None, validation: int, photos: int)
     share = f"{100 * target:g}\N{NO-BREAK SPACE}%"
     if threshold is not None:
         return f"The {validation:,} validation photos assure {share} of those filed alone."
-    wanted = sample_sizes.unmistaken_needed(target)
+    wanted = sample_sizes.flawless_needed(target)
     if validation >= wanted:
         return (
             f"The surest answers to the {validation:,} validation photos hold too many mistakes to "

@@ -29,7 +29,7 @@ def _smallest(decides: Callable[[int], bool], start: int, limit: int = 10**9) ->
 
 
 def pictures_needed(share: float, margin: float, n: int, level: float = stats.LEVEL) -> int | None:
-    """Further pictures until Wilson's interval leaves `margin` out, if the share stays as it is.
+    """Further images until Wilson's interval leaves `margin` out, if the share stays as it is.
 
     None where no number under 10^9 would (share equal to the margin).
     """
@@ -43,7 +43,7 @@ def pictures_needed(share: float, margin: float, n: int, level: float = stats.LE
 
 
 def pictures_for_interval(estimate: Estimate, margin: float, n: int) -> int | None:
-    """Further pictures until an interval leaves `margin` out, if the value stays as it is.
+    """Further images until an interval leaves `margin` out, if the value stays as it is.
 
     Its half towards the margin is taken to shrink with the square root of n. None where value and
     margin are equal.
@@ -56,7 +56,7 @@ def pictures_for_interval(estimate: Estimate, margin: float, n: int) -> int | No
 
 
 def pictures_within(share: float, half: float, n: int, level: float = stats.LEVEL) -> int:
-    """Further pictures until Wilson's interval is at most 2 · `half` wide, if the share stays."""
+    """Further images until Wilson's interval is at most 2 · `half` wide, if the share stays."""
 
     def narrow(total: int) -> bool:
         low, high = stats.wilson_bounds(share * total, total, level)
@@ -65,8 +65,8 @@ def pictures_within(share: float, half: float, n: int, level: float = stats.LEVE
     return (_smallest(narrow, n) or 10**9) - n
 
 
-def unmistaken_needed(share: float, level: float = stats.LEVEL) -> int:
-    """Pictures without a single mistake until Wilson's lower bound reaches `share`, 0 to 1."""
+def flawless_needed(share: float, level: float = stats.LEVEL) -> int:
+    """Images without a single mistake until Wilson's lower bound reaches `share`, 0 to 1."""
     return math.ceil(
         stats.z_of_level(level) ** 2 * share / (1 - share)
     )  # the bound is n / (n + z²)

@@ -1,4 +1,4 @@
-"""Intervals, paired tests and sample sizes, with NumPy and the standard library only.
+"""Confidence intervals and paired tests, with NumPy and the standard library only.
 
 Every interval is two-sided. Tests and intervals come in pairs that agree: Wilson with the score
 test, Tango with McNemar, Student's interval with Student's test. The deployed app imports this
@@ -155,20 +155,20 @@ def binomial_tail(successes: int, n: int, share: float) -> float:
     return incomplete_beta(n - successes, successes + 1, 1 - share)
 
 
-# Two models on the same pictures ----------------------------------------------------------------
+# Two models on the same images ----------------------------------------------------------------
 
 
 def mcnemar(only_first: int, only_second: int) -> float:
     """Exact two-sided p-value of McNemar's test that two models err equally often.
 
-    `only_first` (`only_second`) counts the pictures that only the first (second) model got right.
+    `only_first` (`only_second`) counts the images that only the first (second) model got right.
     """
     n = only_first + only_second
     return min(2 * binomial_tail(min(only_first, only_second), n, 0.5), 1.0) if n else 1.0
 
 
 def paired_difference(only_first: int, only_second: int, n: int, level: float = LEVEL) -> Estimate:
-    """Accuracy of the first minus that of the second model on the same n pictures, -1 to 1.
+    """Accuracy of the first minus that of the second model on the same n images, -1 to 1.
 
     Score interval of Tango (1998), Equivalence test and confidence interval for the difference in
     proportions for the paired-sample design, Statistics in Medicine 17:891-908.
@@ -200,12 +200,12 @@ def paired_test(only_first: int, only_second: int, n: int, difference: float) ->
 
 
 def paired_ratio(both: int, only_first: int, only_second: int, level: float = LEVEL) -> Estimate:
-    """How many times as often the first model errs as the second, on the same pictures.
+    """How many times as often the first model errs as the second, on the same images.
 
-    The counts are of pictures that both, only the first, only the second got wrong. Score interval
+    The counts are of images that both, only the first, only the second got wrong. Score interval
     of Nam and Blackwelder (2002), Analysis of the ratio of marginal probabilities in a matched-pair
     setting, Statistics in Medicine 21:689-699. Where the second never errs there is no ratio: 1
-    between 0 and the number of pictures that the first got wrong (at least 1).
+    between 0 and the number of images that the first got wrong (at least 1).
     """
     first, second, z = both + only_first, both + only_second, z_of_level(level)
     if not second:

@@ -36,7 +36,7 @@ def _details(made: dict[str, Any], manifest: dict[str, Any]) -> str:
         "Model details",
         _built(made),
         _trained(made, origin["environment"]),
-        f"Made on {origin['created'][:10]} by code revision `{origin['code_revision'][:12]}`.",
+        f"Trained on {origin['created'][:10]} with code revision `{origin['code_revision'][:12]}`.",
         _calibrated(made),
     )
 
@@ -44,14 +44,12 @@ def _details(made: dict[str, Any], manifest: dict[str, Any]) -> str:
 def _calibrated(made: dict[str, Any]) -> str:
     first = ""
     if made.get("exponent"):
-        first = f", of logits divided by their length to the power of {made['exponent']:.1f}"
-    return (
-        f"Probabilities are at temperature {made['temperature']:.2f}{first}, fitted on validation."
-    )
+        first = f" Logits are first divided by their length to the power {made['exponent']:.1f}."
+    return f"Calibrated on validation images at temperature {made['temperature']:.2f}.{first}"
 
 
 def _built(made: dict[str, Any]) -> str:
-    """What the model is: its size, architecture and what it goes on from, as far as it has them."""
+    """What the model is: its size, architecture and backbone, as far as it has them."""
     parts = [
         f"{made['parameters']:,} parameters" if made.get("parameters") else "",
         *_network(made.get("architecture") or {}),
@@ -61,7 +59,7 @@ def _built(made: dict[str, Any]) -> str:
 
 
 def _network(architecture: dict[str, Any]) -> list[str]:
-    """What kind of network, and what of its kind; fields that came later have their old values."""
+    """The kind of network and its options; a field that an early version lacks has its default."""
     kind, widths = architecture.get("kind"), architecture.get("widths")
     parts = [
         f"architecture `{kind}`" if kind else "",
@@ -79,7 +77,7 @@ def _network(architecture: dict[str, Any]) -> list[str]:
 
 
 def _trained(made: dict[str, Any], machine: dict[str, Any]) -> str:
-    """How it was trained, as far as that was a matter of epochs and steps."""
+    """How it was trained; models without epochs have only a seed and a time."""
     training = made.get("training") or {}
     parts = [
         f"{made.get('best_epoch', '?')} of at most {training['epochs']} epochs"
@@ -105,9 +103,9 @@ def _intended_use(data: dict[str, Any]) -> str:
     height, width, _ = data["image_shape"]
     return _list(
         "Intended use",
-        f"Filing pictures into {len(data['classes'])} classes: {', '.join(data['classes'])}.",
-        f"Pictures are brought to {width} × {height} pixels first. A picture of anything else is "
-        f"still given one of these classes: look at the confidence and at the threshold.",
+        f"Sorting images into {len(data['classes'])} classes: {', '.join(data['classes'])}.",
+        f"Images are resized to {width} × {height} pixels first. An image of anything else also "
+        f"gets one of these classes: look at the confidence and at the threshold.",
     )
 
 
@@ -116,10 +114,10 @@ def _training_data(made: dict[str, Any], data: dict[str, Any]) -> str:
     return _list(
         "Data",
         f"{data['title']}: {made['n_train']:,} training, {totals['validation']:,} validation and "
-        f"{totals['test']:,} test pictures. {data['citation']}".rstrip(),
+        f"{totals['test']:,} test images. {data['citation']}".rstrip(),
         f"Licence: {data['licence'] or 'not stated'}",
-        "Every choice (epoch, temperature, threshold, default model) was made on validation; the "
-        "test pictures were read once, for the figures below.",
+        "Every choice (epoch, temperature, threshold, default model) was made on validation "
+        "images. This version read the test images once, for the figures below.",
     )
 
 
@@ -133,7 +131,7 @@ def _results(metrics: dict[str, Any]) -> str:
             )
     averaged = metrics.get("averaged", {"splits": {}})
     rows += [
-        f"| accuracy, mean over {averaged['views']} views of each picture | {split} "
+        f"| accuracy with test-time augmentation, {averaged['views']} views | {split} "
         f"| {found['n']:,} | {found['value']:.4f} | {found['low']:.4f} to {found['high']:.4f} |"
         for split, found in averaged["splits"].items()
     ]
@@ -155,12 +153,12 @@ def _weakest(report: Any) -> str:
 def _parity(parity: dict[str, Any]) -> str:
     lines = [
         f"{p}: largest difference of a probability {parity[p]['max_abs_dp']:.2g}, same answer for "
-        f"{parity[p]['top1_agreement']:.2%}, accuracy {parity[p]['accuracy']:.2%}."
+        f"{parity[p]['top1_agreement']:.2%} of the images, accuracy {parity[p]['accuracy']:.2%}."
         for p in ("float32", "int8")
     ]
     return _list(
-        f"Served files against Keras ({parity['split']}, n = {parity['n']:,})",
-        f"Keras: accuracy {parity['keras']['accuracy']:.2%}.",
+        f"Deployed files against the trained model ({parity['split']}, n = {parity['n']:,})",
+        f"Trained model (Keras): accuracy {parity['keras']['accuracy']:.2%}.",
         *lines,
     )
 
@@ -168,11 +166,10 @@ def _parity(parity: dict[str, Any]) -> str:
 def _limits() -> str:
     return _list(
         "Limits",
-        "The interval covers the choice of test pictures, not that of the training pictures or "
-        "seed.",
-        "Test pictures come from the same source as the training pictures. On pictures collected "
-        "anew, models of this kind are known to lose several points (Recht et al., "
-        "arXiv 1806.00451).",
+        "The interval covers the choice of the test images, not that of the training images or "
+        "of the seed.",
+        "Test images come from the same source as the training images. On newly collected images, "
+        "models of this kind lose several percentage points (Recht et al., arXiv 1806.00451).",
     )
 
 

@@ -1,6 +1,6 @@
-"""Configurations → Keras models.
+"""Architectures: configuration → Keras model.
 
-Every network takes pictures as they are stored, (n, H, W, C) float32 in 0–255, and normalises them
+Every network takes images as they are stored, (n, H, W, C) float32 in 0–255, and normalises them
 itself, so that nothing can be scaled one way in training and another in serving. Every network ends
 in a feature map, its spatial mean (the embedding) and one linear layer (the logits): the class
 activation map is then exact and costs one 1×1 convolution (Zhou et al. 2016, arXiv 1512.04150).
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from src.data.plans import Architecture
 
 OUTPUTS = ("logits", "embedding", "activation")
-WHITENING = "whitening"  # name of a fast network's first layer
+WHITENING = "whitening"  # name of the first layer of a speed-run network
 SMALLEST_MAP = 4  # pooling stops here, so that the activation map still says where
 SMALL_MAP = 7  # side up to which maps are laid side by side (measured in benchmarks/LOG.md)
 PACKED = 8  # so many of them
@@ -131,7 +131,7 @@ class Conv2D(layers.Conv2D):
 
 @tf.custom_gradient
 def _packed_convolution(x: tf.Tensor, kernel: tf.Tensor) -> tuple[tf.Tensor, Any]:
-    """Convolution (n, h, w, C) with filters (h, w, C, K); its gradient sees pictures in rows."""
+    """Convolution (n, h, w, C) with filters (h, w, C, K); its gradient sees images in rows."""
     settings: dict[str, Any] = {"strides": [1, 1, 1, 1], "padding": "SAME"}
 
     def gradient(by_output: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -174,7 +174,7 @@ def build(
 ) -> keras.Model:
     """A freshly initialised network: float32 (n, H, W, C) in 0–255 → float32 logits (n, K).
 
-    `images` (n, H, W, C) are training pictures, from which normalisation and whitening come;
+    `images` (n, H, W, C) are training images, from which normalisation and whitening come;
     `precision` is a Keras dtype policy. The layers `features` and `embedding` are its last two
     before the logits.
     """
@@ -222,7 +222,7 @@ def _plain(x: Any, architecture: Architecture, policy: Any) -> Any:
 def _fast(x: Any, architecture: Architecture, policy: Any) -> Any:
     """Whitening 2×2 convolution, then convolutions stage by stage, each with pooling in front.
 
-    The first `unpooled` stages keep the picture's size: small grey pictures have details that are
+    The first `unpooled` stages keep the image's size: small grey images have details that are
     lost otherwise, at half again the cost (benchmarks/LOG.md).
 
     After the speed-run networks of Keller Jordan (cifar10-airbench), with a mean at the end, which

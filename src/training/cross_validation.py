@@ -1,8 +1,8 @@
-"""How well a linear head on frozen features does, by cross-validation, and with fewer pictures.
+"""Cross-validation of a linear head on frozen features, and its learning curve.
 
-Where test pictures are few, every picture of training and validation is put to use: each is
+Where test images are few, every image of training and validation is put to use: each is
 answered once per repeat by a head that has not seen it. Everything that is chosen is chosen anew
-inside, on pictures held back from the training part of the fold.
+inside, on images held back from the training part of the fold.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ from src.serving.linear import Examples
 Integers = NDArray[np.int64]
 
 FOLDS = 5
-REPEATS, FEW = 3, 1_000  # repeated where there are fewer pictures than that
-HELD_BACK = 8  # one in so many training pictures chooses the strength of the penalty
-SHARES = (0.25, 0.5, 0.75, 1.0)  # of a fold's training pictures, for the learning curve
+REPEATS, FEW = 3, 1_000  # repeated where there are fewer images than that
+HELD_BACK = 8  # one in so many training images chooses the strength of the penalty
+SHARES = (0.25, 0.5, 0.75, 1.0)  # of a fold's training images, for the learning curve
 
 
 @dataclass(frozen=True)
 class Pool:
-    """Pictures to cross-validate on, with their features.
+    """Images to cross-validate on, with their features.
 
-    `embeddings` (views, n, D) float32, view 0 of the unchanged picture; `ids` and `splits` (n,);
-    `groups` (n,): pictures with the same number are nearly equal, and answered in the same fold.
+    `embeddings` (views, n, D) float32, view 0 of the unchanged image; `ids` and `splits` (n,);
+    `groups` (n,): images with the same number are nearly equal, and answered in the same fold.
     """
 
     embeddings: NDArray[np.float32]
@@ -46,7 +46,7 @@ class Pool:
     class_weights: float  # see `linear.examples`
 
     def examples(self, rows: Integers, views: int | None = None) -> Examples:
-        """The given pictures, in all views or in the first ones."""
+        """The given images, in all views or in the first ones."""
         chosen = self.embeddings[:views, rows]
         return linear.examples(chosen, self.labels[rows], len(self.classes), self.class_weights)
 
@@ -56,7 +56,7 @@ class CrossValidation:
     """What cross-validation found.
 
     folds: model, repeat, fold, n, accuracy, macro_f1. predictions: model, repeat, fold, and the
-    columns of a run's predictions. curve: model, share (of a fold's training pictures), n_train
+    columns of a run's predictions. curve: model, share (of a fold's training images), n_train
     (mean over the folds), n, accuracy, low, high (95 %, Wilson).
     """
 
@@ -67,7 +67,7 @@ class CrossValidation:
 
 @dataclass(frozen=True)
 class _Answer:
-    """What one head said about the pictures of its fold."""
+    """What one head said about the images of its fold."""
 
     repeat: int
     fold: int
@@ -97,14 +97,14 @@ def run(name: str, pool: Pool, seed: int) -> CrossValidation:
 
 
 def _folds(pool: Pool) -> int:
-    """As many as the rarest class has pictures, at most FOLDS and at least 2."""
+    """As many as the rarest class has images, at most FOLDS and at least 2."""
     return int(np.clip(np.bincount(pool.labels).min(), 2, FOLDS))
 
 
 def assign(labels: Integers, groups: Integers, folds: int, random: np.random.Generator) -> Integers:
-    """The fold (n,) of each picture: every class is spread evenly, at random, groups as a whole.
+    """The fold (n,) of each image: every class is spread evenly, at random, groups as a whole.
 
-    A class with fewer groups than folds is spread picture by picture: each fold needs some.
+    A class with fewer groups than folds is spread image by image: each fold needs some.
     """
     fold = np.empty(len(labels), np.int64)
     for label in np.unique(labels):
@@ -125,7 +125,7 @@ def _answer(pool: Pool, repeat: int, fold: int, share: float, seed: int) -> _Ans
     asked, others = np.flatnonzero(folds == fold), np.flatnonzero(folds != fold)
     random = np.random.default_rng([seed, repeat, fold])
     drawn = assign(pool.labels[others], pool.groups[others], HELD_BACK, random)
-    held_back = drawn == drawn[0]  # some part that is not empty, however few pictures there are
+    held_back = drawn == drawn[0]  # some part that is not empty, however few images there are
     train, chooser = others[~held_back], others[held_back]
     train = train[_part(pool.labels[train], share, random)]
     head = linear.best(pool.examples(train), pool.examples(chooser, 1), len(pool.classes))
@@ -137,7 +137,7 @@ def _answer(pool: Pool, repeat: int, fold: int, share: float, seed: int) -> _Ans
 
 
 def _part(labels: Integers, share: float, random: np.random.Generator) -> Integers:
-    """Positions of a share of the pictures of every class, at least one of each."""
+    """Positions of a share of the images of every class, at least one of each."""
     rows = [random.permutation(np.flatnonzero(labels == label)) for label in np.unique(labels)]
     return np.sort(np.concatenate([r[: max(1, round(share * len(r)))] for r in rows]))
 

@@ -1,7 +1,8 @@
 """Fitted model → `.keras` and `.tflite` files, and how well they agree.
 
-The saved model answers in one pass with logits, embedding and activation map (`models.serving`).
-The int8 file computes in integers inside and takes and gives floats, like the float32 one.
+The saved model answers in one pass with logits, embedding and activation map
+(`architectures.serving`). The int8 file computes in integers inside and takes and gives floats,
+like the float32 one.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ Pixels = NDArray[np.uint8]
 # Models with more bytes of weights keep them in half precision; float32 is computed all the same.
 LARGE_BYTES = 1_000_000
 NORMALISATIONS = (layers.BatchNormalization, architectures.FusedBatchNorm)
-BATCH_VALUES = 2**22  # of pictures that Keras answers at a time: 16 MB
+BATCH_VALUES = 2**22  # of images that Keras answers at a time: 16 MB
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Exported:
 def export(model: keras.Model, calibration: Pixels) -> Exported:
     """Save a fitted classifier in all three forms.
 
-    `calibration` (n, H, W, C) are *training* pictures, from which int8 takes its value ranges. Of
+    `calibration` (n, H, W, C) are *training* images, from which int8 takes its value ranges. Of
     large models the weights are rounded to half precision first, for all three forms alike.
     """
     copy = _in_float32(model)
@@ -167,7 +168,7 @@ def _in_float32(model: keras.Model) -> keras.Model:
 def convert(served: keras.Model, calibration: Pixels | None = None, *, half: bool = False) -> bytes:
     """A model with one input, `image`, and named outputs as `.tflite`.
 
-    Computing in int8 where there are pictures for `calibration`, else in float32, with weights in
+    Computing in int8 where there are images for `calibration`, else in float32, with weights in
     half precision if `half`.
     """
     module = tf.Module()

@@ -1,6 +1,6 @@
-"""What the frozen layers of a network see in pictures, computed once and kept on the disk.
+"""Frozen features: what the frozen layers answer, computed once and kept on the disk.
 
-LiteRT computes them, on a CPU more than twice as fast as TensorFlow. For each picture and each
+LiteRT computes them, on a CPU more than twice as fast as TensorFlow. For each image and each
 augmented view of it: the embedding, and, where the layers above one are to be trained, that layer's
 activations in half precision. Interrupted readings go on with the next view.
 """
@@ -27,19 +27,19 @@ from src.data.specification import Augmentation
 from src.serving import inference
 from src.training import augmentation, export
 
-BATCH = 8  # pictures that LiteRT takes at a time
+BATCH = 8  # images that LiteRT takes at a time
 
 
 @dataclass(frozen=True)
 class Views:
-    """How pictures are looked at: as they are, and `n` times augmented."""
+    """How images are looked at: as they are, and `n` times augmented."""
 
     augmentation: Augmentation
     n: int
     seed: int
 
     def of(self, images: NDArray[np.uint8], view: int) -> NDArray[np.uint8]:
-        """View 0 is the pictures themselves, view k what epoch k of a training would show."""
+        """View 0 is the images themselves, view k what epoch k of a training would show."""
         if view == 0:
             return images
         return augmentation.augment(images, self.augmentation, self.seed, view)
@@ -47,16 +47,16 @@ class Views:
 
 @dataclass(frozen=True)
 class Features:
-    """What was computed for one split of n pictures, by view."""
+    """What was computed for one split of n images, by view."""
 
     embeddings: NDArray[np.float32]  # (1 + views, n, D)
     activations: list[NDArray[np.float16]]  # 1 + views of (n, h, w, C), on the disk; or none
-    key: str  # of the pictures, the network and the views
+    key: str  # of the images, the network and the views
     seconds: float
     cpu_seconds: float
 
     def mixed(self, seed: int, epoch: int) -> NDArray[np.float16]:
-        """Activations (n, h, w, C) of one view of each picture: each in turn, over the epochs."""
+        """Activations (n, h, w, C) of one view of each image: each in turn, over the epochs."""
         start = np.random.default_rng(seed).integers(len(self.activations), size=self.n)
         view = (start + epoch) % len(self.activations)
         mixed = np.empty_like(self.activations[0])
@@ -83,7 +83,7 @@ class Reader:
         self.below, self.folder = below, folder
 
     def read(self, split: Split, views: Views) -> Features:
-        """The features of every picture and view, computed where they are not kept yet."""
+        """The features of every image and view, computed where they are not kept yet."""
         key = self._key(split, views)
         paths = [self.folder / key / str(view) for view in range(views.n + 1)]
         missing = [view for view, path in enumerate(paths) if not _embedding(path).is_file()]
@@ -100,7 +100,7 @@ class Reader:
         )
 
     def _key(self, split: Split, views: Views) -> str:
-        """Changes with the pictures, the network's weights and what is done to the pictures."""
+        """Changes with the images, the network's weights and what is done to the images."""
         digest = hashlib.sha256(json.dumps([self.below, asdict(views) | {"n": 0}]).encode())
         for array in (split.images, *self.frozen.get_weights()):
             digest.update(np.ascontiguousarray(array).data)

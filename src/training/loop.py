@@ -1,7 +1,7 @@
-"""Data + recipe → fitted model + history: one engine for plain and fast networks.
+"""The training loop: data + recipe → trained model + history, for every architecture.
 
 Results do not depend on interruptions: every random choice of an epoch follows from (seed, epoch),
-and a checkpoint after each epoch holds everything that changes. The next epoch's pictures are
+and a checkpoint after each epoch holds everything that changes. The next epoch's images are
 augmented in one vectorised pass in a thread while the current epoch trains.
 """
 
@@ -35,7 +35,7 @@ from src.training.optimizers import Average, Schedule
 
 Pixels = NDArray[np.uint8]
 Floats = NDArray[np.float64]
-Inputs = NDArray[Any]  # what a network takes: pictures, or activations of its frozen layers
+Inputs = NDArray[Any]  # what a network takes: images, or activations of its frozen layers
 HISTORY = [
     "epoch",
     "seconds",
@@ -45,11 +45,11 @@ HISTORY = [
     "validation_loss",
     "validation_accuracy",
 ]
-VALUES = 2**22  # of pictures that are answered at a time: 16 MB
+VALUES = 2**22  # of images that are answered at a time: 16 MB
 MEASURED = 20  # batches that give mean weights their normalisation statistics
 CHECKPOINT = 3  # of the files' layout: others are not resumed
 LARGE_BATCH = 256
-WHOLE_FROM = 0.875  # share of the epochs after which nothing is pruned any more
+UNPRUNED_FROM = 0.875  # share of the epochs after which data pruning ends
 STEM_UNTIL = 1 / 3  # share of the epochs in which the bias of a fixed first layer learns
 
 
@@ -88,7 +88,7 @@ class _State:
     best_found: tuple[float, float] = (0.0, -math.inf)  # accuracy, loss with its sign turned
     best: list[NDArray[Any]] = field(default_factory=list)
     cpu_seconds: float = 0.0
-    losses: Floats = field(default_factory=lambda: np.empty(0))  # (n,) of each picture, last seen
+    losses: Floats = field(default_factory=lambda: np.empty(0))  # (n,) of each image, last seen
 
     @property
     def epoch(self) -> int:
@@ -125,12 +125,12 @@ def fit(
     seed: int,
     record: Record,
     compute: str | None = None,
-    taught: Floats | None = None,
+    teacher_probs: Floats | None = None,
 ) -> Trained:
     """Train a network, or go on where an interrupted training with the same settings stopped.
 
     `record` says where, its settings are filled in here; `compute` is a Keras dtype policy, by
-    default the faster (`precision`); `taught` is what a teacher says to the training pictures,
+    default the faster (`precision`); `teacher_probs` is what a teacher says to the training images,
     probabilities (n, K). The returned model has the weights of the epoch with the highest
     validation accuracy, of equal ones the one with the lowest loss.
 
@@ -139,11 +139,11 @@ def fit(
             small; nothing was begun.
     """
     compute = compute or precision(recipe)
-    n_classes = int(train.labels.max()) + 1  # every class has training pictures, see `studies`
+    n_classes = int(train.labels.max()) + 1  # every class has training images, see `studies`
     model = architectures.build(architecture, train.images, n_classes, seed, compute)
     settings = _fingerprint(architecture, recipe, train, validation, seed, compute)
-    if taught is not None:
-        settings += hashlib.sha256(np.ascontiguousarray(taught).data).hexdigest()
+    if teacher_probs is not None:
+        settings += hashlib.sha256(np.ascontiguousarray(teacher_probs).data).hexdigest()
     return learn(
         model,
         recipe,
@@ -152,7 +152,7 @@ def fit(
         (validation.images, validation.labels),
         seed=seed,
         record=replace(record, settings=settings),
-        taught=taught,
+        teacher_probs=teacher_probs,
     )
 
 
@@ -178,13 +178,13 @@ def learn(
     *,
     seed: int,
     record: Record,
-    taught: Floats | None = None,
+    teacher_probs: Floats | None = None,
 ) -> Trained:
     """Train what is trainable of a model; `fit` with a model and inputs of the caller's own.
 
     `inputs` gives for an epoch (from 0) what the model takes, (n, …) in the order of `labels`, and
     is called in a thread while the epoch before trains; `validation` is inputs with labels.
-    `taught` is as in `fit`. The stem (`models.stem`) learns until `STEM_UNTIL`.
+    `teacher_probs` is as in `fit`. The stem (`architectures.stem`) learns until `STEM_UNTIL`.
 
     Raises:
         TrainingError: see `fit`.
@@ -203,13 +203,13 @@ def learn(
     }
     state = _load(path, record.settings, changing) or fresh
     n_classes = model.output.shape[-1]
-    targets = _targets(labels, taught, recipe, n_classes)
+    targets = _targets(labels, teacher_probs, recipe, n_classes)
     weights = class_weights(labels, n_classes, recipe.class_weights)[labels]
     step_of_all, step_of_rest = _steps(model, optimizer, average)
     evaluate = _evaluation(model)
     with _Epochs(inputs, recipe.epochs, state.epoch) as epochs, _bar(recipe, state) as bar:
         while not _finished(state, recipe):
-            schedule.left.assign(optimizers.reduced(state.history, recipe))
+            schedule.factor.assign(optimizers.plateau_factor(state.history, recipe))
             part, started = _chosen(state, recipe, seed), time.perf_counter()
             step = step_of_all if state.epoch < STEM_UNTIL * recipe.epochs else step_of_rest
             shown = epochs.next()
@@ -240,7 +240,7 @@ def run(
         TrainingError: see `fit`.
     """
     train = dataset.subset if experiment.trained_on == "subset" else dataset.train
-    taught = _taught(experiment, train, folder)
+    teacher_probs = _teacher_probs(experiment, train, folder)
     for seed in experiment.seeds:
         part = f"{experiment.name}/seed_{seed}"
         yield (
@@ -252,13 +252,13 @@ def run(
                 dataset.validation,
                 seed=seed,
                 record=Record(folder / part, logs / part),
-                taught=taught,
+                teacher_probs=teacher_probs,
             ),
         )
 
 
-def _taught(experiment: Experiment, train: Split, folder: Path) -> Floats | None:
-    """What an experiment's teacher says to the training pictures, probabilities (n, K)."""
+def _teacher_probs(experiment: Experiment, train: Split, folder: Path) -> Floats | None:
+    """What an experiment's teacher says to the training images, probabilities (n, K)."""
     if not experiment.teacher:
         return None
     kept = sorted((folder / experiment.teacher).glob("seed_*/model.tflite"))
@@ -285,7 +285,7 @@ def _check_memory(model: keras.Model, recipe: Recipe) -> None:
 
 
 def needed_bytes(model: keras.Model, recipe: Recipe) -> int:
-    """About how much memory a training takes on top of its pictures; the tests measure it too.
+    """About how much memory a training takes on top of its images; the tests measure it too.
 
     Every layer's output for one batch is kept for its gradient; each parameter has a gradient, a
     momentum, its value at the best epoch, and all three in the checkpoint.
@@ -342,16 +342,16 @@ def _some(inputs: Inputs, recipe: Recipe, seed: int) -> Iterator[Inputs]:
 
 
 def _targets(
-    labels: NDArray[np.int64], taught: Floats | None, recipe: Recipe, n_classes: int
+    labels: NDArray[np.int64], teacher_probs: Floats | None, recipe: Recipe, n_classes: int
 ) -> NDArray[np.float32]:
-    """The distribution (n, K) that each picture's answer should have.
+    """The distribution (n, K) that each image's answer should have.
 
     The smoothed label, mixed with a teacher's answer (Hinton et al. 2015, arXiv 1503.02531).
     """
     smoothing, share = recipe.label_smoothing, recipe.distillation
     targets = np.eye(n_classes)[labels] * (1 - smoothing) + smoothing / n_classes
-    if taught is not None:
-        targets = (1 - share) * targets + share * taught
+    if teacher_probs is not None:
+        targets = (1 - share) * targets + share * teacher_probs
     return targets.astype(np.float32)
 
 
@@ -400,9 +400,9 @@ def _evaluation(model: keras.Model) -> Any:
 
 
 def class_weights(labels: NDArray[np.int64], n_classes: int, exponent: float) -> Floats:
-    """How much a picture of each class counts, (K,): its inverse frequency to the `exponent`.
+    """How much an image of each class counts, (K,): its inverse frequency to the `exponent`.
 
-    0 counts every picture once, 1 every class alike; the mean over the pictures is 1.
+    0 counts every image once, 1 every class alike; the mean over the images is 1.
     """
     counts = np.bincount(labels, minlength=n_classes)
     weights = np.maximum(counts, 1.0) ** -exponent
@@ -414,20 +414,20 @@ def _correct(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
 
 
 def _chosen(state: _State, recipe: Recipe, seed: int) -> tuple[NDArray[np.int64], Floats]:
-    """Which pictures the next epoch shows, in random order, and how much each of them counts.
+    """Data pruning: the images of the next epoch in random order, and the weight of each.
 
-    A picture whose loss was below the mean when it was last seen is left out with probability
+    An image whose loss was below the mean when it was last seen is skipped with probability
     `pruning`, and counts 1 / (1 − pruning) times where it is not, so that the expected gradient
     stays what it is; the last epochs show all (InfoBatch: Qin et al. 2024, arXiv 2303.04947).
     """
     n = len(state.losses)
     order = np.random.default_rng([seed, state.epoch, 1]).permutation(n)
-    if not recipe.pruning or state.epoch >= WHOLE_FROM * recipe.epochs or not state.epoch:
+    if not recipe.pruning or state.epoch >= UNPRUNED_FROM * recipe.epochs or not state.epoch:
         return order, np.ones(n)
-    learnt = state.losses < state.losses.mean()
+    easy = state.losses < state.losses.mean()
     random = np.random.default_rng([seed, state.epoch, 2]).random(n)
-    rows = order[(~learnt | (random >= recipe.pruning))[order]]
-    weights = np.where(learnt[rows], 1 / (1 - recipe.pruning), 1.0)
+    rows = order[(~easy | (random >= recipe.pruning))[order]]
+    weights = np.where(easy[rows], 1 / (1 - recipe.pruning), 1.0)
     return rows, weights / weights.mean()
 
 
@@ -516,7 +516,7 @@ def _fingerprint(
     seed: int,
     compute: str,
 ) -> str:
-    """Same settings, same pictures: a checkpoint is only resumed where this is equal."""
+    """Same settings, same images: a checkpoint is only resumed where this is equal."""
     settings = [_stated(architecture), _stated(recipe), seed, compute, keras.__version__]
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     for split in (train, validation):

@@ -1,4 +1,4 @@
-"""How weights move: optimisers and the learning rate over a training."""
+"""Optimizers and learning-rate schedules."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
     def __init__(self, recipe: Recipe) -> None:
         self.recipe = recipe
         self.progress = tf.Variable(0.0, trainable=False)
-        self.left = tf.Variable(1.0, trainable=False)
+        self.factor = tf.Variable(1.0, trainable=False)
 
     def __call__(self, _: Any) -> tf.Tensor:
         progress = tf.convert_to_tensor(self.progress)
@@ -83,13 +83,13 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
         if self.recipe.schedule == "constant":
             fall = tf.ones_like(rise)
         share = tf.clip_by_value(tf.minimum(rise, fall), 0.0, 1.0)
-        return self.recipe.learning_rate * share * self.left
+        return self.recipe.learning_rate * share * self.factor
 
     def get_config(self) -> dict[str, Any]:
         return {"recipe": asdict(self.recipe)}
 
 
-def reduced(history: list[dict[str, float]], recipe: Recipe) -> float:
+def plateau_factor(history: list[dict[str, float]], recipe: Recipe) -> float:
     """What is left of the learning rate: less after every `plateau` epochs without a lower loss."""
     best, waited, left = math.inf, 0, 1.0
     for row in history:

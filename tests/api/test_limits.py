@@ -61,7 +61,7 @@ def test_the_limit_is_set_by_the_environment(monkeypatch: pytest.MonkeyPatch) ->
     for name in ("API_REQUESTS_PER_MINUTE", "TRUSTED_PROXIES", "DYNO"):
         monkeypatch.delenv(name, raising=False)
     assert (limits.requests_per_minute(), limits.trusted_proxies()) == (600, 0)
-    assert "with 429. 600 unless set;" in (config.ROOT / "README.md").read_text()
+    assert "with 429. 600 unless set;" in (config.ROOT / "docs/api.md").read_text()
     monkeypatch.setenv("DYNO", "web.1")
     monkeypatch.setenv("API_REQUESTS_PER_MINUTE", "0")
     assert (limits.requests_per_minute(), limits.trusted_proxies()) == (0, 1)

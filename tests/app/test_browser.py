@@ -87,9 +87,7 @@ def test_every_page_opens_with_all_its_tabs(
     assert_sound(browser)
     assert overflow(browser) == 0
     for name in [tab.text for tab in browser.all("[role=tab]") if tab.is_displayed()]:
-        tabs = {tab.text: tab for tab in browser.all("[role=tab]")}
-        browser.driver.execute_script("arguments[0].click()", tabs[name])
-        browser.settle()
+        browser.open_tab(name)
         assert_sound(browser)
         assert overflow(browser) == 0, name
 
@@ -109,12 +107,6 @@ def test_nothing_failed_on_the_server(server: Server) -> None:
 
 
 # --- the classifier ------------------------------------------------------------------------
-
-
-def upload(browser: Browser, *files: Path) -> None:
-    """Hand files to the page's uploader."""
-    field = browser.all("[data-testid=stFileUploader] input[type=file]")[0]
-    field.send_keys("\n".join(map(str, files)))
 
 
 @pytest.fixture
@@ -143,8 +135,7 @@ def test_a_photo_is_classified(
     answer, probability = expected(run, photo)
     browser.look(*WIDE)
     browser.open(address(server, "image_classifier", run) + "&way=Photos")
-    upload(browser, photo)
-    browser.wait_for(photo.name)
+    browser.upload(photo)
     browser.settle()
     assert answer in browser.text
     assert theme.confidence(probability) in browser.text.replace(" %", "\u00a0%")
@@ -162,7 +153,7 @@ def test_one_bad_file_does_not_spoil_the_others(
     answer, probability = expected(NEWEST[0], photo)
     browser.look(*WIDE)
     browser.open(address(server, "image_classifier", NEWEST[0]) + "&way=Photos")
-    upload(browser, broken, photo, cut)
+    browser.upload(broken, photo, cut)
     browser.wait_for(f"{probability:.1%}".removesuffix("%"))
     browser.settle()
     said = browser.text
@@ -179,7 +170,7 @@ def test_a_file_over_the_limit_is_refused(server: Server, browser: Browser, tmp_
         stream.truncate(21 * 2**20)
     browser.look(*WIDE)
     browser.open(address(server, "image_classifier", NEWEST[0]) + "&way=Photos")
-    upload(browser, huge)
+    browser.upload(huge)
     browser.wait_for("must be")  # Streamlit's own words: "File must be 20.0MB or smaller."
     assert browser.test_ids("stException") == []
     assert server.get("/healthz")[0] == 200
@@ -189,12 +180,15 @@ def test_the_camera_hands_over_a_picture(server: Server, browser: Browser) -> No
     """Chromium's test camera shows a green pattern; what counts is that an answer comes."""
     browser.look(*WIDE)
     browser.open(address(server, "image_classifier", NEWEST[0]) + "&way=Photos")
-    (switch,) = [box for box in browser.test_ids("stCheckbox") if "camera" in box.text.lower()]
-    switch.find_element("css selector", "label").click()
+
+    def switch_on() -> None:
+        if not browser.all("video"):
+            browser.press("[data-testid=stCheckbox] label", "Use the camera")
+
     playing = "const v = document.querySelector('video'); return !!v && v.currentTime > 0"
-    browser.wait_until(lambda: browser.driver.execute_script(playing))
+    browser.do_until(switch_on, lambda: browser.driver.execute_script(playing), "No camera.")
     browser.settle()
-    browser.press_until("[data-testid=stCameraInputButton]", ".jpg")
+    browser.press_until("[data-testid=stCameraInputButton]", lambda: ".jpg" in browser.text)
     browser.settle()
     assert_sound(browser)
 
@@ -290,18 +284,22 @@ def test_a_drawing_survives_another_page_and_can_be_taken_back(
     browser.wait_until(lambda: answer(browser))
     browser.settle()
     before = inked(browser)
-    for page in ("Data visualizer", "Image classifier"):
-        (link,) = [link for link in browser.test_ids("stSidebarNavLink") if page in link.text]
-        link.click()
-        browser.wait_until(lambda page=page: page in [head.text for head in browser.all("h1")])
-        browser.settle()
-    assert inked(browser) == before
-    browser.shadow(".undo").click()
-    browser.wait_until(lambda: inked(browser) < before)
+    browser.follow("data_visualizer", "Data visualizer")
+    browser.follow("image_classifier", "Image classifier")
+    browser.wait_until(lambda: inked(browser) == before, "The drawing is not there any more.")
+
+    def undo() -> None:
+        if inked(browser) == before:  # a second press would take back another stroke
+            browser.shadow(".undo").click()
+
+    browser.do_until(undo, lambda: inked(browser) < before, "Nothing is taken back.")
     assert read(run, SEVEN.strokes[:1]) == "7"
     browser.wait_until(lambda: answer(browser) == "7")
-    browser.shadow(".clear").click()
-    browser.wait_for("Nothing drawn yet")
+    browser.do_until(
+        lambda: browser.shadow(".clear").click(),
+        lambda: "Nothing drawn yet" in browser.text,
+        "The drawing cannot be cleared.",
+    )
     assert inked(browser) == 0
     assert browser.shadow(".clear").get_attribute("disabled")
     assert_sound(browser)

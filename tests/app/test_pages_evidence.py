@@ -115,6 +115,7 @@ def test_the_newest_version_of_the_main_study_opens_first_and_stays_in_the_link(
     assert app.selectbox(key="version").options == ["v3", "v2", "v1"]
 
 
+@pytest.mark.slow
 def test_a_link_opens_its_version_on_every_page() -> None:
     for page in ("project_summary", "model_performance", "hypotheses"):
         app = visit(page, study="cifar10", version="v1")
@@ -128,9 +129,9 @@ def test_a_link_opens_its_version_on_every_page() -> None:
 @pytest.mark.parametrize(
     ("query", "said"),
     [
-        ({"version": "v9"}, "version “v9”"),
-        ({"study": "cats", "version": "v1"}, "study “cats”"),
-        ({"version": "../../etc"}, "which is not published here"),
+        ({"version": "v9"}, "There is no version “v9” here; showing “v3”."),
+        ({"study": "cats", "version": "v1"}, "There is no study “cats” here; showing “cifar10”."),
+        ({"version": "../../etc"}, "There is no version “"),
         ({"version": "<script>"}, "\\<script\\>"),
     ],
 )
@@ -158,6 +159,7 @@ def test_another_study_opens_its_own_newest_version() -> None:
     assert len(app.warning) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("file", "pages"),
     [
@@ -270,10 +272,10 @@ def test_searches_and_blends_are_shown_where_a_run_has_them() -> None:
 
 def test_with_many_models_one_stands_against_all(published: Path) -> None:
     app = visit("model_performance", study="mnist", version="v1", tab="Comparison")
-    assert app.selectbox(key="against").value == "Best model"
+    assert app.selectbox(key="against").value == "best"
     assert charts(app)[1].startswith("Best model beats ")
     assert " of 5 other models" in charts(app)[1]
-    app.selectbox(key="against").select("Random forest").run()
+    app.selectbox(key="against").select("forest").run()
     assert charts(app)[1].startswith("Random forest beats ")
 
 
@@ -287,7 +289,7 @@ def test_a_random_sample_marks_right_and_wrong(published: Path) -> None:
     right = int((kept["label"] == kept["prediction"]).sum())
     assert 0 < right < 48
     assert f"**{right} of 48 pictures drawn at random are filed correctly**" in words(app)
-    app.segmented_control(key="drawn").select("Wrong").run()
+    app.segmented_control(key="drawn").select("wrong").run()
     captions = [picture.proto.imgs[0].caption for picture in app.get("image")]
     assert len(captions) == 48 - right
     assert all(caption.startswith("✗ ") and "→" in caption for caption in captions)
@@ -332,6 +334,56 @@ def test_bad_parameters_fall_back_to_what_there_is() -> None:
     assert app.selectbox(key="model").value == "best"
     assert len(charts(app)) == 2  # the overview
     assert len(app.error) == 0
+    assert sorted(warning.value for warning in app.warning) == [
+        "There is no model “\\.\\./x” here; showing “Best model”.",
+        "There is no split “train” here; showing “Test”.",
+        "There is no tab “Nowhere” here; showing “Overview”.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("model", "tab", "split"),
+    [
+        ("plain", "confusion", "validation"),  # keys
+        (factories.TITLES["plain"], "Mix-ups", "Validation"),  # what links of old versions hold
+        (factories.TITLES["plain"], "Confusion matrix", "Validation"),  # what is shown
+    ],
+)
+def test_links_hold_keys_and_old_ones_go_on_working(model: str, tab: str, split: str) -> None:
+    app = visit("model_performance", version="v1", model=model, tab=tab, split=split)
+    chosen = {"model": "plain", "tab": "confusion", "split": "validation"}
+    assert {key: app.query_params[key] for key in chosen} == chosen
+    assert app.session_state["tab"] == "Confusion matrix"
+    assert len(app.warning) == 0
+
+
+def test_choices_survive_another_page() -> None:
+    app = visit("model_performance", version="v1", model="plain", tab="confusion")
+    app.selectbox(key="really").select("cat").run()
+    app.switch_page("app_pages/hypotheses.py").run()
+    app.query_params.clear()  # as a click in the sidebar does
+    app.switch_page("app_pages/model_performance.py").run()
+    chosen = {"version": "v1", "model": "plain", "tab": "confusion", "really": "cat"}
+    assert {key: app.query_params[key] for key in chosen} == chosen
+    assert app.selectbox(key="model").value == "plain"
+    assert app.session_state["tab"] == "Confusion matrix"
+
+
+def test_what_is_shown_at_first_is_left_out_of_the_link() -> None:
+    app = visit("model_performance", version="v1", split="validation")
+    app.segmented_control(key="split").select("test").run()
+    assert app.query_params == {"study": "cifar10", "version": "v1"}
+
+
+def test_the_back_button_takes_what_the_address_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    app = visit("model_performance", version="v1")
+    app.selectbox(key="model").select("plain").run()
+    app.segmented_control(key="split").select("validation").run()
+    app.query_params = {"study": "cifar10", "version": "v1", "split": "validation"}
+    monkeypatch.setattr(components, "_came_back", lambda: True)
+    app.run()
+    assert app.selectbox(key="model").value == "best"
+    assert app.segmented_control(key="split").value == "validation"
 
 
 def test_the_table_holds_every_model_with_interval_and_cost(published: Path) -> None:
@@ -369,7 +421,7 @@ def test_the_selectors_of_one_tab_leave_those_of_another_alone() -> None:
     app = visit("model_performance", study="mnist", version="v1", timed="Training")
     app.session_state["tab"] = "Comparison"
     app.run()
-    app.selectbox(key="against").select("Random forest").run()
+    app.selectbox(key="against").select("forest").run()
     app.session_state["tab"] = "Overview"
     app.run()
     assert app.segmented_control(key="timed").value == "training"

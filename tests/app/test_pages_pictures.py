@@ -126,6 +126,7 @@ def test_data_visualizer_opens_with_its_finding_and_five_figures(data: AppTest) 
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tab", TABS)
 def test_every_tab_draws_its_charts_with_alternative_texts(data: AppTest, tab: str) -> None:
     data.session_state["look"] = tab

@@ -28,8 +28,8 @@ def _placed(path: Path) -> dict[str, tuple[str, str]]:
     return {e.file.path: (e.part, e.label) for e in _found(path).entries}
 
 
-def _left(path: Path) -> dict[str, str]:
-    return {left.path: left.kind for left in _found(path).left}
+def _skipped(path: Path) -> dict[str, str]:
+    return {item.path: item.kind for item in _found(path).skipped}
 
 
 def _zip(path: Path, members: dict[str, bytes]) -> Path:
@@ -85,7 +85,7 @@ def test_what_is_no_picture_is_named(tmp_path: Path) -> None:
     for name in ("a/manual.PDF", "a/.DS_Store", "b/film.mp4", "README", "Thumbs.db", "study.toml"):
         (tmp_path / name).write_bytes(b"x")
     (tmp_path / "front.jpg").write_bytes(picture(9))
-    assert _left(tmp_path) == {
+    assert _skipped(tmp_path) == {
         "README": "other format",
         "Thumbs.db": "hidden",
         "a/.DS_Store": "hidden",
@@ -103,7 +103,7 @@ def test_links_and_special_files_are_not_followed(tmp_path: Path) -> None:
     (album / "a" / "link.png").symlink_to(outside / "secret" / "0.png")
     (album / "b").symlink_to(outside / "secret", target_is_directory=True)
     os.mkfifo(album / "a" / "pipe.png")
-    assert _left(album) == {"a/link.png": "link", "a/pipe.png": "special", "b": "link"}
+    assert _skipped(album) == {"a/link.png": "link", "a/pipe.png": "special", "b": "link"}
     assert list(_placed(album)) == ["a/0.png"]
 
 
@@ -112,13 +112,13 @@ def test_names_are_normalised_and_clashes_told(tmp_path: Path) -> None:
     fill(tmp_path, {composed: 1}, first=1)
     fill(tmp_path, {apart: 2}, first=5)
     assert list(_placed(tmp_path)) == ["été 1/0.png", "été 1/1.png"]
-    assert _left(tmp_path) == {"été 1/0.png": "same name"}
+    assert _skipped(tmp_path) == {"été 1/0.png": "same name"}
 
 
 def test_names_that_cannot_be_written_are_refused(tmp_path: Path) -> None:
     fill(tmp_path, {"a": 1})
     (tmp_path / "a" / "two\nlines.png").write_bytes(picture(1))
-    assert _left(tmp_path) == {"a/two\N{REPLACEMENT CHARACTER}lines.png": "unsafe name"}
+    assert _skipped(tmp_path) == {"a/two\N{REPLACEMENT CHARACTER}lines.png": "unsafe name"}
 
 
 def test_natural_order() -> None:
@@ -136,7 +136,7 @@ def test_a_zip_holds_what_its_folder_holds(tmp_path: Path, inside: str, above: s
     (album / "notes.txt").write_text("x")
     path = packed(album, tmp_path / "album.zip", inside)
     assert _placed(path) == _placed(album)
-    assert _left(path) == _left(album) == {"notes.txt": "other format"}
+    assert _skipped(path) == _skipped(album) == {"notes.txt": "other format"}
     read, same = (image_folders.read_pictures(place, SHAPE) for place in (path, album))
     for part, (pixels, labels, ids, _) in read.items():
         assert np.array_equal(pixels, same[part].images)
@@ -148,14 +148,14 @@ def test_system_files_in_a_zip_do_not_hide_its_one_folder(tmp_path: Path) -> Non
     members = {"shop/a/1.png": picture(1), "__MACOSX/shop/a/._1.png": b"x", "shop/.DS_Store": b"x"}
     path = _zip(tmp_path / "mac.zip", members)
     assert _placed(path) == {"a/1.png": ("train", "a")}
-    assert _left(path) == {"__MACOSX/shop/a/._1.png": "hidden", ".DS_Store": "hidden"}
+    assert _skipped(path) == {"__MACOSX/shop/a/._1.png": "hidden", ".DS_Store": "hidden"}
 
 
 def test_zip_names_in_old_and_in_other_encodings(tmp_path: Path) -> None:
     path = _zip(tmp_path / "names.zip", {"A/1.png": picture(1), "b\\2.png": picture(2)})
     raw = path.read_bytes().replace(b"A/1.png", b"\xc3\xa9/.png")  # UTF-8 that does not say so
     path.write_bytes(raw)
-    assert sorted(_left(path)) == ["é/.png"]
+    assert sorted(_skipped(path)) == ["é/.png"]
     assert _placed(path) == {"b/2.png": ("train", "b")}
 
 
@@ -167,7 +167,7 @@ def test_a_zip_cannot_reach_out_of_itself(tmp_path: Path) -> None:
     link.external_attr = (stat.S_IFLNK | 0o777) << 16
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr(link, "/etc/passwd")
-    assert _left(path) == dict.fromkeys(names, "unsafe name") | {"a/link.png": "link"}
+    assert _skipped(path) == dict.fromkeys(names, "unsafe name") | {"a/link.png": "link"}
     image_folders.read_pictures(path, SHAPE)
     assert sorted(p.name for p in tmp_path.rglob("*")) == ["evil.zip"]
 
@@ -175,7 +175,7 @@ def test_a_zip_cannot_reach_out_of_itself(tmp_path: Path) -> None:
 def test_zip_bombs_are_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     bomb = {"a/1.png": bytes(3 * 2**20), "a/2.png": picture(1), "b/1.png": picture(2)}
     path = _zip(tmp_path / "bomb.zip", bomb)
-    assert _left(path) == {"a/1.png": "oversized"}
+    assert _skipped(path) == {"a/1.png": "oversized"}
     monkeypatch.setattr(image_folders, "MAX_TOTAL", 2**20)
     with pytest.raises(DataError, match=r"bomb.zip announces 3 files of 0\.0 GB; at most"):
         _found(path)
@@ -198,7 +198,7 @@ def test_encrypted_and_damaged_zips(tmp_path: Path) -> None:
     content = bytearray(path.read_bytes())
     content[content.index(b"PK\x01\x02") + 8] |= 1
     path.write_bytes(content)
-    assert _left(path) == {"a/1.png": "encrypted"}
+    assert _skipped(path) == {"a/1.png": "encrypted"}
     path.write_bytes(b"PK\x03\x04 and no more")
     with pytest.raises(DataError, match="locked.zip is neither a folder nor a readable zip"):
         _found(path)

@@ -365,6 +365,6 @@ def test_pictures_until_an_interval_is_narrow() -> None:
 
 @pytest.mark.parametrize(("share", "expected"), [(0.95, 73), (0.99, 381)])
 def test_pictures_without_a_mistake(share: float, expected: int) -> None:
-    assert sample_sizes.unmistaken_needed(share) == expected
+    assert sample_sizes.flawless_needed(share) == expected
     low = [evaluation_stats.wilson(n, n).low >= share for n in (expected - 1, expected)]
     assert low == [False, True]

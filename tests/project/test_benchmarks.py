@@ -58,7 +58,7 @@ def test_a_level_is_reached_when_it_is_for_the_first_time() -> None:
     assert training.reaching(CURVE, 0.95) == math.inf
 
 
-def test_speeds_are_medians_of_turns_and_ratios_are_promised(
+def test_speeds_are_medians_and_ratios_are_promised(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     turns = {"usual": [64.0, 128.0, 32.0], "ours": [8.0, 8.0, 4.0]}  # seconds of the last epoch

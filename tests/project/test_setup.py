@@ -176,14 +176,15 @@ def test_make_alone_explains_every_command() -> None:
     assert commands == {
         "help",
         "app",
+        "check",
         "test",
         "lint",
         "notebooks",
         "study",
         "bench",
-        "race",
+        "bench-training",
         "slug",
-        "readme",
+        "docs",
         "clean",
     }
 

@@ -52,6 +52,7 @@ def apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.training
 @pytest.mark.slow
 def test_digits_take_networks_and_classical_models(apart: Path) -> None:
     run, executed = _quick_run("digits", apart)
@@ -68,6 +69,7 @@ def test_digits_take_networks_and_classical_models(apart: Path) -> None:
     assert whole == [f"models/{run.default_model}/model.keras"]
 
 
+@pytest.mark.training
 @pytest.mark.slow
 def test_idx_files_take_the_same_way(apart: Path) -> None:
     run, executed = _quick_run("fashion_mnist", apart)
@@ -83,6 +85,7 @@ def test_idx_files_take_the_same_way(apart: Path) -> None:
     }
 
 
+@pytest.mark.training
 @pytest.mark.slow
 def test_a_folder_of_ones_own_takes_frozen_features(apart: Path) -> None:
     counts = {"Blaue Röcke": 14, "caps": 11, "coats/winter": 9}
@@ -96,6 +99,7 @@ def test_a_folder_of_ones_own_takes_frozen_features(apart: Path) -> None:
     assert run.hypotheses == []
 
 
+@pytest.mark.training
 @pytest.mark.slow
 def test_failing_notebook_is_reported_and_nothing_is_published(tmp_path: Path) -> None:
     environment = os.environ | {"OUTPUTS_DIR": str(tmp_path), "INPUTS_DIR": "/nonexistent/folder"}
@@ -111,6 +115,7 @@ def test_failing_notebook_is_reported_and_nothing_is_published(tmp_path: Path) -
     assert not (tmp_path / "executed").exists()
 
 
+@pytest.mark.training
 @pytest.mark.parametrize(
     ("backbone", "said"),
     [("VGG99", "There is no backbone 'VGG99'"), ("run:mnist/best", "takes pictures (28, 28, 1)")],

@@ -1,4 +1,4 @@
-"""The model card and the tables of the README, from small runs."""
+"""The model card and the generated parts of the documents, from small runs."""
 
 from pathlib import Path
 from typing import Any
@@ -6,9 +6,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from src.runs import documents, drafts, model_card, overview, published
+from src.runs import documents, drafts, model_card, overview, published, result_tables
 from src.runs.overview import Reference
-from tests import factories
+from tests import factories, words
 
 MACHINE = {"cores": 2, "cpu": "a processor"}
 MANIFEST = {
@@ -64,10 +64,11 @@ def test_the_card_of_a_model_without_an_architecture_or_served_files(
         "- A transfer model: 3,400,000 parameters, backbone `efficientnet_lite0`.\n"
         "- Training: seed 1, 2 minutes on 2 cores (a processor).\n"
     ) in card
-    assert "brought to 224 × 224 pixels first" in card
+    assert "resized to 224 × 224 pixels first" in card
     assert "- Licence: not stated\n" in card
     assert "| accuracy | test | 20 | 0.9000 | 0.8000 to 0.9500 |" in card
-    assert "Served files" not in card
+    assert "Deployed files" not in card
+    assert words.found(card) == []
 
 
 @pytest.mark.parametrize(
@@ -96,37 +97,62 @@ def test_the_card_says_how_a_network_is_built(
     assert f"- A network model: architecture {told}\n" in card
 
 
-def test_the_readme_has_one_row_per_study_and_folds_the_rest(
+def written(folder: Path, monkeypatch: pytest.MonkeyPatch, versions: int) -> published.Run:
+    """The newest of some small versions of cifar10, the only study."""
+    small = {"train": 40, "validation": 60, "test": 60}
+    for number in range(1, versions + 1):
+        factories.write_run(folder, version=f"v{number}", counts=small, models=("plain", "best"))
+    monkeypatch.setenv("OUTPUTS_DIR", str(folder))
+    return published.open_run("cifar10", f"v{versions}")
+
+
+STATED = [
+    Reference("People", 0.95, 0.99, "test", "a paper", 10_000),
+    Reference("A course", 0.8, 0.8, "validation", "its page"),
+]
+
+
+def test_the_summary_has_one_row_per_study_with_the_highest_published_result(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    small = {"train": 40, "validation": 60, "test": 60}
-    for version in ("v1", "v2"):
-        factories.write_run(tmp_path, version=version, counts=small, models=("plain", "best"))
-    monkeypatch.setenv("OUTPUTS_DIR", str(tmp_path))
-    stated = [
-        Reference("People", 0.95, 0.99, "test", "a paper", 10_000),
-        Reference("A course", 0.8, 0.8, "validation", "its page"),
+    row = overview.headline(written(tmp_path, monkeypatch, versions=2))
+    monkeypatch.setattr(overview, "references", {"cifar10": STATED}.get)
+    (line,) = result_tables.summary().splitlines()[2:]
+    assert line == (
+        f"| **{row.title}** (cifar10 v2) | Best model | **{100 * row.accuracy:.2f}\u00a0%** "
+        f"({100 * row.low:.2f} to {100 * row.high:.2f}\u00a0%) | 60 | 540,000 "
+        "| 95.00 to 99.00\u00a0% People (test, n = 10,000) |"
+    )
+    monkeypatch.setattr(overview, "references", {"cifar10": []}.get)
+    assert result_tables.summary().endswith("| 540,000 |  |")
+
+
+def test_published_results_stand_with_split_and_source(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written(tmp_path, monkeypatch, versions=1)
+    monkeypatch.setattr(overview, "references", {"cifar10": STATED}.get)
+    assert result_tables.published_results().splitlines()[2:] == [
+        "| cifar10 | People | 95.00 to 99.00\u00a0% | test, n = 10,000 | a paper |",
+        "| cifar10 | A course | 80.00\u00a0% | validation | its page |",
     ]
-    monkeypatch.setattr(overview, "references", {"cifar10": stated}.get)
-    table = documents.results_table()
-    row = overview.headline(published.open_run("cifar10", "v2"))
-    assert (
-        f"(cifar10 v2) | Best model | **{row.accuracy:.2%}** ({row.low:.2%} to {row.high:.2%}) "
-        "| 60 test | 540,000 | 95.00% to 99.00% People (test, n = 10,000)<br>"
-        "80.00% A course (validation) |"
-    ) in table
-    assert table.count("cifar10 v2 |") == 3  # every model below, the strong one twice
-    assert "cifar10 v1" not in table
-    assert "| cifar10 | A course | 80.00% | validation | its page |" in table
 
 
-def test_the_readme_says_how_long_strong_networks_trained_and_how_far_runs_differ(
+def test_every_model_of_the_newest_version_has_a_row(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    small = {"train": 40, "validation": 60, "test": 60}
-    factories.write_run(tmp_path, counts=small, models=("plain", "best"))
-    monkeypatch.setenv("OUTPUTS_DIR", str(tmp_path))
-    run = published.open_run("cifar10", "v1")
+    run = written(tmp_path, monkeypatch, versions=2)
+    rows = result_tables.models().splitlines()[2:]
+    assert [row.split(" | ")[0] for row in rows] == ["| cifar10 v2"] * 2
+    accuracy = run.model("best").metrics["splits"]["test"]["metrics"]["accuracy"]["value"]
+    assert rows[0].startswith("| cifar10 v2 | Best model (default) |")
+    assert f"| {100 * accuracy:.2f}\u00a0% (" in rows[0]
+
+
+def test_strong_networks_have_their_times_and_the_spread_of_their_trainings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = written(tmp_path, monkeypatch, versions=1)
     best = run.model("best")
     best.config["seconds"] = {"1": 300.0, "2": 420.0, "3": 900.0}
     best.config["seeds"] = [1, 2, 3]
@@ -134,11 +160,83 @@ def test_the_readme_says_how_long_strong_networks_trained_and_how_far_runs_diffe
     shares = {"validation_accuracy": [0.91, 0.93, 0.92], "test_accuracy": [0.90, 0.92, 0.94]}
     monkeypatch.setattr(published.ModelRecord, "seeds", pd.DataFrame(shares))
     monkeypatch.setattr(published.Run, "model", {"plain": run.model("plain"), "best": best}.get)
-    table = documents.results_table()
+    (row,) = result_tables.training().splitlines()[2:]  # the plain network has none
+    assert row.endswith(
+        "| 12 | 3 | 7 minutes | 15 minutes | 92.00\u00a0% ± 1.00 | 92.00\u00a0% ± 2.00 "
+        "| 95.50\u00a0% (6 views) |"
+    )
+
+
+def test_a_cell_is_no_column() -> None:
     assert (
-        "| 12 | 3 | 7 minutes | 15 minutes | 92.00% ± 1.00 | 92.00% ± 2.00 | 95.50% (6 views) |"
-    ) in table
-    assert table.count("± ") == 2  # the plain network is not in this table
+        result_tables.table(["a", "b"], [["x|y", ""]]) == "| a | b |\n| --- | --- |\n| x\\|y |  |"
+    )
+
+
+def test_data_sets_are_listed_with_licence_and_source(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    card = written(tmp_path, monkeypatch, versions=1).dataset
+    (row,) = result_tables.data().splitlines()[2:]
+    assert row == (
+        f"| [{card['title']}]({card['homepage']}) | {card['totals']['all']:,} | 10 "
+        f"| 32 × 32, colour | {card['licence']} | {card['citation']} |"
+    )
+
+
+# --- rewriting ---------------------------------------------------------------------------------
+
+PART = "<!-- generated: {} -->{}<!-- end: {} -->"
+
+
+def test_a_generated_part_is_written_again_and_the_rest_stays(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(documents.PARTS, "pages", lambda: r"new \1")
+    old = f"before {PART.format('pages', ' old ', 'pages')} after"
+    new = PART.format("pages", "\n\nnew \\1\n\n", "pages")
+    assert documents.rewritten(old) == f"before {new} after"
+    assert documents.rewritten(documents.rewritten(old)) == f"before {new} after"
+    assert documents.written_by_hand(old) == "before  after"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (PART.format("weather", "", "weather"), "no generated part 'weather'"),
+        ("<!-- generated: pages --> no end", "'pages' has no matching start and end"),
+        (PART.format("pages", "", "layout"), "'pages' has no matching start and end"),
+        ("<!-- end: pages -->", "'pages' has no matching start and end"),
+    ],
+)
+def test_wrong_marks_are_named(text: str, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        documents.rewritten(text)
+
+
+def test_code_is_listed_by_the_first_sentence_of_its_docstring(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = {
+        "app.py": '"""Routes. And more."""\nst.Page("a.py", title="One", help="What is a|b.")\n',
+        "src/data/__init__.py": '"""What images\nthere are."""\n',
+        "src/data/empty.py": "",
+        "Makefile": "app: x ## start (A=a|b)\nhidden: y\n",
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    monkeypatch.setattr("src.config.ROOT", tmp_path)
+    assert [line.split(maxsplit=1) for line in documents.layout().splitlines()[1:-1]] == [
+        ["app.py", "Routes"],
+        ["src/data/", "What images there are"],
+    ]
+    assert documents.modules() == documents.layout()
+    assert documents.pages() == "- **One**: What is a|b."
+    assert documents.commands().splitlines()[2:] == ["| `make app` | start (A=a\\|b) |"]
+
+
+# --- published results -------------------------------------------------------------------------
 
 
 def test_a_reference_must_be_an_accuracy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

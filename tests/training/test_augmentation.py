@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from src.data import datasets, specification
 from src.data.specification import Augmentation
 from src.training import augmentation
+
+pytestmark = pytest.mark.training
 
 PICTURES = np.arange(2 * 4 * 4, dtype=np.uint8).reshape(2, 4, 4, 1)
 

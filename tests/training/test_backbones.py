@@ -20,6 +20,8 @@ from src.runs import published as runs_published
 from src.training import architectures, backbones
 from src.training.backbones import BackboneError
 
+pytestmark = pytest.mark.training
+
 MAGIC = 0x1950A86A20F9469CFC6C
 
 

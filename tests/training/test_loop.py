@@ -25,6 +25,8 @@ from src.data.specification import Augmentation
 from src.evaluation import calibration
 from src.training import architectures, export, loop
 
+pytestmark = pytest.mark.training
+
 SMALL = Architecture("plain", (4, 8), 0.2)
 FAST = Architecture("fast", (8, 8))
 
@@ -183,15 +185,15 @@ def test_interrupted_training_ends_like_an_uninterrupted_one(
 def test_the_first_layer_learns_in_the_first_third_of_the_epochs_only(
     fit: Callable[..., loop.Trained], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    learnt: list[dict[str, Any]] = []
+    seen: list[dict[str, Any]] = []
 
     def note(*arguments: Any) -> None:
-        learnt.append({v.path: v.numpy() for v in arguments[3]["model"]})
+        seen.append({v.path: v.numpy() for v in arguments[3]["model"]})
 
     monkeypatch.setattr(loop, "_save", note)
     fit(Recipe(6, 64, "muon", 0.1), tmp_path, FAST)
     stem, head = f"{architectures.WHITENING}/bias", "logits/kernel"
-    pairs = list(itertools.pairwise(learnt))
+    pairs = list(itertools.pairwise(seen))
     assert [bool(np.any(a[stem] != b[stem])) for a, b in pairs] == [True] + 4 * [False]
     assert all(np.any(a[head] != b[head]) for a, b in pairs)
     filters = f"{architectures.WHITENING}/kernel"
@@ -366,15 +368,15 @@ def _state(losses: np.ndarray[Any, Any], epoch: int) -> loop._State:
     return loop._State(history=[{"seconds": 0.0}] * epoch, losses=losses)
 
 
-def test_pruning_leaves_out_a_share_of_the_learnt_and_counts_the_others_for_them() -> None:
+def test_pruning_leaves_out_a_share_of_the_easy_and_counts_the_others_for_them() -> None:
     losses = np.where(np.arange(4_000) < 3_000, 0.1, 2.0)
     rows, weights = loop._chosen(_state(losses, 3), Recipe(10, pruning=0.6), seed=0)
-    learnt = rows < 3_000
+    easy = rows < 3_000
     assert len(set(rows)) == len(rows)
-    assert (~learnt).sum() == 1_000
-    assert learnt.sum() == pytest.approx(1_200, abs=4 * (3_000 * 0.6 * 0.4) ** 0.5)
+    assert (~easy).sum() == 1_000
+    assert easy.sum() == pytest.approx(1_200, abs=4 * (3_000 * 0.6 * 0.4) ** 0.5)
     assert weights.mean() == pytest.approx(1)
-    assert weights[learnt].min() / weights[~learnt].max() == pytest.approx(1 / 0.4)
+    assert weights[easy].min() / weights[~easy].max() == pytest.approx(1 / 0.4)
     assert (np.diff(rows) < 0).any()  # in random order
     other, _ = loop._chosen(_state(losses, 4), Recipe(10, pruning=0.6), seed=0)
     assert set(other) != set(rows)
@@ -487,12 +489,12 @@ def test_the_estimate_of_memory_is_near_what_is_taken(tmp_path: Path) -> None:
 
 
 def test_targets_mix_smoothed_labels_with_what_the_teacher_says() -> None:
-    labels, taught = np.array([1, 0]), np.array([[0.2, 0.8, 0.0], [0.5, 0.25, 0.25]])
+    labels, teacher_probs = np.array([1, 0]), np.array([[0.2, 0.8, 0.0], [0.5, 0.25, 0.25]])
     recipe = Recipe(1, label_smoothing=0.3, distillation=0.5)
     alone = loop._targets(labels, None, recipe, 3)
     np.testing.assert_allclose(alone, [[0.1, 0.8, 0.1], [0.8, 0.1, 0.1]], rtol=1e-6)
-    mixed = loop._targets(labels, taught, recipe, 3)
-    np.testing.assert_allclose(mixed, (alone + taught) / 2, rtol=1e-6)
+    mixed = loop._targets(labels, teacher_probs, recipe, 3)
+    np.testing.assert_allclose(mixed, (alone + teacher_probs) / 2, rtol=1e-6)
 
 
 def test_a_student_learns_its_teachers_answers(
@@ -500,7 +502,7 @@ def test_a_student_learns_its_teachers_answers(
 ) -> None:
     """The teacher takes every digit for the next one; so does who listens to it alone."""
     wrong = np.eye(10)[(digits.train.labels + 1) % 10]
-    monkeypatch.setattr(loop, "_taught", lambda *_: wrong)
+    monkeypatch.setattr(loop, "_teacher_probs", lambda *_: wrong)
     student = plans.Experiment(
         name="student",
         title="",
@@ -531,8 +533,8 @@ def test_a_teacher_is_the_exported_model_of_its_first_seed(digits: Dataset, tmp_
     path.parent.mkdir(parents=True)
     path.write_bytes(files.float32)
     student = plans.plan(specification.DIGITS, "quick")["best"]
-    taught = loop._taught(replace(student, teacher="teacher"), digits.train, tmp_path)
+    teacher_probs = loop._teacher_probs(replace(student, teacher="teacher"), digits.train, tmp_path)
     logits = model(digits.train.images.astype(np.float32)).numpy()
-    assert taught is not None
-    np.testing.assert_allclose(taught, calibration.softmax(logits), atol=1e-5)
-    assert loop._taught(student, digits.train, tmp_path) is None
+    assert teacher_probs is not None
+    np.testing.assert_allclose(teacher_probs, calibration.softmax(logits), atol=1e-5)
+    assert loop._teacher_probs(student, digits.train, tmp_path) is None

@@ -6,10 +6,13 @@ from typing import Any
 
 import keras
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from src.data.plans import Architecture, Recipe
 from src.training import architectures, optimizers
+
+pytestmark = pytest.mark.training
 
 
 def test_orthogonal_step_has_singular_values_near_one() -> None:
@@ -24,9 +27,9 @@ def test_rate_falls_after_a_plateau_and_only_then() -> None:
     recipe = Recipe(9, plateau=2, reduction=0.5)
     losses = [5, 4, 6, 5, 3, 3, 3, 3, 3]
     rows = [{"validation_loss": float(loss)} for loss in losses]
-    left = [optimizers.reduced(rows[:n], recipe) for n in range(len(rows) + 1)]
-    assert left == [1, 1, 1, 1, 0.5, 0.5, 0.5, 0.25, 0.25, 0.125]
-    assert optimizers.reduced(rows, Recipe(9)) == 1
+    factors = [optimizers.plateau_factor(rows[:n], recipe) for n in range(len(rows) + 1)]
+    assert factors == [1, 1, 1, 1, 0.5, 0.5, 0.5, 0.25, 0.25, 0.125]
+    assert optimizers.plateau_factor(rows, Recipe(9)) == 1
 
 
 # --- mean weights ------------------------------------------------------------------------------

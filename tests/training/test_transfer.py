@@ -23,6 +23,8 @@ from src.training import augmentation, backbones, export, features, loop, transf
 from src.training.features import Reader, Views
 from src.training.transfer import Transfer
 
+pytestmark = pytest.mark.training
+
 SHIFTED = Augmentation(shift=0.125)
 FROZEN = Transfer("frozen", "Frozen", "", "tiny", SHIFTED, views=2, below="lower")
 RECIPE = Recipe(4, 32, learning_rate=5e-4, schedule="constant", plateau=2, class_weights=0.5)

@@ -1,4 +1,4 @@
-"""Several things timed in turns, so that whatever else the machine does slows all of them down."""
+"""Interleaved runs: whatever else the machine does slows all calls down alike."""
 
 import statistics
 import time
@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 WARM_UP = 5
 
 
-def take_turns(
+def median_times(
     calls: Mapping[str, Callable[[], object]], rounds: int, warm_up: int = WARM_UP
 ) -> dict[str, float]:
     """Median milliseconds of wall time of each call, over the rounds after a warm-up."""

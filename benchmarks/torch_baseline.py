@@ -1,6 +1,6 @@
-"""The PyTorch side of `training.py`: the same network, eager, channels last.
+"""The PyTorch baseline of `training.py`: the same network, eager, channels last.
 
-It runs in PyTorch's own environment: `python torch_contestant.py FOLDER SETTINGS`, where FOLDER
+It runs in PyTorch's own environment: `python torch_baseline.py FOLDER SETTINGS`, where FOLDER
 holds problem.npz (pictures, labels, first weights) and SETTINGS is JSON. The last line it prints is
 a JSON list of (seconds of training so far, accuracy on validation).
 """
@@ -15,7 +15,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-SMALLEST_MAP = 4  # as in src/models.py
+SMALLEST_MAP = 4  # as in src/training/architectures.py
 ACTIVATIONS = {"relu": nn.ReLU, "gelu": nn.GELU}
 
 
