@@ -104,7 +104,7 @@ class Classifier:
         if not run.model(name).served:
             served = ", ".join(run.served)
             raise NotServed(f"{name} was only compared and classifies nothing (use {served}).")
-        return cls(run, inference.load(run, name, precision), sorting(run, name))
+        return cls(run, inference.load(run, name, precision), _sorting_if_stated(run, name))
 
     @property
     def threshold(self) -> float | None:
@@ -165,18 +165,26 @@ def find_run(study: str, version: str | None = None) -> published.Run:
     return published.open_run(study, version or published.versions(study)[0])
 
 
-def sorting(run: published.Run, model: str) -> thresholds.Sorting | None:
-    """How automatic sorting does on test with a model of a run; None without a target precision.
+def sorting(run: published.Run, model: str) -> thresholds.Sorting:
+    """How automatic sorting does on test with a model of a run.
 
     The threshold is chosen on validation. Both come from the predictions published with the run.
+
+    Raises:
+        BusinessError: the study's target precision cannot be read.
     """
-    try:
-        target = studies.case(run.study).sorting
-    except (BusinessError, FileNotFoundError):
-        return None
+    target = studies.case(run.study).sorting
     predictions = run.model(model).predictions
     parts = (metrics.from_frame(predictions, split) for split in ("validation", "test"))
     return thresholds.sorting(target, *parts)
+
+
+def _sorting_if_stated(run: published.Run, model: str) -> thresholds.Sorting | None:
+    """`sorting`; None where the target precision is missing: then people check every image."""
+    try:
+        return sorting(run, model)
+    except (BusinessError, FileNotFoundError):
+        return None
 
 
 def _apart(first: float, second: float) -> tuple[str, str]:

@@ -29,9 +29,10 @@ from src import config
 from src.api import listing, predictions, reference
 from src.api import routes as api
 from src.data import images
-from src.evaluation import business, metrics, thresholds
 from src.runs import published
 from src.serving import inference, uploads
+from src.serving.classifier import Classifier
+from src.serving.preparation import preparation
 from tests import factories
 from tests.live import PATIENCE, Browser, Server
 
@@ -43,8 +44,7 @@ CRLF = "\r\n"
 
 @pytest.fixture(autouse=True)
 def nothing_remembered() -> None:
-    for cached in (listing._run, predictions._model, predictions._threshold):
-        cached.cache_clear()
+    predictions._classifier.cache_clear()
 
 
 # --- asking --------------------------------------------------------------------------------
@@ -150,19 +150,21 @@ def test_the_answers_are_those_of_the_page(study: str, version: str, precision: 
     reply = ask(f"/predict?{query}", *form(*((f"{i}.png", file) for i, file in enumerate(files))))
     assert reply.status == 200
     run = published.open_run(study, version)
-    model = inference.load(run, run.default_model, precision)
-    kept = [uploads.read(file, "x", [model.image_shape]) for file in files]
-    threshold = page_threshold(run)
+    classifier = Classifier.open(study, version, precision=precision)
+    how = preparation(run)
+    kept = [uploads.read(file, "x", [how.shape]) for file in files]
     for i, (entry, said) in enumerate(
-        zip(reply.json["predictions"], uploads.answer(model, kept, "crop"), strict=True)
+        zip(reply.json["predictions"], uploads.classify(classifier, kept, how), strict=True)
     ):
-        found = [np.float32(entry["probabilities"][name]) for name in model.classes]
+        found = [np.float32(entry["probabilities"][name]) for name in said.classes]
         assert found == list(said.probabilities)
-        maps = np.array([entry["activation"][name] for name in model.classes], np.float32)
+        maps = np.array([entry["activation"][name] for name in said.classes], np.float32)
         np.testing.assert_array_equal(maps, np.moveaxis(said.activation, -1, 0))
         assert np.float32(entry["confidence"]) == said.probabilities.max()
-        assert entry["label"] == model.classes[said.best]
-        assert (entry["automatic"], entry["threshold"]) == (said.alone(threshold), threshold)
+        assert entry["label"] == said.label
+        assert (entry["decision"], entry["reason"]) == (said.decision, said.reason)
+        assert (entry["automatic"], entry["threshold"]) == (said.automatic, classifier.threshold)
+        assert entry["sha256"] == hashlib.sha256(files[i]).hexdigest()
         named = {key: entry[key] for key in ("index", "name", "study", "version", "model")}
         assert named == {
             "index": i,
@@ -173,15 +175,8 @@ def test_the_answers_are_those_of_the_page(study: str, version: str, precision: 
         }
 
 
-def page_threshold(run: published.Run) -> float | None:
-    case = business.load(ROOT / "inputs/business.toml", run.study)
-    rows = run.model(run.default_model).predictions
-    parts = (metrics.from_frame(rows, split) for split in ("validation", "test"))
-    return thresholds.filed(case.filing, *parts).threshold
-
-
 def same(first: dict[str, Any], second: dict[str, Any]) -> bool:
-    keys = ("label", "confidence", "probabilities", "automatic", "threshold")
+    keys = ("label", "confidence", "probabilities", "automatic", "threshold", "decision", "reason")
     return all(first[key] == second[key] for key in keys)
 
 

@@ -208,14 +208,14 @@ def test_what_was_measured_on_drawings_is_shown_with_n_and_interval(
     share, resized = (found[kind]["as drawn"] for kind in ("strokes", "resized"))
     opened(app, version="v2")
     assert app.markdown[0].value == (
-        f"#### The model reads {share['right']} of 20 test drawings right. Draw your own"
+        f"#### The model reads {share['right']} of 20 test drawings correctly. Draw your own"
     )
-    metric = next(m for m in app.metric if m.label == "Drawings right")
+    metric = next(m for m in app.metric if m.label == "Drawings read correctly")
     assert metric.value == f"{100 * share['value']:.1f}\u00a0%"
     assert metric.delta == f"{100 * share['low']:.1f}–{100 * share['high']:.1f}\u00a0%"
     assert "n = 20 drawings" in texts(app)
     assert (
-        f"is, {resized['right']} of 20 drawings are read right instead of {share['right']}: "
+        f"model reads {resized['right']} of 20 drawings correctly instead of {share['right']}: "
         in texts(app)
     )
     table = app.dataframe[0].value
