@@ -217,7 +217,12 @@ def test_what_was_done_to_a_picture_is_told() -> None:
         "width": 60,
         "height": 90,
         "input": [8, 8, 1],
-        "notes": ["rotated by its EXIF tag", "cut to the middle", "resized to 8 × 8", "made grey"],
+        "notes": [
+            "rotated by its EXIF tag",
+            "cropped to the centre",
+            "resized to 8 × 8",
+            "made grey",
+        ],
     }
     padded = ask("/predict?fit=pad", *form(("a.jpg", tall))).json["predictions"][0]["picture"]
     assert padded["notes"] == ["rotated by its EXIF tag", "padded with white", "resized to 32 × 32"]
@@ -293,7 +298,7 @@ REFUSED: list[tuple[str, bytes, str | None, int, str]] = [
     ("/predict", b"--x--\r\n", "multipart/form-data; boundary=x", 422, "There is no file in"),
     ("/predict", *form(("a.png", SMALL), field="file"), 422, "into the field files, not file."),
     ("/predict", form(("a.png", SMALL))[0][:-9], form()[1], 400, "The multipart body has no end."),
-    ("/predict", *text_form("study"), 422, "study holds text; pictures go as files into files"),
+    ("/predict", *text_form("study"), 422, "study holds text; images go as files into files"),
     ("/predict", *form(*[("a.png", SMALL)] * 33), 413, "Maximum number of files is 32."),
     # one picture
     ("/predict", b"", "image/png", 422, "The file is empty."),
@@ -319,7 +324,7 @@ REFUSED: list[tuple[str, bytes, str | None, int, str]] = [
     ),
     (DIGITS, f'{{"pixels": [{ROW}, {ROW}]}}'.encode(), JSON, 422, "these are 2 × 8."),
     (DIGITS, json.dumps({"pixels": np.zeros((2, 8, 9)).tolist()}).encode(), JSON, 422, "2 × 8 × 9"),
-    (DIGITS, json.dumps({"pixels": [THREE["pixels"]] * 33}).encode(), JSON, 413, "32 pictures"),
+    (DIGITS, json.dumps({"pixels": [THREE["pixels"]] * 33}).encode(), JSON, 413, "32 images"),
     (DIGITS, numbers(256), JSON, 422, "pixels go from 0 to 255; these go from 0 to 256."),
     (DIGITS, numbers(-1), JSON, 422, "these go from -1 to 0."),
     (DIGITS, numbers(1e300), JSON, 422, "these go from 0 to 1e+300."),
@@ -327,7 +332,7 @@ REFUSED: list[tuple[str, bytes, str | None, int, str]] = [
     (DIGITS, numbers("7"), JSON, 422, "hold only numbers"),
     (DIGITS, numbers(None), JSON, 422, "hold only numbers"),
     (DIGITS, numbers(10**30), JSON, 422, "hold only numbers"),
-    ("/predict", json.dumps(THREE).encode(), JSON, 422, "colour pictures, 32 × 32: send files"),
+    ("/predict", json.dumps(THREE).encode(), JSON, 422, "colour images, 32 × 32: send files"),
     # options
     ("/predict?top=0", SMALL, "image/png", 422, "top: Input should be greater than or equal to 1"),
     ("/predict?top=many", SMALL, "image/png", 422, "top: Input should be a valid integer"),
@@ -356,7 +361,7 @@ def test_what_cannot_be_answered_is_refused_with_its_reason(
     assert message in reply.message
     assert (reply.status, reply.json["error"]["status"]) == (status, status)
     assert reply.headers["content-type"] == "application/json"
-    assert api.ROOM.taken == 0
+    assert api.BUDGET.taken == 0
 
 
 @pytest.mark.parametrize(
@@ -411,7 +416,7 @@ def test_a_body_without_end_is_refused_at_its_limit(kind: str, start: bytes, lim
     assert limit < reply.taken <= limit + 2**16
     announced = ask(DIGITS, endless(start), kind, headers={"content-length": str(limit + 1)})
     assert (announced.status, announced.message, announced.taken) == (413, message, 0)
-    assert api.ROOM.taken == 0
+    assert api.BUDGET.taken == 0
 
 
 @pytest.mark.parametrize("kind", ["application/json", "image/png", form()[1]])
@@ -422,7 +427,7 @@ def test_a_client_that_goes_away_leaves_nothing_behind(kind: str) -> None:
 
     reply = ask("/predict", leaving(), kind)
     assert reply.status == (413 if kind == "application/json" else 400)
-    assert api.ROOM.taken == 0
+    assert api.BUDGET.taken == 0
 
 
 @pytest.mark.parametrize("kind", ["image/jpeg", "multipart/form-data; boundary=x", JSON])
@@ -442,7 +447,7 @@ def test_damaged_bodies_never_break_the_server(kind: str) -> None:
 
 
 def test_a_full_room_asks_to_try_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(api.ROOM, "total", 10)
+    monkeypatch.setattr(api.BUDGET, "total", 10)
     reply = ask("/predict", SMALL, "image/png")
     assert (reply.status, reply.message[:31]) == (503, "Too much is being sent at once;")
 
@@ -458,7 +463,7 @@ def test_what_is_published_but_not_served_says_so(
     reply = ask("/predict?model=plain", SMALL, "image/png")
     assert (reply.status, reply.message) == (
         422,
-        "plain is only compared, it does not answer (use best).",
+        "plain was only compared and classifies nothing (use best).",
     )
     (folder / "models/best/model.tflite").write_bytes(b"other")
     altered = ask("/predict", SMALL, "image/png")

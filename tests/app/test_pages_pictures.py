@@ -512,7 +512,8 @@ def test_a_version_with_another_image_shape_classifies_the_same_photos(
     )
     fine(app.switch_page(CLASSIFIER).run())
     upload(app, ("white.png", picture(255)))
-    app.selectbox(key="version").set_value("v1")
-    fine(app.run())
-    assert list(table(app)["category"]) == ["airplane"]
-    assert saw == [(1, 32, 32, 3), (1, 16, 16, 3)]
+    for version in ("v1", "v2"):
+        app.selectbox(key="version").set_value(version)
+        fine(app.run())
+        assert list(table(app)["category"]) == ["airplane"]
+    assert set(saw) == {(1, 32, 32, 3), (1, 16, 16, 3)}
