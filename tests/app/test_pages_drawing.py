@@ -93,7 +93,7 @@ def drawn(app: AppTest, strokes: tuple[drawing.Points, ...], turn: int = 0) -> A
 def test_a_study_of_digits_opens_with_a_canvas_and_says_what_to_do(app: AppTest) -> None:
     opened(app)
     assert app.segmented_control(key="way").value == "draw"
-    assert "Draw one digit: the answer appears here while you draw." in texts(app)
+    assert "Draw one digit. The result appears here while you draw." in texts(app)
     assert boards(app) == [{"strokes": [], "revision": 0, "turn": 0, "pen": drawing.PEN}]
     assert not app.get("plotly_chart")
     assert not app.get("file_uploader")
