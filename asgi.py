@@ -113,7 +113,9 @@ class Guard:
         if scope["path"].rstrip("/").endswith(PRIVATE_PATHS):
             return PlainTextResponse("Not found", status_code=404)
         if scope["path"].startswith("/api/") and is_unsafe_path_pattern(scope["path"][1:]):
-            return limits.refusal(404, "There is nothing at this address.")  # Streamlit: plain 400
+            return limits.error_response(
+                404, "There is nothing at this address."
+            )  # Streamlit: plain 400
         if UPLOAD_PATH in scope["path"] and scope["method"] == "PUT":
             announced = int(Headers(scope=scope).get("content-length") or 0)
             if announced + waiting_bytes() > WAITING_BYTES:
@@ -156,7 +158,7 @@ async def serve_api(scope: Scope, receive: Receive, send: Send) -> None:
     await serve(scope, receive, send)
 
 
-memory.give_back()  # before anything is read
+memory.configure_allocators()  # before anything is read
 
 app = st.App(
     "app.py",

@@ -1,4 +1,4 @@
-"""The canvas: a digit is drawn, and what a model reads in it is there while it is drawn."""
+"""The canvas: a visitor draws a digit, and the model's result appears while it is drawn."""
 
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,7 +12,8 @@ from streamlit.delta_generator import DeltaGenerator
 from app_pages import answers, components, loaders
 from src.charts import theme
 from src.runs import published
-from src.serving import drawing, uploads
+from src.serving import drawing
+from src.serving.preparation import preparation, prepare
 
 ASSETS = Path(__file__).parent / "assets"
 HTML, CSS = ((ASSETS / f"canvas.{kind}").read_text("utf-8") for kind in ("html", "css"))
@@ -21,9 +22,9 @@ KEY = "canvas"  # of the component's state, which is gone with the page
 KEPT = "drawing"  # of the drawing, which is not
 SIDE = 320  # pixels of the canvas at most
 TREATMENTS = {
-    "strokes": ("Strokes", "The strokes, brought to the form of the training pictures: as above"),
-    "pixels": ("Pixels", "The canvas as a picture, brought to the form of the training pictures"),
-    "resized": ("Only resized", "The canvas as a picture, made smaller and nothing else"),
+    "strokes": ("Strokes", "The strokes, prepared as the training images were, as above"),
+    "pixels": ("Pixels", "The canvas as an image, prepared as the training images were"),
+    "resized": ("Only resized", "The canvas as an image, only made smaller"),
 }
 
 
@@ -93,14 +94,14 @@ def put(strokes: tuple[drawing.Points, ...]) -> None:
 
 
 @components.section
-def reading(run: published.Run, model: str, precision: str, threshold: float | None) -> None:
+def reading(run: published.Run, model: str, precision: str) -> None:
     """The canvas, and what the model reads: below it in short, beside it in full."""
     left, right = st.columns([2, 3], gap="large")
     with left, st.container(width=SIDE):
         field, short = st.container(), st.container()
         test_drawings()
     if kept().strokes:
-        answer(run, model, precision, threshold, short, right)
+        answer(run, model, precision, short, right)
     else:
         nothing(short)
     with field:  # last: the canvas sends the next drawing once it has come back with this one
@@ -148,31 +149,29 @@ def nothing(short: DeltaGenerator) -> None:
         if refused := kept().refused:
             st.warning(refused, icon=":material/gesture:")
         st.markdown("**Nothing drawn yet**")
-        st.caption("Draw one digit: the answer appears here while you draw.")
+        st.caption("Draw one digit. The result appears here while you draw.")
 
 
 def answer(
     run: published.Run,
     model: str,
     precision: str,
-    threshold: float | None,
     short: DeltaGenerator,
     full: DeltaGenerator,
 ) -> None:
     """What the model reads in the drawing, in two places."""
-    served = loaders.served(run.study, run.version, model, precision)
-    pixels = drawing.normalise(kept().strokes, served.image_shape)
-    (said,) = uploads.ask(served, pixels[None])
-    classes = run.dataset["classes"]
+    found = loaders.classifier(run.study, run.version, model, precision)
+    pixels = prepare(kept().strokes, preparation(run)).pixels
+    (result,) = found.classify(pixels[None])
     with short.container(horizontal=True, vertical_alignment="center"):
-        answers.verdict(said, classes, threshold)
+        answers.verdict(result)
     with full:
         with st.container(horizontal=True, gap="small"):
             with st.container(width=answers.SIDE):
                 answers.seen(pixels)
             with st.container(width=answers.SIDE):
-                answers.evidence(said, pixels, classes, f"drawing_{said.best}")
-        answers.bars(said, classes, threshold, KEPT)
+                answers.evidence(result, pixels, f"drawing_{result.index}")
+        answers.bars(result, found.threshold, KEPT)
 
 
 # --- how well drawings are read ------------------------------------------------------------
@@ -192,7 +191,7 @@ def figure(run: published.Run, model: str) -> list[components.Figure]:
     if found is None:
         return []
     share = found["accuracy"]["strokes"]["as drawn"]
-    return [components.share_figure("Drawings right", share, f"n = {share['n']} drawings")]
+    return [components.share_figure("Drawings read correctly", share, f"n = {share['n']} drawings")]
 
 
 def sentence(run: published.Run, model: str) -> str:
@@ -201,7 +200,9 @@ def sentence(run: published.Run, model: str) -> str:
     if found is None:
         return "Draw a digit and see what the model reads while you draw"
     share = found["accuracy"]["strokes"]["as drawn"]
-    return f"The model reads {share['right']} of {share['n']} test drawings right. Draw your own"
+    return (
+        f"The model reads {share['right']} of {share['n']} test drawings correctly. Draw your own"
+    )
 
 
 @components.section
@@ -220,7 +221,7 @@ def accuracy(run: published.Run, model: str) -> None:
             key: st.column_config.TextColumn(name, help=help_)
             for key, (name, help_) in TREATMENTS.items()
         },
-        alt="Drawings read right, by what was changed and by what was done to them",
+        alt="Drawings read correctly, by what was changed and by how they were prepared",
     )
     st.caption(
         "Two hands for every digit, coded by hand as strokes before a model had seen them, and "
@@ -234,9 +235,9 @@ def _finding(found: dict[str, Any]) -> str:
     ours, resized = (found["accuracy"][kind]["as drawn"] for kind in ("strokes", "resized"))
     gain = found["gain"]["as drawn"]
     return (
-        "Before the model sees a drawing, it is brought to the form of the training pictures: "
-        "scaled, drawn with their pen, placed as they are. Only made smaller, as a canvas usually "
-        f"is, {resized['right']} of {resized['n']} drawings are read right instead of "
+        "Before the model sees a drawing, it is prepared as the training images were: scaled, "
+        "drawn with their pen, and centred as they are. If the canvas is only made smaller, the "
+        f"model reads {resized['right']} of {resized['n']} drawings correctly instead of "
         f"{ours['right']}: a difference of {theme.points(gain['value'])} "
         f"(95\u00a0% interval {100 * gain['low']:+.1f} to {100 * gain['high']:+.1f}, "
         f"{theme.p_value(gain['p'])})."

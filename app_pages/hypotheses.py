@@ -230,7 +230,7 @@ def next_steps(
         for row in theme.rows(criteria)
         if row.good is not True
     ]
-    filed = loaders.filed(run.study, run.version, run.default_model)
+    filed = loaders.sorting(run.study, run.version, run.default_model)
     to_person = theme.percent(1 - filed.coverage.value)
     return [
         *lines,

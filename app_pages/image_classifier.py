@@ -1,7 +1,7 @@
-"""Photos or a drawing in, categories out: what the model answers, how sure it is, and why."""
+"""Photos or a drawing in, categories out: the prediction, its confidence, and the evidence."""
 
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 import streamlit as st
@@ -13,36 +13,41 @@ from app_pages import answers, canvas, components, loaders
 from app_pages.answers import SIDE
 from src.charts import classifier, theme
 from src.data import decoding, images
-from src.evaluation import business, thresholds
+from src.evaluation import thresholds
 from src.runs import published
 from src.serving import drawing, inference, uploads
+from src.serving.classifier import Classification
+from src.serving.preparation import FITS, Fit, Preparation, preparation
 
 MAX_PHOTOS = 40  # kept for one visitor, about 5 MB
-MAX_ANSWERS = 400  # kept for one visitor, a few kB each
+MAX_RESULTS = 400  # kept for one visitor, a few kB each
 UPLOAD_MB = 10  # of one file
 PER_PAGE = 5
 EXAMPLES = 12
-FIT_NAMES = {"crop": "Cut to the middle", "pad": "Pad with white"}
+FIT_NAMES: dict[Fit, str] = {"crop": "Crop to the centre", "pad": "Pad with white"}
+OLD_FIT_NAMES: dict[str, Fit] = {"Cut to the middle": "crop"}  # in links of earlier versions
+
+Shown = list[tuple[uploads.Photo, Classification]]  # the photos in the list, each classified
 
 
 class Setup(NamedTuple):
-    """What answers: the run, the model, its precision, how photos are fitted, and the policy."""
+    """What classifies: the run, the model, its precision, how photos are prepared, the figures."""
 
     run: published.Run
     model: str
     precision: str
-    fit: uploads.Fit
-    filed: thresholds.Filed | None
+    how: Preparation
+    sorting: thresholds.Sorting | None  # automatic sorting with this model; None: no target
 
     @property
     def threshold(self) -> float | None:
-        """Confidence from which a photo is filed without a person; None: never."""
-        return self.filed.threshold if self.filed else None
+        """Confidence at or above which a photo is sorted automatically; None: no photo is."""
+        return self.sorting.threshold if self.sorting else None
 
-    def key(self, photo: uploads.Photo) -> tuple[str, ...]:
-        """What an answer depends on."""
+    def key(self, photo: uploads.Photo) -> tuple[Any, ...]:
+        """What a result depends on."""
         run = self.run
-        return (photo.sha256, run.study, run.version, self.model, self.precision, self.fit)
+        return (photo.sha256, run.study, run.version, self.model, self.precision, self.how)
 
 
 class Arrival(NamedTuple):
@@ -60,18 +65,6 @@ def kept() -> dict[str, uploads.Photo]:
     """The visitor's photos by SHA-256, newest first; survives going to another page."""
     found: dict[str, uploads.Photo] = st.session_state.setdefault("photos", {})
     return found
-
-
-def shapes() -> list[uploads.Shape]:
-    """The picture shapes of all published studies, so that a photo is read only once."""
-    opened = (loaders.open_run(study, loaders.versions(study)[0]) for study in loaders.studies())
-    return [shape_of(run) for run in opened]
-
-
-def shape_of(run: published.Run) -> uploads.Shape:
-    """(H, W, C) of what the run's models see."""
-    height, width, channels = run.dataset["image_shape"]
-    return height, width, channels
 
 
 def add(arrivals: Iterable[Arrival], count: int) -> None:
@@ -97,32 +90,31 @@ def _read(arrival: Arrival, known: set[str]) -> uploads.Photo:
         raise decoding.ImageError(
             f"The list is full: it holds {MAX_PHOTOS} photos. Remove some and add this one again."
         )
-    return uploads.read(arrival.data, arrival.name, shapes(), arrival.truth)
+    return uploads.read(arrival.data, arrival.name, loaders.input_shapes(), arrival.truth)
 
 
 def remove(digest: str | None = None) -> None:
     """Forget one photo, or all of them."""
     if digest is None:
         st.session_state["photos"] = {}
-        st.session_state["answers"] = {}
+        st.session_state["results"] = {}
     kept().pop(digest or "", None)
     st.session_state["refused"] = []
 
 
-def answered(setup: Setup) -> list[tuple[uploads.Photo, uploads.Answer]]:
-    """Every kept photo with its answer; only those not answered before go through the model."""
-    known: dict[tuple[str, ...], uploads.Answer] = st.session_state.setdefault("answers", {})
-    shape = shape_of(setup.run)
-    usable = [photo for photo in kept().values() if (shape, setup.fit) in photo.inputs]
+def classified(setup: Setup) -> Shown:
+    """Every kept photo with its result; only new ones go through the model."""
+    known: dict[tuple[Any, ...], Classification] = st.session_state.setdefault("results", {})
+    usable = [photo for photo in kept().values() if setup.how in photo.inputs]
     fresh = [photo for photo in usable if setup.key(photo) not in known]
     if fresh:
-        model = loaders.served(setup.run.study, setup.run.version, setup.model, setup.precision)
-        said = uploads.answer(model, fresh, setup.fit)
-        known |= {setup.key(photo): answer for photo, answer in zip(fresh, said, strict=True)}
-    result = [(photo, known[setup.key(photo)]) for photo in usable]
-    for old in list(known)[: max(0, len(known) - MAX_ANSWERS)]:
+        found = loaders.classifier(setup.run.study, setup.run.version, setup.model, setup.precision)
+        results = uploads.classify(found, fresh, setup.how)
+        known |= {setup.key(photo): one for photo, one in zip(fresh, results, strict=True)}
+    shown = [(photo, known[setup.key(photo)]) for photo in usable]
+    for old in list(known)[: max(0, len(known) - MAX_RESULTS)]:
         del known[old]
-    return result
+    return shown
 
 
 # --- choices -------------------------------------------------------------------------------
@@ -131,39 +123,31 @@ def answered(setup: Setup) -> list[tuple[uploads.Photo, uploads.Answer]]:
 def choose_way(run: published.Run) -> str:
     """Whether to draw or to add photos, in the URL; only photos where drawing makes no sense."""
     if not drawing.suits(run.dataset):
-        return "Photos"
-    return components.switch("Way in", "way", list(WAYS), label_visibility="collapsed")
+        return "photos"
+    return components.switch("Draw or add photos", "way", WAYS, label_visibility="collapsed")
 
 
 def choose(run: published.Run, way: str) -> Setup:
     """The model, its precision and the fit; all in the URL."""
-    names = run.served
-    titles = {name: loaders.model(run.study, run.version, name).config["title"] for name in names}
-    fit = uploads.FITS[0]
+    titles = {
+        name: str(loaders.model(run.study, run.version, name).config["title"])
+        for name in run.served
+    }
+    fit: Fit = FITS[0]
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        model = st.selectbox(
-            "Model",
-            names,
-            format_func=lambda name: titles.get(name, name),
-            key="model",
-            bind="query-params",
-            width=380,
-        )
-        model = model if model in names else run.default_model
+        model = components.choose("Model", "model", titles, run.default_model, width=380)
         precision = components.switch(
-            "Precision",
-            "precision",
-            inference.PRECISIONS,
-            help=_precision_help(run, model),
+            "Precision", "precision", inference.PRECISIONS, help=_precision_help(run, model)
         )
-        if way == "Photos":
+        if way == "photos":
             fit = components.switch(
-                "Photos of another shape",
+                "Photos that are not square",
                 "fit",
-                {name: FIT_NAMES[name] for name in uploads.FITS},
-                help="The model sees a picture of fixed proportions.",
+                FIT_NAMES,
+                old=OLD_FIT_NAMES,
+                help="The model sees an image of fixed proportions.",
             )
-    return Setup(run, model, precision, fit, policy(run, model))
+    return Setup(run, model, precision, preparation(run, fit), sorting(run, model))
 
 
 def _precision_help(run: published.Run, model: str) -> str:
@@ -171,25 +155,24 @@ def _precision_help(run: published.Run, model: str) -> str:
     accuracy = {name: theme.percent(parity[name]["accuracy"]) for name in inference.PRECISIONS}
     same = theme.percent(parity["int8"]["top1_agreement"])
     return (
-        f"int8 is smaller and faster. On {theme.count(parity['n'])} validation pictures: "
-        f"accuracy {accuracy['float32']} (float32) and {accuracy['int8']} (int8), the same answer "
-        f"for {same}."
+        f"int8 is smaller and faster. On {theme.count(parity['n'])} validation images: "
+        f"accuracy {accuracy['float32']} (float32) and {accuracy['int8']} (int8). Both predict the "
+        f"same category for {same}."
     )
 
 
-def policy(run: published.Run, model: str) -> thresholds.Filed | None:
-    """How automatic filing does on test, by the shop's target; None where none is written down."""
-    try:
-        return loaders.filed(run.study, run.version, model)
-    except business.BusinessError:
-        return None
+def sorting(run: published.Run, model: str) -> thresholds.Sorting | None:
+    """How automatic sorting does on test images; None where the study has no target."""
+    with components.readable():
+        return loaders.sorting(run.study, run.version, model)
+    return None
 
 
 # --- opening -------------------------------------------------------------------------------
 
 
 def opening(setup: Setup, answer: str, extra: list[components.Figure]) -> None:
-    """The finding of the page, and how well, how fast and how far the model answers."""
+    """The finding of the page; accuracy, automatic sorting and time of the model."""
     record = loaders.model(setup.run.study, setup.run.version, setup.model)
     test = record.metrics["splits"]["test"]
     latency = record.metrics["cost"]["latency_ms"][setup.precision]
@@ -198,66 +181,66 @@ def opening(setup: Setup, answer: str, extra: list[components.Figure]) -> None:
         components.share_figure("Accuracy", test["metrics"]["accuracy"], basis),
         *extra,
         components.Figure(
-            "Time per picture",
+            "Time per photo",
             f"{latency['value']:.2g} ms",
             f"{latency['low']:.2g}–{latency['high']:.2g} ms",
-            f"n = {theme.count(latency['n'])} pictures",
-            "One picture at a time, on the machine that published this version.",
+            f"n = {theme.count(latency['n'])} images",
+            "One image at a time, on the machine that published this version.",
         ),
     ]
     components.opening("Image classifier", answer, figures)
 
 
-def policy_figures(filed: thresholds.Filed | None) -> list[components.Figure]:
-    """How much is filed without a person on test, and how much of that is right."""
-    if filed is None or filed.threshold is None:
+def sorting_figures(found: thresholds.Sorting | None) -> list[components.Figure]:
+    """Automation rate and precision of automatic sorting on test images."""
+    if found is None or found.threshold is None:
         return []
-    coverage, precision = filed.coverage, filed.precision
+    rate, precision = found.coverage, found.precision
     return [
         components.Figure(
-            "Filed automatically",
-            theme.percent(coverage.value),
-            theme.interval(coverage.low, coverage.high),
-            f"n = {theme.count(filed.n)} test",
-            f"Share of test pictures with at least {theme.confidence(filed.threshold)} confidence.",
+            "Sorted automatically",
+            theme.percent(rate.value),
+            theme.interval(rate.low, rate.high),
+            f"n = {theme.count(found.n)} test",
+            f"Share of test images with at least {theme.confidence(found.threshold)} confidence.",
         ),
         components.Figure(
-            "Right among those",
+            "Correct among these",
             theme.percent(precision.value),
             theme.interval(precision.low, precision.high),
-            f"n = {theme.count(filed.accepted)} test",
-            f"Target: {theme.percent(filed.target, 0)}, chosen on validation pictures.",
+            f"n = {theme.count(found.accepted)} test",
+            f"Target: {theme.percent(found.target, 0)}, reached on validation images.",
         ),
     ]
 
 
-def policy_sentence(filed: thresholds.Filed | None) -> str:
-    """What happens to a photo, and how well that went on the test pictures."""
-    if filed is None:
+def sorting_sentence(found: thresholds.Sorting | None) -> str:
+    """What happens to a photo."""
+    if found is None:
         return "Add a photo and see its category"
-    if filed.threshold is None:
+    if found.threshold is None:
         return (
-            f"A person should look at every photo: on validation pictures no confidence reaches "
-            f"{theme.percent(filed.target, 0)} precision"
+            "People check every photo: on validation images no confidence reaches "
+            f"{theme.percent(found.target, 0)} precision"
         )
     return (
-        f"A photo with at least {theme.confidence(filed.threshold)} confidence is filed "
-        "automatically, any other goes to a person"
+        f"Photos with at least {theme.confidence(found.threshold)} confidence are sorted "
+        "automatically; people check the others"
     )
 
 
-def photos_sentence(
-    shown: list[tuple[uploads.Photo, uploads.Answer]], threshold: float | None
-) -> str:
-    """How many of the visitor's photos need a person."""
-    alone = sum(answer.alone(threshold) for _, answer in shown)
-    people = len(shown) - alone
-    filed, seen = "can be filed automatically", "should be seen by a person"
+def photos_sentence(shown: Shown) -> str:
+    """How many of the visitor's photos need checking."""
+    automatic = sum(result.automatic for _, result in shown)
+    check = len(shown) - automatic
     if len(shown) == 1:
-        return f"Your photo {filed if alone else seen}"
-    if not people or not alone:
-        return f"All {len(shown)} photos {filed if alone else seen}"
-    return f"{alone} of {len(shown)} photos {filed}, {people} {seen}"
+        return "Your photo is sorted automatically" if automatic else "Your photo needs checking"
+    if not check:
+        return f"All {len(shown)} photos are sorted automatically"
+    if not automatic:
+        return f"All {len(shown)} photos need checking"
+    needs = "needs" if check == 1 else "need"
+    return f"{automatic} of {len(shown)} photos sorted automatically, {check} {needs} checking"
 
 
 # --- ways in -------------------------------------------------------------------------------
@@ -300,11 +283,11 @@ def arrivals(files: list[UploadedFile]) -> Iterator[Arrival]:
 
 
 def examples(run: published.Run) -> list[Arrival]:
-    """Pictures of the test split to click: one of each category; the clicked one, if any."""
+    """Test images to click: one of each category; the clicked one, if any."""
     draw = st.session_state.setdefault("example_draw", 1)
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.markdown("Or click an example the model has never seen", width="content")
-        if st.button("Others", icon=":material/shuffle:", type="tertiary"):
+        st.markdown("Or click an example that the model has never seen", width="content")
+        if st.button("Show other examples", icon=":material/shuffle:", type="tertiary"):
             draw = st.session_state["example_draw"] = draw + 1
     rows = draw_examples(run, draw)
     clicked: list[Arrival] = []
@@ -318,10 +301,10 @@ def examples(run: published.Run) -> list[Arrival]:
 
 
 def draw_examples(run: published.Run, draw: int) -> pd.DataFrame:
-    """One stored test picture of each category (label, id, png), right as often as the model is.
+    """One stored test image of each category (label, id, png), correct as often as the model is.
 
-    A run stores mostly mistakes, so each picture counts as often as its kind (category and answer)
-    occurs among all test pictures.
+    A run stores mostly mistakes, so each image counts as often as its kind (label and prediction)
+    occurs among all test images.
     """
     # The gallery's photos are too small to be classified; they have files of their own.
     stored = "examples.parquet" if run.has("examples.parquet") else "gallery.parquet"
@@ -350,47 +333,48 @@ def tell_refused() -> None:
 # --- results -------------------------------------------------------------------------------
 
 
-def results(setup: Setup, shown: list[tuple[uploads.Photo, uploads.Answer]]) -> None:
-    """The table of all answers and a card for each photo."""
+def results(setup: Setup, shown: Shown) -> None:
+    """The table of all results and a card for each photo."""
     missing = len(kept()) - len(shown)
     if missing:
-        st.caption(f"{missing} photos were added before this study was published: add them again.")
+        st.caption(
+            f"{missing} photos were added before this version was published. Add them again."
+        )
     if not shown:
         st.markdown("**Nothing to show yet**")
         st.caption(
-            "Drop photos into the field above, or click an example: the answer appears here."
+            "Drop photos into the field above, or click an example. The result appears here."
         )
         return
     picked = results_table(setup, shown)
     cards(setup, [shown[picked]] if picked is not None else shown)
 
 
-def results_table(setup: Setup, shown: list[tuple[uploads.Photo, uploads.Answer]]) -> int | None:
-    """All answers, sortable, as CSV too; returns the place of the selected one."""
-    frame = uploads.table(
-        [photo for photo, _ in shown],
-        [said for _, said in shown],
-        setup.run.dataset["classes"],
-        setup.threshold,
-    )
+def results_table(setup: Setup, shown: Shown) -> int | None:
+    """All results, sortable, as CSV too; returns the place of the selected one."""
+    photos, found = zip(*shown, strict=True)
+    frame = uploads.table(photos, found, setup.run.dataset["classes"])
     st.subheader(f"Results for {len(shown)} photo{'s' if len(shown) > 1 else ''}")
     event = st.dataframe(
-        frame.assign(picture=[answers.data_uri(_seen(setup, photo)) for photo, _ in shown]),
+        frame.assign(image=[answers.data_uri(photo.inputs[setup.how]) for photo, _ in shown]),
         column_order=[
-            *("picture", "file", "category", "confidence", "decision"),
+            *("image", "file", "category", "confidence", "decision", "reason"),
             *("runner_up", "runner_up_confidence", "model_ms", "notes"),
         ],
         column_config={
-            "picture": st.column_config.ImageColumn("", width="small", help="What the model saw"),
+            "image": st.column_config.ImageColumn("", width="small", help="What the model saw"),
             "file": "Photo",
             "category": "Category",
             "confidence": st.column_config.ProgressColumn(
                 "Confidence", format="percent", min_value=0, max_value=1
             ),
             "decision": "Decision",
+            "reason": "Why",
             "runner_up": "Next best",
-            "runner_up_confidence": st.column_config.NumberColumn("its share", format="percent"),
-            "model_ms": st.column_config.NumberColumn("Model (ms)", format="%.2f"),
+            "runner_up_confidence": st.column_config.NumberColumn(
+                "Its confidence", format="percent"
+            ),
+            "model_ms": st.column_config.NumberColumn("Time per photo (ms)", format="%.2f"),
             "notes": "What was done",
         },
         hide_index=True,
@@ -402,44 +386,39 @@ def results_table(setup: Setup, shown: list[tuple[uploads.Photo, uploads.Answer]
     )
     with st.container(horizontal=True):
         components.download_csv(
-            frame, f"{setup.run.study}_{setup.run.version}_answers", key="answers_csv"
+            frame, f"{setup.run.study}_{setup.run.version}_results", key="results_csv"
         )
         st.button("Remove all", icon=":material/delete:", type="tertiary", on_click=remove)
     rows = [row for row in event.selection.rows if row < len(shown)]
     return rows[0] if rows else None
 
 
-def _seen(setup: Setup, photo: uploads.Photo) -> uploads.Pixels:
-    """What the model sees of a photo, uint8 (H, W, C)."""
-    return photo.inputs[shape_of(setup.run), setup.fit]
-
-
-def cards(setup: Setup, shown: list[tuple[uploads.Photo, uploads.Answer]]) -> None:
+def cards(setup: Setup, shown: Shown) -> None:
     """A card for each photo, some per page."""
     if len(shown) == 1 and len(kept()) > 1:
         st.caption("Only the selected row. Clear the selection in the table to see all cards.")
     pages = -(-len(shown) // PER_PAGE)
     page = st.pagination(pages, key="cards") if pages > 1 else 1
-    for photo, said in shown[(page - 1) * PER_PAGE : page * PER_PAGE]:
+    for photo, result in shown[(page - 1) * PER_PAGE : page * PER_PAGE]:
         with st.container(border=True):
-            card(setup, photo, said)
+            card(setup, photo, result)
 
 
 @components.section
-def card(setup: Setup, photo: uploads.Photo, said: uploads.Answer) -> None:
-    """One photo: the photo, what the model saw, the evidence, the answer."""
-    classes, key = setup.run.dataset["classes"], photo.sha256[:16]
-    heading(setup, photo, said)
+def card(setup: Setup, photo: uploads.Photo, result: Classification) -> None:
+    """One photo: the photo, what the model saw, the evidence, the probabilities."""
+    key, pixels = photo.sha256[:16], photo.inputs[setup.how]
+    heading(photo, result)
     left, right = st.columns([3, 2], gap="medium")
     with left, st.container(horizontal=True, gap="small"):
         with st.container(width=SIDE):
             uploaded(photo)
         with st.container(width=SIDE):
-            answers.seen(_seen(setup, photo))
+            answers.seen(pixels)
         with st.container(width=SIDE):
-            answers.evidence(said, _seen(setup, photo), classes, key)
+            answers.evidence(result, pixels, key)
     with right:
-        answers.bars(said, classes, setup.threshold, key)
+        answers.bars(result, setup.threshold, key)
 
 
 def uploaded(photo: uploads.Photo) -> None:
@@ -453,15 +432,14 @@ def uploaded(photo: uploads.Photo) -> None:
     )
 
 
-def heading(setup: Setup, photo: uploads.Photo, said: uploads.Answer) -> None:
-    """The answer in words, what to do with the photo, what was done to it, how long it took."""
-    label = setup.run.dataset["classes"][said.best]
+def heading(photo: uploads.Photo, result: Classification) -> None:
+    """Category, decision, what was done to the photo, and how long it took."""
     with st.container(horizontal=True, vertical_alignment="center"):
-        answers.verdict(said, setup.run.dataset["classes"], setup.threshold)
+        answers.verdict(result)
         if photo.truth is not None:
-            right = photo.truth == label
+            right = photo.truth == result.label
             st.badge(
-                f"Really {photo.truth}",
+                f"True label: {photo.truth}",
                 icon=":material/done:" if right else ":material/close:",
                 color="gray" if right else "red",
             )
@@ -476,10 +454,13 @@ def heading(setup: Setup, photo: uploads.Photo, said: uploads.Answer) -> None:
         )
     width, height = photo.size
     done = "".join(f", {note}" for note in photo.notes)
-    together = f", {said.batch} photos together" if said.batch > 1 else ""
+    together = f", {result.batch} photos together" if result.batch > 1 else ""
+    time = (
+        f"Read in {photo.milliseconds:.0f} ms, classified in {result.milliseconds:.1f} ms{together}"
+    )
     st.caption(
         f"{components.plain(photo.name)}: {photo.format}, {width} × {height}{done}. "
-        f"Read in {photo.milliseconds:.0f} ms, classified in {said.milliseconds:.1f} ms{together}."
+        f"{time}. Decision: {result.reason}."
     )
 
 
@@ -492,20 +473,19 @@ def _remove_and_rerun(digest: str) -> None:
 
 
 def limits(setup: Setup, way: str) -> None:
-    """What the answers are and are not."""
-    with st.expander("How to read the answers", icon=":material/help:"):
+    """What the results say and what they do not say."""
+    with st.expander("How to read the results", icon=":material/help:"):
         names = theme.listing(setup.run.dataset["classes"])
         limit = "there is none" if setup.threshold is None else theme.confidence(setup.threshold)
         st.markdown(
-            f"The model knows only these categories: {components.plain(names)}. A picture of "
+            f"The model knows only these categories: {components.plain(names)}. An image of "
             "anything else gets one of them too, often with high confidence, so only show it what "
-            "it was made for. The confidence is calibrated on validation pictures. The threshold "
-            f"({limit}) is chosen on them too, with the float32 model; the share filed and its "
-            "precision are measured on test pictures. The evidence "
-            "is the class-activation map of Zhou et al. (2016): what raised the score, not a "
-            "proof of what the model understood."
+            "it was made for. The confidence is calibrated on validation images. The threshold "
+            f"({limit}) is chosen on them too, with the float32 model. The automation rate and its "
+            "precision are measured on test images. The evidence is the class-activation map of "
+            "Zhou et al. (2016): it shows what raised the score, not what the model understood."
         )
-        if way == "Photos":
+        if way == "photos":
             st.caption(
                 f"Accepted: {', '.join(decoding.FORMATS)}, up to {UPLOAD_MB} MB each, {MAX_PHOTOS} "
                 "photos in the list. Nothing you add is stored: closing the page forgets it."
@@ -518,30 +498,31 @@ def photos_page(setup: Setup, header: DeltaGenerator) -> None:
     """Photos in, a table and a card for each out."""
     inbox(setup.run)
     tell_refused()
-    shown: list[tuple[uploads.Photo, uploads.Answer]] = []
+    shown: Shown = []
     with components.readable():  # an altered model: the rest of the page stands
-        shown = answered(setup)
-    answer = photos_sentence(shown, setup.threshold) if shown else policy_sentence(setup.filed)
+        shown = classified(setup)
+    answer = photos_sentence(shown) if shown else sorting_sentence(setup.sorting)
     with header:
-        opening(setup, answer, policy_figures(setup.filed))
+        opening(setup, answer, sorting_figures(setup.sorting))
     results(setup, shown)
 
 
 def drawing_page(setup: Setup, header: DeltaGenerator) -> None:
-    """A drawing in, its answer out."""
+    """A drawing in, its category out."""
     run, model = setup.run, setup.model
     with header:
         opening(setup, canvas.sentence(run, model), canvas.figure(run, model))
-    canvas.reading(run, model, setup.precision, setup.threshold)
+    canvas.reading(run, model, setup.precision)
     canvas.accuracy(run, model)
 
 
-WAYS = {"Draw": drawing_page, "Photos": photos_page}
+WAYS = {"draw": "Draw", "photos": "Photos"}
+PAGES = {"draw": drawing_page, "photos": photos_page}
 
 with components.readable():
     run = components.current_run()
     header = st.container()
     way = choose_way(run)
     setup = choose(run, way)
-    WAYS[way](setup, header)
+    PAGES[way](setup, header)
     limits(setup, way)

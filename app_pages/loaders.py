@@ -4,6 +4,7 @@ A published run never changes, so what is read from it is shared by all sessions
 entries push it out. Frames are shared, not copied: read them, never write into them.
 """
 
+import contextlib
 import functools
 import tomllib
 from collections.abc import Callable
@@ -17,7 +18,10 @@ from src.data import folders, images, specification
 from src.data import studies as known
 from src.evaluation import business, comparison, curves, hypotheses, metrics, thresholds
 from src.runs import overview, published
-from src.serving import drawing, inference
+from src.serving import drawing
+from src.serving.classifier import Classifier
+from src.serving.classifier import sorting as sorting_of
+from src.serving.preparation import preparation
 
 
 @st.cache_data(ttl=15, show_spinner=False, max_entries=1)
@@ -111,11 +115,20 @@ def all_compared(
 
 # Two models in memory at most: the app must stay small with many visitors.
 @st.cache_resource(show_spinner="Loading the model…", max_entries=2)
-def served(
-    study: str, version: str, name: str, precision: str = "float32"
-) -> inference.ServedModel:
-    """A model ready to answer; thread-safe and shared by all sessions."""
-    return inference.load(open_run(study, version), name, precision)
+def classifier(study: str, version: str, model: str, precision: str = "float32") -> Classifier:
+    """A classifier, thread-safe and shared by all sessions; see `Classifier.of`."""
+    return Classifier.of(open_run(study, version), model, precision)
+
+
+@st.cache_data(ttl=15, show_spinner=False, max_entries=1)
+def input_shapes() -> tuple[tuple[int, int, int], ...]:
+    """(H, W, C) of the model inputs of every published version that can be read."""
+    found: dict[tuple[int, int, int], None] = {}
+    for study in published.studies():
+        for version in published.versions(study):
+            with contextlib.suppress(published.RunError):  # another version's page says why
+                found[preparation(open_run(study, version)).shape] = None
+    return tuple(found)
 
 
 @st.cache_resource(show_spinner=False, max_entries=4)
@@ -147,10 +160,9 @@ def stated(study: str) -> list[hypotheses.Hypothesis]:
 
 
 @st.cache_data(show_spinner=False, max_entries=64)
-def filed(study: str, version: str, name: str) -> thresholds.Filed:
-    """What a model files alone on test, at the threshold chosen on validation."""
-    splits = (scored(study, version, name, split) for split in ("validation", "test"))
-    return thresholds.filed(case(study).filing, *splits)
+def sorting(study: str, version: str, name: str) -> thresholds.Sorting:
+    """Automatic sorting of test images with a model of a run (`classifier.sorting`)."""
+    return sorting_of(open_run(study, version), name)
 
 
 @st.cache_data(show_spinner=False, max_entries=16)

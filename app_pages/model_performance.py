@@ -35,7 +35,7 @@ def opening(run: published.Run) -> None:
     basis = f"{theme.sample(metrics['n'])} test"
     cost = models.record(run, name).metrics["cost"]
     cost = cost["latency_ms"][models.engine(cost)]
-    filed = loaders.filed(run.study, run.version, name)
+    filed = loaders.sorting(run.study, run.version, name)
     title = models.record(run, name).config["title"]
     sentence = performance.filing_sentence(
         title, filed, models.measured(run, name, "test", "confusion")

@@ -14,7 +14,7 @@ PERCENTS = [*map(float, range(100)), 99.5, 99.9]  # steps of the confidence slid
 # --- opening -------------------------------------------------------------------------------
 
 
-def alone_figure(filed: thresholds.Filed) -> components.Figure:
+def alone_figure(filed: thresholds.Sorting) -> components.Figure:
     """How much is filed alone, as a number of a metric row."""
     aim = theme.percent(filed.target, 0)
     if filed.threshold is None:
@@ -29,7 +29,7 @@ def alone_figure(filed: thresholds.Filed) -> components.Figure:
     )
 
 
-def precision_figure(filed: thresholds.Filed) -> components.Figure:
+def precision_figure(filed: thresholds.Sorting) -> components.Figure:
     """How much of what is filed alone is right, as a number of a metric row."""
     precision = {key: getattr(filed.precision, key) for key in ("value", "low", "high")}
     return components.share_figure("Of these right", precision, f"{theme.sample(filed.accepted)}")
@@ -94,7 +94,7 @@ def confidence(run: published.Run, name: str, split: str) -> None:
 
 def _threshold(run: published.Run, name: str, split: str, curve: pd.DataFrame, n: int) -> None:
     """The slider that decides which pictures go to a person."""
-    filed = loaders.filed(run.study, run.version, name)
+    filed = loaders.sorting(run.study, run.version, name)
     aim = theme.percent(filed.target, 0)
     chosen = st.select_slider(
         "File alone from this confidence on",

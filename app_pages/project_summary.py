@@ -14,7 +14,7 @@ from src.evaluation import business, outlook, thresholds
 from src.runs import published
 
 
-def opening(run: published.Run, case: business.Case, filed: thresholds.Filed) -> None:
+def opening(run: published.Run, case: business.Case, filed: thresholds.Sorting) -> None:
     """The answer to the client's question, and the figures behind it."""
     record = loaders.model(run.study, run.version, run.default_model)
     test = record.metrics["splits"]["test"]
@@ -47,7 +47,7 @@ def opening(run: published.Run, case: business.Case, filed: thresholds.Filed) ->
     )
 
 
-def how_sure(run: published.Run, filed: thresholds.Filed) -> None:
+def how_sure(run: published.Run, filed: thresholds.Sorting) -> None:
     """Where pictures are few: what cross-validation says, and how many more would settle it."""
     totals, lines = run.dataset["totals"], []
     if run.has(FOLDS):
@@ -215,7 +215,7 @@ def _taken_over(inherited: dict[str, str]) -> str:
 
 run = components.current_run()
 case = loaders.case(run.study)
-filed = loaders.filed(run.study, run.version, run.default_model)
+filed = loaders.sorting(run.study, run.version, run.default_model)
 opening(run, case, filed)
 how_sure(run, filed)
 business_case(run, case)

@@ -107,7 +107,7 @@ def everything(found: dict[str, list[Headline]]) -> None:
 
 
 def _row(row: Headline) -> dict[str, object]:
-    filed = loaders.filed(*place(row))
+    filed = loaders.sorting(*place(row))
     return asdict(row) | {
         "alone": filed.coverage.value,
         "size": size_text(row.shape),
@@ -145,7 +145,7 @@ def samples(run: published.Run) -> None:
 
 def figures(row: Headline) -> list[components.Figure]:
     """Test accuracy, what is filed alone, and how large the model is."""
-    filed = loaders.filed(*place(row))
+    filed = loaders.sorting(*place(row))
     accuracy = {"value": row.accuracy, "low": row.low, "high": row.high}
     return [
         components.share_figure("Test accuracy", accuracy, f"{theme.sample(row.n)} test pictures"),

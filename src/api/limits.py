@@ -1,4 +1,4 @@
-"""What a stranger may ask of the server: how often, how much, and how a refusal reads."""
+"""Rate limits, body-size limits and error responses."""
 
 import math
 import time
@@ -15,7 +15,7 @@ from src import config
 CLIENTS = 10_000  # remembered at most, about 1 MB
 
 
-def refusal(
+def error_response(
     status: int,
     message: str,
     details: Sequence[Mapping[str, str]] = (),
@@ -26,7 +26,7 @@ def refusal(
     return JSONResponse({"error": error}, status, headers)
 
 
-# --- how often -----------------------------------------------------------------------------
+# --- rate limits ---------------------------------------------------------------------------
 
 
 def requests_per_minute() -> int:
@@ -58,7 +58,7 @@ FORWARDED = b"x-forwarded-for"
 
 
 class RateLimit:
-    """Refuses clients that ask too often: a bucket each, full at first, refilled steadily."""
+    """Refuses clients that send too many requests: a token bucket each, full at first."""
 
     def __init__(self, app: ASGIApp, per_minute: int, proxies: int = 0) -> None:
         self.app, self.per_minute, self.proxies = app, per_minute, proxies
@@ -74,7 +74,7 @@ class RateLimit:
             await self.app(scope, receive, send)
             return
         message = f"More than {self.per_minute} requests in a minute; try again in {wait} s."
-        await refusal(429, message, headers={"retry-after": str(wait)})(scope, receive, send)
+        await error_response(429, message, headers={"retry-after": str(wait)})(scope, receive, send)
 
     def _counts(self, scope: Scope) -> bool:
         return bool(self.per_minute) and scope["type"] == "http"
@@ -90,21 +90,21 @@ class RateLimit:
         return wait
 
 
-# --- how much ------------------------------------------------------------------------------
+# --- body-size limits ----------------------------------------------------------------------
 
 
-class Room:
-    """Bytes of request bodies that may be here at the same time, of all clients together."""
+class BodyBudget:
+    """Bytes of request bodies held at the same time, for all clients together."""
 
     def __init__(self, total: int) -> None:
         self.total, self.taken = total, 0
 
     @contextmanager
-    def admit(self, request: Request, limit: int) -> Iterator[Request]:
-        """The request, its body counted while it is read and given up as soon as it is too long.
+    def limited(self, request: Request, limit: int) -> Iterator[Request]:
+        """The request, its body counted while it is read.
 
         Raises HTTPException 413 for more than `limit` bytes, announced or sent, and 503 where
-        there is no room left.
+        the budget is used up.
         """
         taken = 0
 

@@ -1,10 +1,9 @@
-"""What is published, as the HTTP API tells it: runs in, the shapes of `schemas` out."""
+"""What is published, for the HTTP API: runs in, the shapes of `schemas` out."""
 
-import functools
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from src import config
+from src import config as settings
 from src.api.schemas import (
     Headline,
     Measure,
@@ -26,47 +25,46 @@ def default_study() -> str:
     names = published.studies()
     if not names:
         raise published.RunNotFound("Nothing is published here yet.")
-    preferred = config.PREFERRED_STUDY
+    preferred = settings.PREFERRED_STUDY
     return preferred if preferred in names else names[0]
 
 
-def open_run(study: str, version: str | None = None) -> published.Run:
-    """A published version, the newest unless named; RunError where it cannot be used."""
-    names = published.studies()
-    if study not in names:
-        known = ", ".join(names) or "none"
-        raise published.RunNotFound(f"There is no published study {study} (published: {known}).")
-    versions = published.versions(study)
-    if version is not None and version not in versions:
-        return published.open_run(study, version)  # which says what there is
-    return _run(study, version or versions[0])
-
-
-@functools.lru_cache(maxsize=16)
-def _run(study: str, version: str) -> published.Run:
-    return published.open_run(study, version)
-
-
 def studies() -> Studies:
-    """Everything published here, the newest version of a study first."""
-    return Studies(default=default_study(), studies=[_study(name) for name in published.studies()])
+    """Everything published here, the newest version of a study first.
+
+    A version that cannot be read is left out and named in `problems`.
+    """
+    listed, problems = [], []
+    for name in published.studies():
+        versions, damaged = _readable(name)
+        problems += damaged
+        if versions:
+            listed.append(_study(name, versions))
+    return Studies(default=default_study(), studies=listed, problems=problems)
 
 
-def _study(name: str) -> Study:
-    opened = [open_run(name, version) for version in published.versions(name)]
-    card = opened[0].dataset
+def _readable(study: str) -> tuple[list[VersionSummary], list[str]]:
+    """The versions of a study in short, and what is wrong with those that cannot be read."""
+    summaries, problems = [], []
+    for version in published.versions(study):
+        try:
+            summaries.append(summary(published.open_run(study, version)))
+        except published.RunError as error:
+            problems.append(str(error))
+    return summaries, problems
+
+
+def _study(name: str, versions: list[VersionSummary]) -> Study:
+    card = published.open_run(name, versions[0].version).dataset
     return Study(
-        study=name,
-        title=card["title"],
-        description=card["description"],
-        versions=[summary(run) for run in opened],
+        study=name, title=card["title"], description=card["description"], versions=versions
     )
 
 
 def summary(run: published.Run) -> VersionSummary:
     """A version in short."""
-    stated = run.manifest["headline"]
-    accuracy = Measure(value=stated["accuracy"], low=stated["low"], high=stated["high"])
+    headline = run.manifest["headline"]
+    accuracy = Measure(value=headline["accuracy"], low=headline["low"], high=headline["high"])
     return VersionSummary(
         version=run.version,
         created=run.manifest["created"],
@@ -76,34 +74,34 @@ def summary(run: published.Run) -> VersionSummary:
         default_model=run.default_model,
         models=run.served,
         headline=Headline(
-            model=stated["model"], split=stated["split"], n=stated["n"], accuracy=accuracy
+            model=headline["model"], split=headline["split"], n=headline["n"], accuracy=accuracy
         ),
     )
 
 
-def measured(record: published.ModelRecord) -> Model:
-    """A model and its figures on test pictures."""
+def model_of(record: published.ModelRecord) -> Model:
+    """A model and its metrics on test images."""
     test = record.metrics["splits"]["test"]
-    cost, written = record.metrics.get("cost", {}), record.config
+    cost, config = record.metrics.get("cost", {}), record.config
     return Model(
         name=record.name,
-        title=written["title"],
-        description=written["description"],
-        family=written.get("family", "network"),
+        title=config["title"],
+        description=config["description"],
+        family=config.get("family", "network"),
         served=record.served,
         precisions=list(inference.PRECISIONS) if record.served else [],
         parameters=cost.get("parameters"),
         split="test",
         n=test["n"],
-        metrics={name: measure(Measure, entry) for name, entry in test["metrics"].items()},
+        metrics={name: figure(Measure, entry) for name, entry in test["metrics"].items()},
         latency_ms={
-            name: measure(Timing, entry) for name, entry in cost.get("latency_ms", {}).items()
+            name: figure(Timing, entry) for name, entry in cost.get("latency_ms", {}).items()
         },
     )
 
 
-def measure(kind: type[M], entry: Mapping[str, Any]) -> M:
-    """A published figure; only the fields of its kind."""
+def figure(kind: type[M], entry: Mapping[str, Any]) -> M:
+    """A published figure, with only the fields of its kind."""
     return kind(**{field: entry[field] for field in kind.model_fields})
 
 
@@ -116,5 +114,5 @@ def details(run: published.Run) -> Version:
         summary=summary(run),
         pictures={split: card["totals"][split] for split in ("train", "validation", "test")},
         code_revision=run.manifest["code_revision"],
-        models=[measured(run.model(name)) for name in run.models],
+        models=[model_of(run.model(name)) for name in run.models],
     )

@@ -1,7 +1,4 @@
-"""What a program sends → what a model says: files and numbers in, the shapes of `schemas` out.
-
-The same decoding, models and threshold as the dashboard's classifier.
-"""
+"""Image files and numbers of a request → predictions in the shapes of `schemas`."""
 
 import functools
 import json
@@ -23,21 +20,20 @@ from src.api.schemas import (
     Problem,
     Received,
 )
-from src.data import decoding, images, studies
-from src.evaluation import business, metrics, thresholds
-from src.runs import published
+from src.data import decoding, images
 from src.serving import inference, uploads
+from src.serving.classifier import Classification, Classifier, NotServed, find_run
+from src.serving.preparation import Preparation, Shape, preparation, prepare
 
-MAX_FILES = 32  # pictures of one request
+MAX_FILES = 32  # images of one request
 
 
 @dataclass(frozen=True)
 class Setup:
-    """What answers, and how pictures are fitted to it."""
+    """What classifies a request's images, and how they are prepared for it."""
 
-    run: published.Run
-    model: inference.ServedModel
-    threshold: float | None  # confidence from which a picture is filed without a person
+    classifier: Classifier
+    preparation: Preparation
     options: Options
 
 
@@ -45,81 +41,61 @@ def resolve(options: Options) -> Setup:
     """Load what the options name.
 
     Raises:
-        runs.RunError: it is not there, or was changed after publication.
-        HTTPException: 422, the model is published but does not answer.
+        published.RunError: it is not there, or was changed after publication.
+        HTTPException: 422, the model is published but not served.
     """
-    run = listing.open_run(options.study or listing.default_study(), options.version)
+    run = find_run(options.study or listing.default_study(), options.version)
     name = options.model or run.default_model
-    if not run.model(name).served:
-        served = ", ".join(run.served)
-        raise HTTPException(422, f"{name} is only compared, it does not answer (use {served}).")
-    model = _model(run.study, run.version, name, options.precision)
-    return Setup(run, model, _threshold(run.study, run.version, name), options)
-
-
-@functools.lru_cache(maxsize=2)  # as many as the dashboard keeps
-def _model(study: str, version: str, name: str, precision: str) -> inference.ServedModel:
-    return inference.load(listing.open_run(study, version), name, precision)
-
-
-@functools.lru_cache(maxsize=64)
-def _threshold(study: str, version: str, name: str) -> float | None:
-    """As the classifier page uses it; None without a case for this study: never."""
     try:
-        case = studies.case(study)
-    except (business.BusinessError, FileNotFoundError):
-        return None
-    rows = listing.open_run(study, version).model(name).predictions
-    parts = (metrics.from_frame(rows, split) for split in ("validation", "test"))
-    return thresholds.filed(case.filing, *parts).threshold
+        found = _classifier(run.study, run.version, name, options.precision)
+    except NotServed as error:
+        raise HTTPException(422, str(error)) from error
+    return Setup(found, preparation(run, options.fit), options)
 
 
-# --- pictures ------------------------------------------------------------------------------
+_classifier = functools.lru_cache(maxsize=2)(Classifier.open)  # as many as the dashboard keeps
+
+
+# --- images ------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Input:
-    """A picture as the model gets it: uint8 (H, W, C), how it came, and milliseconds it took."""
+    """A model input, uint8 (H, W, C), how it came, its SHA-256, and the milliseconds it took."""
 
     pixels: images.Pixels
     received: Received
+    sha256: str
     milliseconds: float
 
 
-def read(data: bytes, setup: Setup) -> Input:
-    """A file's bytes for a model. ImageError where they are no picture that can be read."""
+def read(data: bytes, how: Preparation) -> Input:
+    """The model input of a file's bytes. ImageError where they are no image that can be read."""
     started = time.perf_counter()
-    shape, fit = setup.model.image_shape, setup.options.fit
     picture = decoding.decode(data)
-    pixels = images.model_input(picture.rgb, shape, fit)
-    notes = [*picture.notes, *fitting(picture.rgb.shape, shape, fit)]
+    prepared = prepare(picture, how)
     width, height = picture.size
-    received = Received(format=picture.format, width=width, height=height, input=shape, notes=notes)
-    return Input(pixels, received, 1000 * (time.perf_counter() - started))
+    received = Received(
+        format=picture.format,
+        width=width,
+        height=height,
+        input=how.shape,
+        notes=[*picture.notes, *prepared.notes],
+    )
+    milliseconds = 1000 * (time.perf_counter() - started)
+    return Input(prepared.pixels, received, uploads.sha256(data), milliseconds)
 
 
-def fitting(given: tuple[int, ...], shape: uploads.Shape, fit: uploads.Fit) -> list[str]:
-    """What `images.model_input` does to a picture of shape (h, w, C), in words."""
-    (rows, columns, channels), (height, width, wanted) = given, shape
-    notes = []
-    middle = images.centred(np.empty((rows, columns, 0), np.uint8), width / height)
-    if middle.shape[:2] != (rows, columns):
-        notes.append("cut to the middle" if fit == "crop" else "padded with white")
-    if (rows, columns) != (height, width):
-        notes.append(f"resized to {width} × {height}")
-    return [*notes, "made grey"] if wanted < channels else notes
+def pixels(body: bytes, shape: Shape) -> images.Pixels:
+    """The images of a JSON body {"pixels": …} as uint8 (n, H, W, 1), n up to MAX_FILES.
 
-
-def pixels(body: bytes, shape: uploads.Shape) -> images.Pixels:
-    """The pictures of a JSON body {"pixels": …} as uint8 (n, H, W, 1), n up to MAX_FILES.
-
-    Raises HTTPException: 400 where it is no JSON, 413 for too many pictures, else 422.
+    Raises HTTPException: 400 where it is no JSON, 413 for too many images, else 422.
     """
     given = _json(body)
     height, width, channels = shape
     if channels != 1:
         raise HTTPException(
-            422, f"This study has colour pictures, {width} × {height}: send files, not pixels."
+            422, f"This study has colour images, {width} × {height}: send files, not pixels."
         )
     if not isinstance(given, dict) or set(given) != {"pixels"}:
         raise HTTPException(422, 'The body must be an object with "pixels" and nothing else.')
@@ -128,7 +104,7 @@ def pixels(body: bytes, shape: uploads.Shape) -> images.Pixels:
         found = " × ".join(map(str, values.shape)) or "one number"
         raise HTTPException(
             422,
-            f"pixels must be {height} rows of {width} numbers, or a list of such pictures; these "
+            f"pixels must be {height} rows of {width} numbers, or a list of such images; these "
             f"are {found}.",
         )
     values = values.reshape(-1, height, width)
@@ -167,7 +143,7 @@ def _check_values(values: np.ndarray[Any, Any]) -> None:
 
 def _check_count(count: int) -> None:
     if count > MAX_FILES:
-        raise HTTPException(413, f"A request may have {MAX_FILES} pictures, not {count}.")
+        raise HTTPException(413, f"A request may have {MAX_FILES} images, not {count}.")
 
 
 # --- answers -------------------------------------------------------------------------------
@@ -190,14 +166,14 @@ def problem(error: decoding.ImageError) -> Problem:
 
 
 def of_files(setup: Setup, files: Sequence[File]) -> Predictions:
-    """Predictions for those files that can be read; one is in memory at a time.
+    """Predictions for the files that can be read; one of them is in memory at a time.
 
     Raises Unreadable where that is so for none of them.
     """
     inputs: list[Input | Problem] = []
     for _, content in files:
         try:
-            inputs.append(read(content(), setup))
+            inputs.append(read(content(), setup.preparation))
         except decoding.ImageError as error:
             inputs.append(problem(error))
     names = [name for name, _ in files]
@@ -210,66 +186,73 @@ def of_files(setup: Setup, files: Sequence[File]) -> Predictions:
 def of_pixels(setup: Setup, body: bytes) -> Predictions:
     """Predictions for a JSON body; see `pixels` for what is raised."""
     started = time.perf_counter()
-    pictures = pixels(body, setup.model.image_shape)
-    each = 1000 * (time.perf_counter() - started) / len(pictures)
-    height, width, channels = setup.model.image_shape
-    received = Received(
-        format="pixels", width=width, height=height, input=(height, width, channels), notes=[]
-    )
-    inputs = [Input(picture, received, each) for picture in pictures]
+    shape = setup.preparation.shape
+    given = pixels(body, shape)
+    each = 1000 * (time.perf_counter() - started) / len(given)
+    received = Received(format="pixels", width=shape[1], height=shape[0], input=shape, notes=[])
+    inputs = [Input(image, received, uploads.sha256(image.tobytes()), each) for image in given]
     return predictions(setup, [None] * len(inputs), inputs)
 
 
 def predictions(
     setup: Setup, names: Sequence[str | None], inputs: Sequence[Input | Problem]
 ) -> Predictions:
-    """An entry for each input, in order; all readable ones go through the model together."""
-    readable = [given for given in inputs if isinstance(given, Input)]
-    answers = iter(uploads.ask(setup.model, np.stack([given.pixels for given in readable])))
+    """An entry for each input, in order; all readable ones are classified together."""
+    readable = [given.pixels for given in inputs if isinstance(given, Input)]
+    results = iter(setup.classifier.classify(np.stack(readable)))
     return Predictions(
         predictions=[
             Failure(index=i, name=name, error=given)
             if isinstance(given, Problem)
-            else prediction(setup, i, name, given, next(answers))
+            else prediction(setup, i, name, given, next(results))
             for i, (name, given) in enumerate(zip(names, inputs, strict=True))
         ]
     )
 
 
 def prediction(
-    setup: Setup, index: int, name: str | None, given: Input, said: uploads.Answer
+    setup: Setup, index: int, name: str | None, given: Input, result: Classification
 ) -> Prediction:
-    """One picture's entry; activation maps only where the options ask for them."""
-    classes, asked = setup.model.classes, setup.options.activation
-    order = np.argsort(-said.probabilities, kind="stable")[: setup.options.top]
-    shares = [shortest(share) for share in said.probabilities]
-    shown = {"false": [], "true": [said.best], "all": range(len(classes))}[asked]
-    maps = {classes[k]: rows(said.activation[..., k]) for k in shown}
+    """The entry of one image; activation maps only where the options ask for them."""
+    classes, classifier = result.classes, setup.classifier
+    order = np.argsort(-result.probabilities, kind="stable")[: setup.options.top]
+    shares = [fewest_digits(share) for share in result.probabilities]
+    maps = _activation(result, setup.options.activation)
     return Prediction(
         index=index,
         name=name,
-        label=classes[said.best],
-        confidence=shares[said.best],
-        automatic=said.alone(setup.threshold),
-        threshold=setup.threshold,
+        label=result.label,
+        confidence=shares[result.index],
+        decision=result.decision,
+        reason=result.reason,
+        automatic=result.automatic,
+        threshold=classifier.threshold,
         probabilities={classes[k]: shares[k] for k in order},
-        study=setup.run.study,
-        version=setup.run.version,
-        model=setup.model.name,
+        study=classifier.run.study,
+        version=classifier.run.version,
+        model=classifier.model.name,
         precision=setup.options.precision,
+        sha256=given.sha256,
         picture=given.received,
         milliseconds=Milliseconds(
-            decode=round(given.milliseconds, 3), model=round(said.milliseconds, 3)
+            decode=round(given.milliseconds, 3), model=round(result.milliseconds, 3)
         ),
         **({"activation": maps} if maps else {}),
     )
 
 
+def _activation(result: Classification, asked: str) -> dict[str, list[list[float]]]:
+    """Class-activation maps by class: of none, of the predicted class, or of all."""
+    every = range(len(result.classes))
+    shown = {"false": [], "true": [result.index], "all": every}[asked]
+    return {result.classes[k]: rows(result.activation[..., k]) for k in shown}
+
+
 def rows(values: inference.Floats) -> list[list[float]]:
     """(h, w) as lists."""
-    return [[shortest(value) for value in row] for row in values]
+    return [[fewest_digits(value) for value in row] for row in values]
 
 
-def shortest(value: np.float32) -> float:
-    """The number with the fewest digits that is still the same float32: 0.1 and not 0.100000001."""
+def fewest_digits(value: np.float32) -> float:
+    """The number with the fewest digits that is the same float32: 0.1 and not 0.100000001."""
     return float(str(value))

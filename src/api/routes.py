@@ -1,7 +1,7 @@
-"""The HTTP API: what is published, and predictions for pictures that a program sends.
+"""The addresses of the HTTP API: what is published, and predictions for received images.
 
-The same decoding, models and threshold as the dashboard's classifier; asgi.py mounts it at `/api`.
-Work on pictures runs in two threads of its own, so it never holds up the dashboard.
+Images are prepared and classified as on the dashboard; asgi.py mounts the API at `/api`. Work on
+images runs in two threads of its own, so it never holds up the dashboard.
 """
 
 import functools
@@ -18,33 +18,34 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from src.api import limits, listing, predictions, reference
-from src.api.limits import refusal
+from src.api.limits import error_response
 from src.api.predictions import MAX_FILES, Setup, Unreadable
 from src.api.schemas import Error, Options, Predictions, Studies, Version
 from src.data import decoding
 from src.runs import published
+from src.serving.classifier import find_run
 
-# Longest bodies of the three forms, and all those that are here at the same time. Uploaded files
+# Longest body of each form, and of all bodies that are held at the same time. Uploaded files
 # of more than 1 MB wait on disk, other bodies in memory.
 FILES_BYTES = 50 * 2**20
-PICTURE_BYTES = decoding.MAX_BYTES
+IMAGE_BYTES = decoding.MAX_BYTES
 JSON_BYTES = 2**20
-ROOM_BYTES = 100 * 2**20
+BUDGET_BYTES = 100 * 2**20
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 DESCRIPTION = f"""
-Predictions for pictures, from the models published here: the same answers as the dashboard gives.
+Predictions for images, from the models published here; the dashboard gives the same ones.
 
 **Limits.** At most {MAX_FILES} files and {FILES_BYTES // 2**20} MB in one request,
-{PICTURE_BYTES // 2**20} MB for one file, and {decoding.pixel_limit("PNG") / 1e6:.0f} million pixels
+{IMAGE_BYTES // 2**20} MB for one file, and {decoding.pixel_limit("PNG") / 1e6:.0f} million pixels
 for a PNG (other formats: the refusal names the limit). A client that asks too often gets 429 and
 the seconds to wait in `Retry-After`. Nothing that is sent is stored.
 
 **Errors** are JSON, `{{"error": {{"status", "message", "details"}}}}`, and the message says what to
-do. Of several files each is answered or refused on its own; the request fails only where no file
-could be answered.
+do. Each of several files succeeds or fails on its own; the request fails only where every file
+fails.
 
 **Health.** [`/healthz`](/healthz) answers 200 while the server runs, [`/readyz`](/readyz) 200 once
 a published version opens and otherwise 503 with the reason; both stand beside this API.
@@ -56,9 +57,9 @@ a published version opens and otherwise 503 with the reason; both stand beside t
 FAILURES: dict[int | str, dict[str, Any]] = {
     400: {"description": "The body is broken: no valid JSON or multipart."},
     404: {"description": "There is no such study, version, model or address."},
-    413: {"description": "The body, a file or a picture is too large, or there are too many."},
+    413: {"description": "The body, a file or an image is too large, or there are too many."},
     415: {"description": "The body or a file is of a kind that is not accepted."},
-    422: {"description": "A parameter or a picture cannot be used; the message says why."},
+    422: {"description": "A parameter or an image cannot be used; the message says why."},
     429: {"description": "Too many requests; `Retry-After` says for how many seconds to wait."},
     503: {"description": "Too much is being sent at once, or a version cannot be read."},
     "default": {"description": "Any other failure, in the same form."},
@@ -82,15 +83,15 @@ app = FastAPI(
 app.include_router(reference.router)
 
 
-# --- how a body comes ----------------------------------------------------------------------
+# --- reading a body ----------------------------------------------------------------------
 
 
 WORKERS = CapacityLimiter(2)
-ROOM = limits.Room(ROOM_BYTES)
+BUDGET = limits.BodyBudget(BUDGET_BYTES)
 
 
-async def aside(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-    """Run it in one of the threads for work on pictures."""
+async def run_in_worker(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    """Run a function in one of the threads for work on images."""
     call = functools.partial(function, *args, **kwargs)
     return await to_thread.run_sync(call, limiter=WORKERS)
 
@@ -121,7 +122,7 @@ async def from_files(setup: Setup, request: Request) -> Predictions:
         if not uploads:
             raise HTTPException(422, "There is no file in the request; its field is called files.")
         files = [(upload.filename, upload.file.read) for upload in uploads]
-        return await aside(predictions.of_files, setup, files)
+        return await run_in_worker(predictions.of_files, setup, files)
     except MultiPartException as error:
         status = 413 if "Too many files" in error.message else 400
         raise HTTPException(status, error.message) from error
@@ -132,28 +133,28 @@ async def from_files(setup: Setup, request: Request) -> Predictions:
 def _upload(field: str, value: UploadFile | str) -> UploadFile:
     if isinstance(value, str):
         raise HTTPException(
-            422, f"{field} holds text; pictures go as files into files, options into the address."
+            422, f"{field} holds text; images go as files into files, options into the address."
         )
     if field != "files":
-        raise HTTPException(422, f"Pictures go into the field files, not {field}.")
+        raise HTTPException(422, f"Images go into the field files, not {field}.")
     return value
 
 
 async def from_pixels(setup: Setup, request: Request) -> Predictions:
     """The JSON form."""
-    return await aside(predictions.of_pixels, setup, await request.body())
+    return await run_in_worker(predictions.of_pixels, setup, await request.body())
 
 
-async def from_picture(setup: Setup, request: Request) -> Predictions:
+async def from_image(setup: Setup, request: Request) -> Predictions:
     """The body is a file."""
     body = await request.body()
-    return await aside(predictions.of_files, setup, [(None, lambda: body)])
+    return await run_in_worker(predictions.of_files, setup, [(None, lambda: body)])
 
 
 FORMS = {
     "multipart/form-data": (from_files, FILES_BYTES),
     "application/json": (from_pixels, JSON_BYTES),
-    "image/*": (from_picture, PICTURE_BYTES),
+    "image/*": (from_image, IMAGE_BYTES),
 }
 
 
@@ -167,7 +168,7 @@ def form_of(request: Request) -> str:
         raise HTTPException(
             415,
             f"Content-Type is {stated or 'missing'}; send files as multipart/form-data in the "
-            "field files, pixels as application/json, or one picture as image/….",
+            "field files, pixels as application/json, or one image as image/….",
         )
     return form
 
@@ -204,8 +205,8 @@ BODY = {
                 "additionalProperties": False,
                 "properties": {
                     "pixels": {
-                        "description": "Rows of a picture, 0 to 255, or a list of pictures; for "
-                        "studies of grey pictures only, in exactly their shape.",
+                        "description": "Rows of an image, 0 to 255, or a list of images; only for "
+                        "studies of grey images, in exactly their shape.",
                         "anyOf": [ROWS, {"type": "array", "maxItems": MAX_FILES, "items": ROWS}],
                     }
                 },
@@ -226,25 +227,25 @@ BODY = {
     "/predict",
     operation_id="predict",
     tags=["Predictions"],
-    summary="Predict the class of pictures",
+    summary="Predict the class of images",
     responses=failures(400, 404, 413, 415, 422, 429, 503),
     response_model_exclude_unset=True,
     openapi_extra={"requestBody": BODY},
 )
 async def predict(request: Request, options: Annotated[Options, Query()]) -> Predictions:
-    """Send one or several pictures, in one of three forms.
+    """Send one or several images, in one of three forms.
 
     - files, in the multipart field `files`;
-    - one picture as the whole body, with its own Content-Type (`image/jpeg`, …);
-    - numbers as JSON, `{"pixels": [[…], …]}`, for studies of small grey pictures (`study=digits`).
+    - one image as the whole body, with its own Content-Type (`image/jpeg`, …);
+    - numbers as JSON, `{"pixels": [[…], …]}`, for studies of small grey images (`study=digits`).
 
-    A file that cannot be read has an `error` in its entry; the others are answered. Where no file
-    can be read the request fails with the status of the first.
+    A file that cannot be read has an `error` in its entry; the others get predictions. Where no
+    file can be read, the request fails with the status of the first.
     """
     receive, limit = FORMS[form_of(request)]
-    setup = await aside(predictions.resolve, options)
-    with ROOM.admit(request, limit) as admitted:
-        return await receive(setup, admitted)
+    setup = await run_in_worker(predictions.resolve, options)
+    with BUDGET.limited(request, limit) as limited:
+        return await receive(setup, limited)
 
 
 @app.get(
@@ -257,8 +258,8 @@ async def predict(request: Request, options: Annotated[Options, Query()]) -> Pre
 def studies() -> Studies:
     """Every study with its versions, newest first.
 
-    For each its classes, the shape of its pictures, the models that answer, and how accurate the
-    default one is, with the 95 % interval.
+    For each its classes, the shape of its model input, the models that classify new images, and
+    the accuracy of the default one with a 95 % interval.
     """
     return listing.studies()
 
@@ -271,11 +272,11 @@ def studies() -> Studies:
     responses=failures(404, 429, 503),
 )
 def describe(study: str, version: str) -> Version:
-    """One version with every model, what was measured of it on test pictures, and its times."""
-    return listing.details(listing.open_run(study, version))
+    """One version with every model, its metrics on test images, and its times."""
+    return listing.details(find_run(study, version))
 
 
-# --- refusals ------------------------------------------------------------------------------
+# --- errors ------------------------------------------------------------------------------
 
 
 @app.exception_handler(HTTPException)
@@ -286,7 +287,7 @@ async def refused(request: Request, error: HTTPException) -> Response:
         message = f"There is nothing at {request.url.path}; see /api/docs for what there is."
     if error.status_code == 405:
         message = f"{request.method} is not answered here, only {headers.get('Allow')}."
-    return refusal(error.status_code, message, headers=headers)
+    return error_response(error.status_code, message, headers=headers)
 
 
 @app.exception_handler(RequestValidationError)
@@ -296,7 +297,7 @@ async def invalid(_request: Request, error: RequestValidationError) -> Response:
         {"where": str(entry["loc"][-1]), "message": _worded(entry)} for entry in error.errors()
     ]
     message = "; ".join(f"{entry['where']}: {entry['message']}" for entry in details)
-    return refusal(422, f"{message}.", details)
+    return error_response(422, f"{message}.", details)
 
 
 def _worded(entry: Mapping[str, Any]) -> str:
@@ -310,27 +311,27 @@ async def unreadable(_request: Request, error: Unreadable) -> Response:
     """One file: its problem. Several: all of them, with the status of the first."""
     (_, first), *others = error.problems
     if not others:
-        return refusal(first.status, first.message)
+        return error_response(first.status, first.message)
     details = [
         {"where": name or f"file {i}", "message": found.message}
         for i, (name, found) in enumerate(error.problems)
     ]
-    return refusal(first.status, f"None of the {len(details)} files can be read.", details)
+    return error_response(first.status, f"None of the {len(details)} files can be read.", details)
 
 
 @app.exception_handler(published.RunError)
 async def unusable(_request: Request, error: published.RunError) -> Response:
     """What is not published, or was damaged since."""
-    return refusal(404 if isinstance(error, published.RunNotFound) else 503, str(error))
+    return error_response(404 if isinstance(error, published.RunNotFound) else 503, str(error))
 
 
 @app.exception_handler(ClientDisconnect)
 async def gone(_request: Request, _error: ClientDisconnect) -> Response:
     """For the log alone: nobody is there to read it."""
-    return refusal(400, "The connection ended before the body did.")
+    return error_response(400, "The connection ended before the body did.")
 
 
 @app.exception_handler(Exception)
 async def broken(_request: Request, _error: Exception) -> Response:
     """A mistake of ours, which goes on to the log."""
-    return refusal(500, "The server made a mistake. What happened is in its log.")
+    return error_response(500, "The server made a mistake. What happened is in its log.")

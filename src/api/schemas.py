@@ -1,4 +1,4 @@
-"""What the HTTP API answers: the shapes that its description publishes and its tests hold."""
+"""The shapes of the HTTP API's answers, as its description publishes them."""
 
 from typing import Annotated, Literal
 
@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 Precision = Literal["float32", "int8"]
 Fit = Literal["crop", "pad"]
-# Parameters that may be left out; nobody can send null in an address, so it is not described.
+# Optional parameters. A URL cannot hold null, so the description does not offer it.
 Name = Annotated[str | None, WithJsonSchema({"type": "string"})]
 Count = Annotated[int | None, WithJsonSchema({"type": "integer", "minimum": 1})]
 
@@ -59,7 +59,8 @@ class Options(Strict):
     model: Name = Field(None, description="Default: the version's default model.")
     precision: Precision = Field("float32", description="int8 is smaller and mostly faster.")
     fit: Fit = Field(
-        "crop", description="Pictures of other proportions are cut to the middle or padded."
+        "crop",
+        description="Images of other proportions: `crop` to the centre, or `pad` with white.",
     )
     top: Count = Field(
         None, ge=1, description="Answer with so many probabilities only, the largest ones."
@@ -71,44 +72,53 @@ class Options(Strict):
 
 
 class Received(Strict):
-    """The picture as it came, and what was done to it."""
+    """The image as received, and what was done to it."""
 
-    format: str = Field(description="Of the file, or `pixels`.", examples=["JPEG"])
+    format: str = Field(description="Of the file, or `pixels` for numbers.", examples=["JPEG"])
     width: int = Field(description="In pixels, as sent.", examples=[4032])
     height: int = Field(examples=[3024])
     input: tuple[int, int, int] = Field(
-        description="Height, width and channels of what the model saw.", examples=[[32, 32, 3]]
+        description="Height, width and channels of the model input.", examples=[[32, 32, 3]]
     )
     notes: list[str] = Field(
-        description="What was done to it, in words, in that order.",
-        examples=[["rotated by its EXIF tag", "cut to the middle", "resized to 32 × 32"]],
+        description="What was done to it, in words and in order.",
+        examples=[["rotated by its EXIF tag", "cropped to the centre", "resized to 32 × 32"]],
     )
 
 
 class Milliseconds(Strict):
-    """Wall time spent on one picture."""
+    """Wall time spent on one image."""
 
-    decode: float = Field(description="Reading and fitting.", ge=0, examples=[3.1])
+    decode: float = Field(description="Decoding and preparing.", ge=0, examples=[3.1])
     model: float = Field(
-        description="The model's time for all pictures of the request, divided by their number.",
+        description="The model's time for all images of the request, divided by their number.",
         ge=0,
         examples=[1.4],
     )
 
 
 class Prediction(Strict):
-    """What a model says about one picture; complete in itself, so it can be stored alone."""
+    """What a model says about one image; complete in itself, so it can be stored alone."""
 
-    index: int = Field(description="Place of the picture in the request, from 0.", examples=[0])
-    name: str | None = Field(description="Name of the file as sent.", examples=["cat.jpg"])
+    index: int = Field(description="Position of the image in the request, from 0.", examples=[0])
+    name: str | None = Field(description="Name of the file as received.", examples=["cat.jpg"])
     label: str = Field(description="The most probable class.", examples=["cat"])
     confidence: float = Field(ge=0, le=1, description="Its probability.", examples=[0.97])
+    decision: Literal["automatic", "check"] = Field(
+        description="automatic: no person needs to check the image. check: a person should. "
+        "Images of one colour always need checking.",
+        examples=["automatic"],
+    )
+    reason: str = Field(
+        description="Why, in a few words.", examples=["confidence 97.0\u00a0% ≥ 60.0\u00a0%"]
+    )
     automatic: bool = Field(
-        description="Whether the picture may be filed without a person; never one of one colour.",
+        description="Whether the decision is `automatic`; kept for older programs.",
         examples=[True],
     )
     threshold: float | None = Field(
-        description="Confidence from which that is so, chosen on validation pictures; null: never.",
+        description="Images with at least this confidence are sorted automatically. It was chosen "
+        "on validation images; null: none is sorted automatically.",
         examples=[0.6],
     )
     probabilities: dict[str, float] = Field(
@@ -119,6 +129,11 @@ class Prediction(Strict):
     version: str = Field(examples=["v1"])
     model: str = Field(examples=["best"])
     precision: Precision
+    sha256: str = Field(
+        description="SHA-256 of the image's bytes as received; of numbers, of the uint8 values "
+        "row by row.",
+        examples=["9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"],
+    )
     picture: Received
     milliseconds: Milliseconds
     activation: dict[str, list[list[float]]] = Field(
@@ -132,15 +147,15 @@ class Prediction(Strict):
 
 
 class Failure(Strict):
-    """One picture of several that could not be answered."""
+    """One of several images that could not be classified."""
 
-    index: int = Field(description="Place of the picture in the request, from 0.", examples=[1])
-    name: str | None = Field(description="Name of the file as sent.", examples=["notes.pdf"])
+    index: int = Field(description="Position of the image in the request, from 0.", examples=[1])
+    name: str | None = Field(description="Name of the file as received.", examples=["notes.pdf"])
     error: Problem
 
 
 class Predictions(Strict):
-    """One entry for each picture, in the order sent."""
+    """One entry for each image, in the order received."""
 
     predictions: list[Prediction | Failure]
 
@@ -149,7 +164,7 @@ class Predictions(Strict):
 
 
 class Measure(Strict):
-    """A measured value with its 95 % interval."""
+    """A measured value with a 95 % interval."""
 
     value: float = Field(examples=[0.95])
     low: float = Field(examples=[0.94])
@@ -157,17 +172,17 @@ class Measure(Strict):
 
 
 class Timing(Measure):
-    """A time in milliseconds per picture with its 95 % interval."""
+    """Milliseconds per image with a 95 % interval."""
 
-    n: int = Field(description="Pictures timed one by one.", examples=[200])
+    n: int = Field(description="Images timed one by one.", examples=[200])
 
 
 class Headline(Strict):
     """How good the default model is."""
 
     model: str = Field(examples=["best"])
-    split: str = Field(description="The pictures it was measured on.", examples=["test"])
-    n: int = Field(description="How many they are.", examples=[10000])
+    split: str = Field(description="The split it was measured on.", examples=["test"])
+    n: int = Field(description="Images of the split.", examples=[10000])
     accuracy: Measure
 
 
@@ -176,14 +191,15 @@ class VersionSummary(Strict):
 
     version: str = Field(examples=["v1"])
     created: str = Field(examples=["2026-01-02T03:04:05+00:00"])
-    profile: str = Field(description="`quick` versions only show that all works.")
+    profile: str = Field(description="`quick` versions only show that everything works.")
     classes: list[str] = Field(description="In the model's order.", examples=[["cat", "dog"]])
     image_shape: tuple[int, int, int] = Field(
-        description="Height, width and channels of what the models see.", examples=[[32, 32, 3]]
+        description="Height, width and channels of the model input.", examples=[[32, 32, 3]]
     )
     default_model: str = Field(examples=["best"])
     models: list[str] = Field(
-        description="Those that answer here, the default one first.", examples=[["best", "plain"]]
+        description="Those that classify new images, the default one first.",
+        examples=[["best", "plain"]],
     )
     headline: Headline
 
@@ -200,8 +216,12 @@ class Study(Strict):
 class Studies(Strict):
     """Everything published here."""
 
-    default: str = Field(description="The study that answers unless another is asked for.")
+    default: str = Field(description="The study that is used unless another is asked for.")
     studies: list[Study]
+    problems: list[str] = Field(
+        description="Versions that cannot be read and are left out, a sentence each.",
+        examples=[["The manifest of cifar10 v1 cannot be read."]],
+    )
 
 
 class Model(Strict):
@@ -211,11 +231,11 @@ class Model(Strict):
     title: str
     description: str
     family: str = Field(description="network, transfer, classical, …", examples=["network"])
-    served: bool = Field(description="Whether it answers here.")
+    served: bool = Field(description="Whether it classifies new images.")
     precisions: list[str] = Field(examples=[["float32", "int8"]])
     parameters: int | None
     split: str = Field(examples=["test"])
-    n: int = Field(description="Pictures of the split.", examples=[10000])
+    n: int = Field(description="Images of the split.", examples=[10000])
     metrics: dict[str, Measure]
     latency_ms: dict[str, Timing] = Field(
         description="By engine, on the machine that published the version."
@@ -233,7 +253,8 @@ class Version(Strict):
     homepage: str
     summary: VersionSummary
     pictures: dict[str, int] = Field(
-        description="By split.", examples=[{"train": 45000, "validation": 5000, "test": 10000}]
+        description="Images by split.",
+        examples=[{"train": 45000, "validation": 5000, "test": 10000}],
     )
     code_revision: str
     models: list[Model] = Field(description="Also those that are only compared.")

@@ -510,11 +510,11 @@ def threshold_finding(curve: pd.DataFrame, chosen: float) -> str:
     )
 
 
-def filing_sentence(title: str, filed: thresholds.Filed, counts: pd.DataFrame) -> str:
+def filing_sentence(title: str, filed: thresholds.Sorting, counts: pd.DataFrame) -> str:
     """The finding about a model: what it files alone, how well, and what goes to a person.
 
     Args:
-        filed: automatic filing on test (`business.filed`).
+        filed: automatic sorting of the test images.
         counts: (K, K) confusion counts of the same split.
     """
     pair = theme.listing(sorted(findings.worst_cell(counts + counts.T)))

@@ -13,7 +13,7 @@ import pandas as pd
 from src.evaluation import stats, thresholds
 from src.evaluation.metrics import Scored, confusion, from_frame
 from src.evaluation.stats import Estimate
-from src.evaluation.thresholds import Filing
+from src.evaluation.thresholds import SortingTarget
 
 PAGES = {
     "project_summary",
@@ -80,7 +80,7 @@ class Case:
     client: str
     problem: str
     goal: str
-    filing: Filing
+    sorting: SortingTarget
     requirements: tuple[Requirement, ...]
     criteria: tuple[Criterion, ...]
 
@@ -118,7 +118,7 @@ def parse(data: Mapping[str, Any], study: str) -> Case:
 
     case = Case(
         **{key: str(changes.get(key, data.get(key, ""))) for key in TEXTS},
-        filing=_build(Filing, changed("filing", data.get("filing", {})), "filing"),
+        sorting=_build(SortingTarget, changed("filing", data.get("filing", {})), "filing"),
         requirements=tuple(
             _build(Requirement, changed(name, entry), "requirement")
             for name, entry in requirements.items()
@@ -144,8 +144,8 @@ def _build(kind: type[Entry], entry: Mapping[str, Any], what: str) -> Entry:
 
 
 def _check(case: Case) -> None:
-    if not 0 < case.filing.precision < 1:
-        raise BusinessError(f"filing.precision {case.filing.precision} is not between 0 and 1")
+    if not 0 < case.sorting.precision < 1:
+        raise BusinessError(f"filing.precision {case.sorting.precision} is not between 0 and 1")
     for requirement in case.requirements:
         if requirement.page not in PAGES:
             raise BusinessError(f"{requirement.id}: {requirement.page!r} is no page: {PAGES}")
@@ -174,13 +174,13 @@ def _measured(
     case: Case, metrics: Mapping[str, Any], predictions: pd.DataFrame
 ) -> dict[str, Estimate]:
     validation, test = (from_frame(predictions, s) for s in ("validation", "test"))
-    filing = thresholds.filed(case.filing, validation, test)
+    sorting = thresholds.sorting(case.sorting, validation, test)
     latency = metrics.get("cost", {}).get("latency_ms", {}).get("float32")
     return {
         "accuracy": stats.wilson(int(test.correct.sum()), test.n),
         "weakest_recall": _weakest_recall(test),
-        "filing_coverage": filing.coverage,
-        "filing_precision": filing.precision,
+        "filing_coverage": sorting.coverage,
+        "filing_precision": sorting.precision,
         "latency_ms": _published(latency),
     }
 

@@ -37,7 +37,7 @@ def filing(target: float, threshold: float | None, validation: int, photos: int)
 
     Args:
         target: precision whose 95 % lower bound validation must reach, 0 to 1.
-        threshold: the confidence that reaches it, if there is one (`business.Filed.threshold`).
+        threshold: the confidence that reaches it, if there is one (`thresholds.Sorting.threshold`).
         validation: validation photos, out of `photos` of the whole study.
     """
     share = f"{100 * target:g}\N{NO-BREAK SPACE}%"

@@ -16,9 +16,9 @@ from src.evaluation.stats import Estimate
 
 
 def selective(scored: Scored, thresholds: ArrayLike | None = None) -> pd.DataFrame:
-    """What is answered alone, and how well, where lower confidence goes to a person.
+    """How much is sorted automatically, and how well, at each threshold.
 
-    Per threshold (answered where confidence >= threshold): threshold, accepted (pictures),
+    Per threshold (automatic where confidence >= threshold): threshold, accepted (images),
     coverage and accuracy (of those accepted), each with Wilson's _low and _high. Accuracy is NaN
     between 0 and 1 where nothing is accepted. Default thresholds: 0 to 0.99 by hundredths, 0.995
     and 0.999.
@@ -41,50 +41,54 @@ def selective(scored: Scored, thresholds: ArrayLike | None = None) -> pd.DataFra
 
 
 def threshold_for_precision(scored: Scored, target: float, assured: bool = False) -> float | None:
-    """Confidence from which answers are right in at least `target` (0 to 1) of the cases.
+    """Lowest threshold at or above which at least `target` (0 to 1) of the predictions are correct.
 
-    The threshold that accepts most; choose it on validation, report `selective` on test. With
-    `assured`, Wilson's lower bound must reach the target, not just the share. None where no
-    threshold does.
+    Choose it on validation and report `selective` on test. With `assured`, Wilson's lower bound
+    must reach the target, not just the share. None where no threshold does.
     """
     curve = selective(scored, np.unique(scored.confidence))
     reached = curve[curve["accuracy_low" if assured else "accuracy"] >= target]
     return None if reached.empty else float(reached["threshold"].iloc[0])
 
 
+# Automatic sorting ------------------------------------------------------------------------------
+
+
 @dataclass(frozen=True)
-class Filing:
-    """When a photo is filed without a person: see `evaluation.threshold_for_precision`."""
+class SortingTarget:
+    """The precision that a shop asks of automatic sorting: see `threshold_for_precision`.
+
+    precision: share that must be correct, 0 to 1. assured: whether Wilson's lower bound must
+    reach it on validation, not just the share.
+    """
 
     precision: float
     assured: bool
 
 
 @dataclass(frozen=True)
-class Filed:
-    """How automatic filing does on a split, at a threshold chosen on another one.
+class Sorting:
+    """How automatic sorting does on a split, at a threshold chosen on another one.
 
-    Without a threshold that reaches the target nothing is filed: coverage 0, precision NaN.
+    Without a threshold that reaches the target nothing is sorted automatically: coverage 0,
+    precision NaN.
     """
 
-    target: float
+    target: float  # the precision asked for, 0 to 1
     threshold: float | None
-    n: int  # pictures of the split
-    accepted: int  # of them filed alone
-    coverage: Estimate
-    precision: Estimate
+    n: int  # images of the split
+    accepted: int  # of them sorted automatically
+    coverage: Estimate  # the automation rate: accepted / n
+    precision: Estimate  # correct among the accepted
 
 
-# Judging ----------------------------------------------------------------------------------------
-
-
-def filed(filing: Filing, validation: Scored, test: Scored) -> Filed:
-    """Automatic filing on `test` with the threshold that reaches the precision on `validation`."""
-    threshold = threshold_for_precision(validation, filing.precision, filing.assured)
+def sorting(target: SortingTarget, validation: Scored, test: Scored) -> Sorting:
+    """Automatic sorting of `test` at the threshold that reaches the target on `validation`."""
+    threshold = threshold_for_precision(validation, target.precision, target.assured)
     accepted = test.confidence >= (2.0 if threshold is None else threshold)
     count, hits = int(accepted.sum()), int(test.correct[accepted].sum())
-    return Filed(
-        target=filing.precision,
+    return Sorting(
+        target=target.precision,
         threshold=threshold,
         n=test.n,
         accepted=count,

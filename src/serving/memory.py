@@ -1,4 +1,4 @@
-"""Keep the server small: memory that is freed goes back to the system at once.
+"""Memory allocators: freed memory goes back to the system at once, so the server stays small.
 
 By default glibc keeps freed blocks in one arena per thread, and Arrow's allocator keeps what it
 read; with photos decoded and tables read by many short threads that doubles the process.
@@ -16,8 +16,8 @@ SETTINGS = {TRIM_THRESHOLD: 128 * 1024, MMAP_THRESHOLD: 128 * 1024, ARENA_MAX: 2
 
 
 @functools.cache
-def give_back() -> bool:
-    """Set the allocators so, once per process; whether the C library took the settings.
+def configure_allocators() -> bool:
+    """Set the allocators, once per process; returns whether the C library took the settings.
 
     Elsewhere than with glibc only Arrow's allocator is set, and False is returned.
     """

@@ -123,42 +123,42 @@ def endless(taken: list[int]) -> Iterator[bytes]:
         yield bytes(1000)
 
 
-async def read(room: limits.Room, request: Request, limit: int) -> int:
-    with room.admit(request, limit) as admitted:
+async def read(budget: limits.BodyBudget, request: Request, limit: int) -> int:
+    with budget.limited(request, limit) as admitted:
         return len(await admitted.body())
 
 
-def test_a_body_up_to_the_limit_is_read_and_its_room_given_back() -> None:
-    room = limits.Room(5000)
+def test_a_body_up_to_the_limit_is_read_and_its_budget_given_back() -> None:
+    budget = limits.BodyBudget(5000)
     for _ in range(10):
-        assert asyncio.run(read(room, sending(iter([bytes(1000)] * 5)), 5000)) == 5000
-    assert room.taken == 0
+        assert asyncio.run(read(budget, sending(iter([bytes(1000)] * 5)), 5000)) == 5000
+    assert budget.taken == 0
 
 
 def test_a_body_without_end_is_given_up_at_the_limit() -> None:
-    room, taken = limits.Room(10**9), []  # type: tuple[limits.Room, list[int]]
+    budget, taken = limits.BodyBudget(10**9), []  # type: tuple[limits.BodyBudget, list[int]]
     with pytest.raises(HTTPException) as refused:
-        asyncio.run(read(room, sending(endless(taken)), 5000))
-    assert (refused.value.status_code, sum(taken), room.taken) == (413, 6000, 0)
+        asyncio.run(read(budget, sending(endless(taken)), 5000))
+    assert (refused.value.status_code, sum(taken), budget.taken) == (413, 6000, 0)
 
 
 def test_an_announced_length_is_refused_before_anything_is_read() -> None:
     taken: list[int] = []
     with pytest.raises(HTTPException) as refused:
-        asyncio.run(read(limits.Room(10**9), sending(endless(taken), "2097153"), 2**21))
+        asyncio.run(read(limits.BodyBudget(10**9), sending(endless(taken), "2097153"), 2**21))
     assert (refused.value.status_code, taken) == (413, [])
     assert refused.value.detail == "The body is larger than 2 MB, the most accepted."
 
 
 def test_bodies_of_all_clients_together_have_a_limit_too() -> None:
-    room = limits.Room(5000)
+    budget = limits.BodyBudget(5000)
 
     async def two() -> None:
-        with room.admit(sending(iter([bytes(3000)])), 4000) as first:
+        with budget.limited(sending(iter([bytes(3000)])), 4000) as first:
             await first.body()
-            with room.admit(sending(iter([bytes(3000)])), 4000) as second:
+            with budget.limited(sending(iter([bytes(3000)])), 4000) as second:
                 await second.body()
 
     with pytest.raises(HTTPException) as refused:
         asyncio.run(two())
-    assert (refused.value.status_code, room.taken) == (503, 0)
+    assert (refused.value.status_code, budget.taken) == (503, 0)

@@ -29,9 +29,10 @@ from src import config
 from src.api import listing, predictions, reference
 from src.api import routes as api
 from src.data import images
-from src.evaluation import business, metrics, thresholds
 from src.runs import published
 from src.serving import inference, uploads
+from src.serving.classifier import Classifier
+from src.serving.preparation import preparation
 from tests import factories
 from tests.live import PATIENCE, Browser, Server
 
@@ -43,8 +44,7 @@ CRLF = "\r\n"
 
 @pytest.fixture(autouse=True)
 def nothing_remembered() -> None:
-    for cached in (listing._run, predictions._model, predictions._threshold):
-        cached.cache_clear()
+    predictions._classifier.cache_clear()
 
 
 # --- asking --------------------------------------------------------------------------------
@@ -150,19 +150,21 @@ def test_the_answers_are_those_of_the_page(study: str, version: str, precision: 
     reply = ask(f"/predict?{query}", *form(*((f"{i}.png", file) for i, file in enumerate(files))))
     assert reply.status == 200
     run = published.open_run(study, version)
-    model = inference.load(run, run.default_model, precision)
-    kept = [uploads.read(file, "x", [model.image_shape]) for file in files]
-    threshold = page_threshold(run)
+    classifier = Classifier.open(study, version, precision=precision)
+    how = preparation(run)
+    kept = [uploads.read(file, "x", [how.shape]) for file in files]
     for i, (entry, said) in enumerate(
-        zip(reply.json["predictions"], uploads.answer(model, kept, "crop"), strict=True)
+        zip(reply.json["predictions"], uploads.classify(classifier, kept, how), strict=True)
     ):
-        found = [np.float32(entry["probabilities"][name]) for name in model.classes]
+        found = [np.float32(entry["probabilities"][name]) for name in said.classes]
         assert found == list(said.probabilities)
-        maps = np.array([entry["activation"][name] for name in model.classes], np.float32)
+        maps = np.array([entry["activation"][name] for name in said.classes], np.float32)
         np.testing.assert_array_equal(maps, np.moveaxis(said.activation, -1, 0))
         assert np.float32(entry["confidence"]) == said.probabilities.max()
-        assert entry["label"] == model.classes[said.best]
-        assert (entry["automatic"], entry["threshold"]) == (said.alone(threshold), threshold)
+        assert entry["label"] == said.label
+        assert (entry["decision"], entry["reason"]) == (said.decision, said.reason)
+        assert (entry["automatic"], entry["threshold"]) == (said.automatic, classifier.threshold)
+        assert entry["sha256"] == hashlib.sha256(files[i]).hexdigest()
         named = {key: entry[key] for key in ("index", "name", "study", "version", "model")}
         assert named == {
             "index": i,
@@ -173,15 +175,8 @@ def test_the_answers_are_those_of_the_page(study: str, version: str, precision: 
         }
 
 
-def page_threshold(run: published.Run) -> float | None:
-    case = business.load(ROOT / "inputs/business.toml", run.study)
-    rows = run.model(run.default_model).predictions
-    parts = (metrics.from_frame(rows, split) for split in ("validation", "test"))
-    return thresholds.filed(case.filing, *parts).threshold
-
-
 def same(first: dict[str, Any], second: dict[str, Any]) -> bool:
-    keys = ("label", "confidence", "probabilities", "automatic", "threshold")
+    keys = ("label", "confidence", "probabilities", "automatic", "threshold", "decision", "reason")
     return all(first[key] == second[key] for key in keys)
 
 
@@ -222,7 +217,12 @@ def test_what_was_done_to_a_picture_is_told() -> None:
         "width": 60,
         "height": 90,
         "input": [8, 8, 1],
-        "notes": ["rotated by its EXIF tag", "cut to the middle", "resized to 8 × 8", "made grey"],
+        "notes": [
+            "rotated by its EXIF tag",
+            "cropped to the centre",
+            "resized to 8 × 8",
+            "made grey",
+        ],
     }
     padded = ask("/predict?fit=pad", *form(("a.jpg", tall))).json["predictions"][0]["picture"]
     assert padded["notes"] == ["rotated by its EXIF tag", "padded with white", "resized to 32 × 32"]
@@ -298,7 +298,7 @@ REFUSED: list[tuple[str, bytes, str | None, int, str]] = [
     ("/predict", b"--x--\r\n", "multipart/form-data; boundary=x", 422, "There is no file in"),
     ("/predict", *form(("a.png", SMALL), field="file"), 422, "into the field files, not file."),
     ("/predict", form(("a.png", SMALL))[0][:-9], form()[1], 400, "The multipart body has no end."),
-    ("/predict", *text_form("study"), 422, "study holds text; pictures go as files into files"),
+    ("/predict", *text_form("study"), 422, "study holds text; images go as files into files"),
     ("/predict", *form(*[("a.png", SMALL)] * 33), 413, "Maximum number of files is 32."),
     # one picture
     ("/predict", b"", "image/png", 422, "The file is empty."),
@@ -324,7 +324,7 @@ REFUSED: list[tuple[str, bytes, str | None, int, str]] = [
     ),
     (DIGITS, f'{{"pixels": [{ROW}, {ROW}]}}'.encode(), JSON, 422, "these are 2 × 8."),
     (DIGITS, json.dumps({"pixels": np.zeros((2, 8, 9)).tolist()}).encode(), JSON, 422, "2 × 8 × 9"),
-    (DIGITS, json.dumps({"pixels": [THREE["pixels"]] * 33}).encode(), JSON, 413, "32 pictures"),
+    (DIGITS, json.dumps({"pixels": [THREE["pixels"]] * 33}).encode(), JSON, 413, "32 images"),
     (DIGITS, numbers(256), JSON, 422, "pixels go from 0 to 255; these go from 0 to 256."),
     (DIGITS, numbers(-1), JSON, 422, "these go from -1 to 0."),
     (DIGITS, numbers(1e300), JSON, 422, "these go from 0 to 1e+300."),
@@ -332,7 +332,7 @@ REFUSED: list[tuple[str, bytes, str | None, int, str]] = [
     (DIGITS, numbers("7"), JSON, 422, "hold only numbers"),
     (DIGITS, numbers(None), JSON, 422, "hold only numbers"),
     (DIGITS, numbers(10**30), JSON, 422, "hold only numbers"),
-    ("/predict", json.dumps(THREE).encode(), JSON, 422, "colour pictures, 32 × 32: send files"),
+    ("/predict", json.dumps(THREE).encode(), JSON, 422, "colour images, 32 × 32: send files"),
     # options
     ("/predict?top=0", SMALL, "image/png", 422, "top: Input should be greater than or equal to 1"),
     ("/predict?top=many", SMALL, "image/png", 422, "top: Input should be a valid integer"),
@@ -361,7 +361,7 @@ def test_what_cannot_be_answered_is_refused_with_its_reason(
     assert message in reply.message
     assert (reply.status, reply.json["error"]["status"]) == (status, status)
     assert reply.headers["content-type"] == "application/json"
-    assert api.ROOM.taken == 0
+    assert api.BUDGET.taken == 0
 
 
 @pytest.mark.parametrize(
@@ -416,7 +416,7 @@ def test_a_body_without_end_is_refused_at_its_limit(kind: str, start: bytes, lim
     assert limit < reply.taken <= limit + 2**16
     announced = ask(DIGITS, endless(start), kind, headers={"content-length": str(limit + 1)})
     assert (announced.status, announced.message, announced.taken) == (413, message, 0)
-    assert api.ROOM.taken == 0
+    assert api.BUDGET.taken == 0
 
 
 @pytest.mark.parametrize("kind", ["application/json", "image/png", form()[1]])
@@ -427,7 +427,7 @@ def test_a_client_that_goes_away_leaves_nothing_behind(kind: str) -> None:
 
     reply = ask("/predict", leaving(), kind)
     assert reply.status == (413 if kind == "application/json" else 400)
-    assert api.ROOM.taken == 0
+    assert api.BUDGET.taken == 0
 
 
 @pytest.mark.parametrize("kind", ["image/jpeg", "multipart/form-data; boundary=x", JSON])
@@ -447,7 +447,7 @@ def test_damaged_bodies_never_break_the_server(kind: str) -> None:
 
 
 def test_a_full_room_asks_to_try_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(api.ROOM, "total", 10)
+    monkeypatch.setattr(api.BUDGET, "total", 10)
     reply = ask("/predict", SMALL, "image/png")
     assert (reply.status, reply.message[:31]) == (503, "Too much is being sent at once;")
 
@@ -463,7 +463,7 @@ def test_what_is_published_but_not_served_says_so(
     reply = ask("/predict?model=plain", SMALL, "image/png")
     assert (reply.status, reply.message) == (
         422,
-        "plain is only compared, it does not answer (use best).",
+        "plain was only compared and classifies nothing (use best).",
     )
     (folder / "models/best/model.tflite").write_bytes(b"other")
     altered = ask("/predict", SMALL, "image/png")

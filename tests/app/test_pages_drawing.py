@@ -92,8 +92,8 @@ def drawn(app: AppTest, strokes: tuple[drawing.Points, ...], turn: int = 0) -> A
 
 def test_a_study_of_digits_opens_with_a_canvas_and_says_what_to_do(app: AppTest) -> None:
     opened(app)
-    assert app.segmented_control(key="way").value == "Draw"
-    assert "Draw one digit: the answer appears here while you draw." in texts(app)
+    assert app.segmented_control(key="way").value == "draw"
+    assert "Draw one digit. The result appears here while you draw." in texts(app)
     assert boards(app) == [{"strokes": [], "revision": 0, "turn": 0, "pen": drawing.PEN}]
     assert not app.get("plotly_chart")
     assert not app.get("file_uploader")
@@ -119,7 +119,7 @@ def test_a_drawing_is_answered_as_the_model_answers_it(app: AppTest) -> None:
     assert said.argmax() == 7
     assert f"#### 7, {100 * said[7]:.1f}\u00a0%" in texts(app)
     assert alts(app)[0] == "What the model saw"
-    assert alts(app)[1].startswith("What the model saw, with its evidence for 7: ")
+    assert alts(app)[1].startswith("What the model saw. Strongest evidence for 7: ")
     assert len(app.get("plotly_chart")) == 1
 
 
@@ -197,7 +197,7 @@ def test_without_measurements_nothing_is_claimed_about_drawings(app: AppTest) ->
     opened(app)
     assert app.markdown[0].value == "#### Draw a digit and see what the model reads while you draw"
     assert not app.dataframe
-    assert [metric.label for metric in app.metric] == ["Accuracy", "Time per picture"]
+    assert [metric.label for metric in app.metric] == ["Accuracy", "Time per photo"]
 
 
 def test_what_was_measured_on_drawings_is_shown_with_n_and_interval(
@@ -208,14 +208,14 @@ def test_what_was_measured_on_drawings_is_shown_with_n_and_interval(
     share, resized = (found[kind]["as drawn"] for kind in ("strokes", "resized"))
     opened(app, version="v2")
     assert app.markdown[0].value == (
-        f"#### The model reads {share['right']} of 20 test drawings right. Draw your own"
+        f"#### The model reads {share['right']} of 20 test drawings correctly. Draw your own"
     )
-    metric = next(m for m in app.metric if m.label == "Drawings right")
+    metric = next(m for m in app.metric if m.label == "Drawings read correctly")
     assert metric.value == f"{100 * share['value']:.1f}\u00a0%"
     assert metric.delta == f"{100 * share['low']:.1f}–{100 * share['high']:.1f}\u00a0%"
     assert "n = 20 drawings" in texts(app)
     assert (
-        f"is, {resized['right']} of 20 drawings are read right instead of {share['right']}: "
+        f"model reads {resized['right']} of 20 drawings correctly instead of {share['right']}: "
         in texts(app)
     )
     table = app.dataframe[0].value

@@ -14,8 +14,11 @@ from streamlit.testing.v1 import AppTest
 
 from app_pages import components, loaders
 from src import config
-from src.evaluation import business, thresholds
+from src.data import studies
+from src.evaluation import thresholds
+from src.runs import published
 from src.serving import inference
+from src.serving.classifier import Classifier, sorting
 from tests import factories
 
 CLASSES = factories.CLASSES
@@ -80,7 +83,11 @@ def app(outputs: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[AppTest]:
 @pytest.fixture
 def model(monkeypatch: pytest.MonkeyPatch) -> StandIn:
     stand_in = StandIn()
-    monkeypatch.setattr(loaders, "served", lambda *_: stand_in)
+
+    def opened(run: published.Run, model: str, _: str = "float32") -> Classifier:
+        return Classifier(run, stand_in, sorting(run, model))  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Classifier, "of", opened)
     return stand_in
 
 
@@ -229,8 +236,7 @@ def table(app: AppTest) -> pd.DataFrame:
 
 def threshold() -> float:
     scored = [loaders.scored("cifar10", "v1", "best", split) for split in ("validation", "test")]
-    case = business.parse(loaders.inputs("business.toml"), "cifar10")
-    found = thresholds.filed(case.filing, *scored).threshold
+    found = thresholds.sorting(studies.case("cifar10").sorting, *scored).threshold
     assert found is not None
     return found
 
@@ -238,8 +244,8 @@ def threshold() -> float:
 def test_classifier_without_photos_says_the_policy_and_what_to_do(classifier: AppTest) -> None:
     answer = classifier.markdown[0].value
     assert answer == (
-        f"#### A photo with at least {100 * threshold():.1f}\u00a0% confidence is filed "
-        "automatically, any other goes to a person"
+        f"#### Photos with at least {100 * threshold():.1f}\u00a0% confidence are sorted "
+        "automatically; people check the others"
     )
     assert "Drop photos into the field above" in texts(classifier)
     assert len(classifier.metric) <= 5
@@ -254,19 +260,16 @@ def test_many_photos_are_answered_together_in_their_order(
     assert list(rows["file"]) == ["white.png", "grey.png"]
     assert list(rows["category"]) == ["airplane", "airplane"]
     assert list(rows["confidence"]) == pytest.approx([1.0, 128 / 255])
-    assert list(rows["decision"]) == ["file automatically", "a person should look"]
+    assert list(rows["decision"]) == ["sort automatically", "needs checking"]
     assert list(rows["model_ms"]) == [1.0, 1.0]
-    assert "1 of 2 photos can be filed automatically, 1 should be seen by a person" in texts(
-        classifier
-    )
+    assert "1 of 2 photos sorted automatically, 1 needs checking" in texts(classifier)
     assert len(classifier.get("plotly_chart")) == 2
 
 
-def test_a_photo_of_one_colour_goes_to_a_person(classifier: AppTest) -> None:
+def test_a_photo_of_one_colour_needs_checking(classifier: AppTest) -> None:
     upload(classifier, ("empty.png", of_one_colour()))
-    assert list(table(classifier)["decision"]) == ["a person should look"]
-    badges = [element.value for element in classifier.markdown if "badge" in element.value]
-    assert [words for words in badges if "One colour only: a person should look" in words]
+    assert list(table(classifier)["decision"]) == ["needs checking"]
+    assert "Decision: one colour only, nothing to recognise." in texts(classifier)
 
 
 def test_a_card_shows_the_photo_what_the_model_saw_and_the_evidence(classifier: AppTest) -> None:
@@ -274,14 +277,14 @@ def test_a_card_shows_the_photo_what_the_model_saw_and_the_evidence(classifier: 
     assert shown_alts(classifier)[-3:] == [
         "The photo white.png",
         "What the model saw",
-        "What the model saw, with its evidence for airplane: mostly at the upper left",
+        "What the model saw. Strongest evidence for airplane: upper left",
     ]
     assert "#### Airplane, more than 99.999\u00a0%" in texts(classifier)
     assert "white.png: PNG, 64 × 48." in texts(classifier)
     why = next(box for box in classifier.selectbox if box.label == "Evidence for")
     why.set_value(1)
     fine(classifier.run())
-    assert shown_alts(classifier)[-1].endswith("automobile: none in this picture")
+    assert shown_alts(classifier)[-1].endswith("No evidence for automobile in this image")
     exact = [image.url.startswith("data:image/png") for image in images(classifier)[-2:]]
     assert exact == [True, True]
 
@@ -419,7 +422,7 @@ def test_an_example_is_classified_with_a_click(classifier: AppTest) -> None:
     examples[3].click()
     (row,) = table(fine(classifier.run())).to_dict("records")
     assert row["known_category"] == "cat"
-    assert "Really cat" in texts(classifier)
+    assert "True label: cat" in texts(classifier)
 
 
 def test_photos_can_be_removed(classifier: AppTest) -> None:
@@ -433,7 +436,7 @@ def test_photos_can_be_removed(classifier: AppTest) -> None:
 
 def test_the_csv_never_starts_a_formula(classifier: AppTest) -> None:
     upload(classifier, ("=HYPERLINK(1).png", picture(255)), ("@b.png", picture(9)))
-    frame = table(classifier).drop(columns="picture")
+    frame = table(classifier).drop(columns="image")
     written = pd.read_csv(io.BytesIO(components.csv_bytes(frame)))
     assert list(written["file"]) == ["'=HYPERLINK(1).png", "'@b.png"]
     assert written["p_airplane"].iloc[0] == 1.0
@@ -464,3 +467,53 @@ def test_an_uploads_own_bytes_are_never_shown(classifier: AppTest) -> None:
     assert photo.thumbnail.startswith(b"\x89PNG")
     assert b"script" not in photo.thumbnail
     assert r"\<b\>x\</b\>\.jpg" in "\n".join(str(c.value) for c in classifier.caption)
+
+
+def test_a_damaged_study_does_not_block_uploads_for_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, app: AppTest
+) -> None:
+    factories.write_run(tmp_path, models=("best",))
+    damaged = factories.write_run(tmp_path, study="digits", classes=("0", "1"), models=("best",))
+    (damaged / "manifest.json").write_text("{")
+    card = factories.write_run(tmp_path, study="mnist", classes=("0", "1"), models=("best",))
+    (card / "dataset.json").write_text("{}")
+    monkeypatch.setenv("OUTPUTS_DIR", str(tmp_path))
+    st.cache_data.clear()
+    st.cache_resource.clear()
+    monkeypatch.setattr(
+        Classifier,
+        "of",
+        lambda run, model, _="float32": Classifier(run, StandIn(), sorting(run, model)),
+    )
+    fine(app.switch_page(CLASSIFIER).run())
+    upload(app, ("white.png", picture(255)))
+    assert list(table(app)["category"]) == ["airplane"]
+
+
+def test_a_version_with_another_image_shape_classifies_the_same_photos(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, app: AppTest
+) -> None:
+    factories.write_run(tmp_path, models=("best",), shape=(16, 16, 3))
+    factories.write_run(tmp_path, version="v2", models=("best",))
+    monkeypatch.setenv("OUTPUTS_DIR", str(tmp_path))
+    st.cache_data.clear()
+    st.cache_resource.clear()
+    saw: list[tuple[int, ...]] = []
+
+    class Seeing(StandIn):
+        def predict(self, pixels: np.ndarray) -> inference.Prediction:
+            saw.append(pixels.shape)
+            return super().predict(pixels)
+
+    monkeypatch.setattr(
+        Classifier,
+        "of",
+        lambda run, model, _="float32": Classifier(run, Seeing(), sorting(run, model)),
+    )
+    fine(app.switch_page(CLASSIFIER).run())
+    upload(app, ("white.png", picture(255)))
+    for version in ("v1", "v2"):
+        app.selectbox(key="version").set_value(version)
+        fine(app.run())
+        assert list(table(app)["category"]) == ["airplane"]
+    assert set(saw) == {(1, 32, 32, 3), (1, 16, 16, 3)}

@@ -317,9 +317,9 @@ def test_reliability_says_which_way_confidence_errs(scored: metrics.Scored) -> N
     assert theme.headline(boasting)[0] == "Overconfident by 10.0 points on average"
 
 
-def filed(threshold: float | None, accepted: int) -> thresholds.Filed:
+def filed(threshold: float | None, accepted: int) -> thresholds.Sorting:
     share = accepted / 24
-    return thresholds.Filed(
+    return thresholds.Sorting(
         0.99, threshold, 24, accepted, Estimate(share, 0, 1, ""), Estimate(0.995, 0, 1, "")
     )
 

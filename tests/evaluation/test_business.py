@@ -12,7 +12,7 @@ from src import config
 from src.evaluation import business, thresholds
 from src.evaluation import metrics as evaluation_metrics
 from src.evaluation.business import BusinessError
-from src.evaluation.thresholds import Filing
+from src.evaluation.thresholds import SortingTarget
 from tests import factories
 
 DATA: dict[str, Any] = {
@@ -64,8 +64,8 @@ PRECISION = {"cifar10": 0.99, "fashion_mnist": 0.99, "mnist": 0.998}
 @pytest.mark.parametrize("study", [*PRECISION, "digits", "clothing", "unheard of"])
 def test_the_written_down_case_is_valid(study: str) -> None:
     case = business.load(config.ROOT / "inputs" / "business.toml", study)
-    assert case.filing == Filing(PRECISION.get(study, 0.95), assured=True)
-    assert case.filing.precision == {c.id: c.target for c in case.criteria}["S2"]
+    assert case.sorting == SortingTarget(PRECISION.get(study, 0.95), assured=True)
+    assert case.sorting.precision == {c.id: c.target for c in case.criteria}["S2"]
     assert {r.page for r in case.requirements} == business.PAGES
     assert {c.metric for c in case.criteria} == set(business.UNITS)
     assert {c.kind for c in case.criteria} == set(business.KINDS)
@@ -93,7 +93,7 @@ def test_a_study_changes_single_fields() -> None:
         "Show more.",
     )
     assert (case.criteria[0].target, case.criteria[0].text) == (0.9, "At least 90 % right")
-    assert case.filing == Filing(0.9, assured=True)
+    assert case.sorting == SortingTarget(0.9, assured=True)
     assert business.parse(DATA | {"study": changes}, "other") == business.parse(DATA, "other")
 
 
@@ -124,22 +124,22 @@ def test_broken_toml_is_refused(tmp_path: Path) -> None:
 # The judgement ----------------------------------------------------------------------------------
 
 
-def test_filed_by_hand(predictions: pd.DataFrame) -> None:
+def test_sorting_by_hand(predictions: pd.DataFrame) -> None:
     validation, test = (
         evaluation_metrics.from_frame(predictions, s) for s in ("validation", "test")
     )
-    result = thresholds.filed(Filing(0.9, assured=False), validation, test)
+    result = thresholds.sorting(SortingTarget(0.9, assured=False), validation, test)
     # 2 of 2; below it 2 of 3, then 3 of 4
     assert result.threshold == factories.published(0.8)
     assert (result.target, result.n, result.accepted) == (0.9, 100, 75)
     assert (result.coverage.value, result.precision.value) == (0.75, 50 / 75)
 
 
-def test_filed_where_no_threshold_reaches_the_target(predictions: pd.DataFrame) -> None:
+def test_sorting_where_no_threshold_reaches_the_target(predictions: pd.DataFrame) -> None:
     validation, test = (
         evaluation_metrics.from_frame(predictions, s) for s in ("validation", "test")
     )
-    result = thresholds.filed(Filing(0.9, assured=True), validation, test)
+    result = thresholds.sorting(SortingTarget(0.9, assured=True), validation, test)
     assert (result.threshold, result.accepted, result.coverage.value) == (None, 0, 0)
     assert math.isnan(result.precision.value)
     assert (result.precision.low, result.precision.high) == (0, 1)

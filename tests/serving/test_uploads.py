@@ -8,7 +8,10 @@ import pytest
 from PIL import Image
 
 from src.data import decoding, images
+from src.evaluation import stats, thresholds
 from src.serving import inference, memory, uploads
+from src.serving.classifier import Classifier
+from src.serving.preparation import Preparation
 
 SHAPE = (2, 2, 3)
 
@@ -44,10 +47,12 @@ def test_a_photo_is_kept_small_and_as_the_models_see_it() -> None:
     assert (photo.name, photo.format, photo.size, photo.truth) == ("a.png", "PNG", (4, 1), "cat")
     assert photo.notes == ()
     assert photo.milliseconds > 0
-    assert set(photo.inputs) == {(s, f) for s in (SHAPE, (1, 4, 3)) for f in ("crop", "pad")}
-    np.testing.assert_array_equal(photo.inputs[(1, 4, 3), "pad"], LEFT_BLACK)
+    assert set(photo.inputs) == {
+        Preparation(s, f) for s in (SHAPE, (1, 4, 3)) for f in ("crop", "pad")
+    }
+    np.testing.assert_array_equal(photo.inputs[Preparation((1, 4, 3), "pad")], LEFT_BLACK)
     np.testing.assert_array_equal(
-        photo.inputs[SHAPE, "crop"], images.model_input(LEFT_BLACK, SHAPE, "crop")
+        photo.inputs[Preparation(SHAPE, "crop")], images.model_input(LEFT_BLACK, SHAPE, "crop")
     )
     np.testing.assert_array_equal(images.from_png(photo.thumbnail), LEFT_BLACK)
 
@@ -86,49 +91,44 @@ def two() -> list[uploads.Photo]:
     ]
 
 
-def test_photos_are_answered_together() -> None:
+CROP, PAD = Preparation(SHAPE, "crop"), Preparation(SHAPE, "pad")
+
+
+def classifier(model: Named, threshold: float | None) -> Classifier:
+    """A classifier of a model that needs no run."""
+    nothing = stats.wilson(0, 0)
+    sorting = thresholds.Sorting(0.9, threshold, 1, 0, nothing, nothing)
+    return Classifier(None, model, sorting)  # type: ignore[arg-type]
+
+
+def test_photos_are_classified_together() -> None:
     model = Named([[0.7, 0.2, 0.1], [0.1, 0.0, 0.9]])
-    first, second = uploads.answer(model, two(), "crop")  # type: ignore[arg-type]
+    first, second = uploads.classify(classifier(model, 0.8), two(), CROP)
     (saw,) = model.saw
     assert saw[:, 0, 0, 0].tolist() == [0, 255]
-    assert (first.best, second.best) == (0, 2)
+    assert (first.label, second.label) == ("cat", "ship")
     assert (first.confidence, second.confidence) == (pytest.approx(0.7), pytest.approx(0.9))
+    assert (first.decision, second.decision) == ("check", "automatic")
     assert (first.milliseconds, first.batch) == (3.0, 2)
-    assert uploads.answer(model, [], "crop") == []  # type: ignore[arg-type]
+    assert uploads.classify(classifier(model, 0.8), [], CROP) == []
 
 
-@pytest.mark.parametrize(
-    ("threshold", "alone"), [(0.7, True), (0.71, False), (None, False), (0.0, True)]
-)
-def test_a_photo_is_filed_from_the_threshold_on(threshold: float | None, alone: bool) -> None:
-    answer = uploads.Answer(np.array([0.7, 0.3]), np.zeros((1, 1, 2), np.float32), 1.0, 1)
-    assert answer.alone(threshold) is alone
-
-
-def test_a_photo_of_one_colour_is_never_filed_alone() -> None:
-    pixels = np.stack([np.full((8, 8, 1), 200, np.uint8), np.eye(8, dtype=np.uint8)[..., None]])
-    pixels[1] *= 9
-    model = Named([[1.0, 0.0, 0.0], [1.0, 0.0, 0.0]])
-    empty, line = uploads.ask(model, pixels)  # type: ignore[arg-type]
-    assert (empty.blank, line.blank) == (True, False)
-    assert (empty.alone(0.5), line.alone(0.5)) == (False, True)
-
-
-def test_the_table_holds_every_answer_in_full() -> None:
+def test_the_table_holds_every_result_in_full() -> None:
     model = Named([[0.75, 0.125, 0.125], [0.0, 0.0, 1.0]])
     kept = two()
-    said = uploads.answer(model, kept, "pad")  # type: ignore[arg-type]
-    rows = uploads.table(kept, said, model.classes, 0.9).to_dict("records")
-    for row, photo in zip(rows, kept, strict=True):
+    rows = uploads.table(kept, uploads.classify(classifier(model, 0.9), kept, PAD), model.classes)
+    found = rows.to_dict("records")
+    for row, photo in zip(found, kept, strict=True):
         assert row.pop("read_ms") == photo.milliseconds
         assert row.pop("sha256") == photo.sha256
     common = {"known_category": None, "model_ms": 3.0, "width": 2, "height": 2, "format": "PNG"}
-    assert rows == [
+    assert found == [
         {
             "file": "0.png",
             "category": "cat",
             "confidence": 0.75,
-            "decision": "a person should look",
+            "decision": "needs checking",
+            "reason": "confidence 75.0\N{NO-BREAK SPACE}% < 90.0\N{NO-BREAK SPACE}%",
             "runner_up": "dog",
             "runner_up_confidence": 0.125,
             "notes": "",
@@ -141,7 +141,8 @@ def test_the_table_holds_every_answer_in_full() -> None:
             "file": "255.png",
             "category": "ship",
             "confidence": 1.0,
-            "decision": "file automatically",
+            "decision": "sort automatically",
+            "reason": "confidence 100.0\N{NO-BREAK SPACE}% ≥ 90.0\N{NO-BREAK SPACE}%",
             "runner_up": "cat",
             "runner_up_confidence": 0.0,
             "notes": "",
@@ -151,15 +152,15 @@ def test_the_table_holds_every_answer_in_full() -> None:
             **common,
         },
     ]
-    assert uploads.table([], [], model.classes, 0.9).columns[-1] == "p_ship"
+    assert uploads.table([], [], model.classes).columns[-1] == "p_ship"
 
 
 def test_freed_memory_is_given_back() -> None:
     import pyarrow as pa
 
     before = pa.default_memory_pool()
-    memory.give_back.cache_clear()
-    assert isinstance(memory.give_back(), bool)
+    memory.configure_allocators.cache_clear()
+    assert isinstance(memory.configure_allocators(), bool)
     assert pa.default_memory_pool().backend_name == "system"
     pa.set_memory_pool(before)
-    memory.give_back.cache_clear()
+    memory.configure_allocators.cache_clear()
