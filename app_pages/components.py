@@ -11,9 +11,8 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from app_pages import loaders
-from src import config
 from src.charts import theme
-from src.evaluation import business, hypotheses
+from src.data.formats import DataError
 from src.runs import published
 
 P = ParamSpec("P")
@@ -50,10 +49,11 @@ def choose_run(page: str) -> None:
     arrived = st.session_state.get("page") not in (None, page)
     st.session_state["page"] = page
     with st.sidebar:
-        first = config.PREFERRED_STUDY if config.PREFERRED_STUDY in studies else studies[0]
         _note_gone("study", studies)
         _follow_link("study", studies, arrived)
-        study = choose("Study", "study", studies, first, on_change=_forget_gone)
+        study = choose(
+            "Study", "study", studies, loaders.first_study(studies), on_change=_forget_gone
+        )
         versions = loaders.versions(study)
         _note_gone("version", versions)
         _follow_link("version", versions, arrived)
@@ -191,9 +191,9 @@ def readable() -> Iterator[None]:
         yield
     except published.RunError as error:
         failed(error)
-    except (business.BusinessError, hypotheses.HypothesisError) as error:
+    except DataError as error:
         st.error(f"What was written down cannot be used. {plain(str(error))}")
-        st.markdown("Correct the file in the folder `inputs`, then reload this page.")
+        st.markdown("Correct the file in the folder `inputs/studies`, then reload this page.")
 
 
 def section(draw: Callable[P, None]) -> Callable[P, None]:

@@ -13,7 +13,8 @@ from app_pages import answers, canvas, components, loaders
 from app_pages.answers import SIDE
 from src.charts import classifier, theme
 from src.data import decoding, images
-from src.evaluation import business, thresholds
+from src.data.formats import DataError
+from src.evaluation import thresholds
 from src.runs import published
 from src.serving import drawing, inference, uploads
 
@@ -183,7 +184,7 @@ def policy(run: published.Run, model: str) -> thresholds.Filed | None:
     """How automatic filing does on test, by the shop's target; None where none is written down."""
     try:
         return loaders.filed(run.study, run.version, model)
-    except business.BusinessError:
+    except DataError:
         return None
 
 

@@ -24,7 +24,8 @@ from src.api.schemas import (
     Received,
 )
 from src.data import decoding, images, studies
-from src.evaluation import business, metrics, thresholds
+from src.data.formats import DataError
+from src.evaluation import metrics, thresholds
 from src.runs import published
 from src.serving import inference, uploads
 
@@ -67,7 +68,7 @@ def _threshold(study: str, version: str, name: str) -> float | None:
     """As the classifier page uses it; None without a case for this study: never."""
     try:
         case = studies.case(study)
-    except (business.BusinessError, FileNotFoundError):
+    except DataError:
         return None
     rows = listing.open_run(study, version).model(name).predictions
     parts = (metrics.from_frame(rows, split) for split in ("validation", "test"))

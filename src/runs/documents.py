@@ -14,8 +14,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from src import config
+from src.data import studies
+from src.data.specification import Reference
 from src.runs import model_card, overview, published
-from src.runs.overview import Headline, Reference
+from src.runs.overview import Headline
 
 # --- README ------------------------------------------------------------------------------------
 
@@ -25,7 +27,7 @@ def results_table() -> str:
     newest = [
         published.open_run(study, published.versions(study)[0]) for study in published.studies()
     ]
-    known = {run.study: overview.references(run.study) for run in newest}
+    known = {run.study: studies.references(run.study) for run in newest}
     rows = [
         "| study | default model | test accuracy (95 % interval) | n | parameters | others |",
         "|---|---|---|---|---|---|",

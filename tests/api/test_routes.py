@@ -29,6 +29,7 @@ from src import config
 from src.api import listing, predictions, reference
 from src.api import routes as api
 from src.data import images
+from src.data import studies
 from src.evaluation import business, metrics, thresholds
 from src.runs import published
 from src.serving import inference, uploads
@@ -174,7 +175,7 @@ def test_the_answers_are_those_of_the_page(study: str, version: str, precision: 
 
 
 def page_threshold(run: published.Run) -> float | None:
-    case = business.load(ROOT / "inputs/business.toml", run.study)
+    case = studies.case(run.study)
     rows = run.model(run.default_model).predictions
     parts = (metrics.from_frame(rows, split) for split in ("validation", "test"))
     return thresholds.filed(case.filing, *parts).threshold
@@ -236,7 +237,7 @@ def exif(orientation: int) -> bytes:
 
 def test_options_cut_and_add() -> None:
     plain = ask("/predict", SMALL, "image/png").json["predictions"][0]
-    assert (plain["study"], len(plain["probabilities"])) == (config.PREFERRED_STUDY, 10)
+    assert (plain["study"], len(plain["probabilities"])) == (studies.default(), 10)
     shares = list(plain["probabilities"].values())
     assert shares == sorted(shares, reverse=True)
     assert sum(shares) == pytest.approx(1, abs=1e-5)
@@ -503,7 +504,7 @@ def test_a_mistake_of_ours_is_told_without_its_inside(monkeypatch: pytest.Monkey
 
 def test_every_study_and_version_is_listed() -> None:
     listed = ask("/studies", method="GET").json
-    assert listed["default"] == config.PREFERRED_STUDY
+    assert listed["default"] == studies.default()
     found = [(s["study"], v["version"]) for s in listed["studies"] for v in s["versions"]]
     assert found == [
         (study, version) for study in published.studies() for version in published.versions(study)
