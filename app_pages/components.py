@@ -13,9 +13,8 @@ from streamlit.elements.lib.mutable_tab_container import TabContainer
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from app_pages import loaders
-from src import config
 from src.charts import theme
-from src.evaluation import business, hypotheses
+from src.data.formats import DataError
 from src.runs import published
 
 P = ParamSpec("P")
@@ -251,8 +250,7 @@ def choose_run(page: str) -> None:
     if not studies:
         return
     with st.sidebar:
-        first = config.PREFERRED_STUDY if config.PREFERRED_STUDY in studies else studies[0]
-        study = choose("Study", "study", studies, first)
+        study = choose("Study", "study", studies, loaders.first_study(studies))
         choose("Version", "version", loaders.versions(study))
 
 
@@ -313,9 +311,9 @@ def readable() -> Iterator[None]:
         yield
     except published.RunError as error:
         failed(error)
-    except (business.BusinessError, hypotheses.HypothesisError) as error:
+    except DataError as error:
         st.error(f"What was written down cannot be used. {plain(str(error))}")
-        st.markdown("Correct the file in the folder `inputs`, then reload this page.")
+        st.markdown("Correct the file in the folder `inputs/studies`, then reload this page.")
 
 
 def section(draw: Callable[P, None]) -> Callable[P, None]:

@@ -100,8 +100,8 @@ def how_to_state(run: published.Run) -> None:
     """What can be tested, and what to write down for it before the next version is made."""
     st.markdown(
         "Nothing was written down for this study before it was made. An expectation that is stated "
-        "beforehand, in `inputs/hypotheses.toml`, is judged by the next version. These questions "
-        "can be put:"
+        f"beforehand, in `{loaders.file_of(run.study)}`, is judged by the next version. "
+        "These questions can be put:"
     )
     questions = [
         {"Kind": f"`{name}`", "Question": kind.question, "Unit": kind.unit}
@@ -109,11 +109,10 @@ def how_to_state(run: published.Run) -> None:
     ]
     st.table(pd.DataFrame(questions), hide_index=True, alt="What can be tested")
     st.markdown("For example:")
-    st.code(EXAMPLE.format(study=run.study, model=run.default_model), language="toml")
+    st.code(EXAMPLE.format(model=run.default_model), language="toml")
 
 
-EXAMPLE = """[[study.{study}.hypothesis]]
-id = "H1"
+EXAMPLE = """[hypotheses.H1]
 title = "Good enough to start with"
 statement = "The model files at least {{margin}} of the test photos correctly."
 kind = "accuracy"
@@ -125,7 +124,7 @@ margin = 0.80
 direction = "at least"
 alpha = 0.05
 
-[study.{study}.hypothesis.meaning]
+[hypotheses.H1.meaning]
 supported = "{{value}} are filed correctly ({{low}} to {{high}}): it can go live."
 refuted = "Only {{value}} are filed correctly ({{low}} to {{high}}): take more photos first."
 undecided = "{{value}} are filed correctly ({{low}} to {{high}}): {{needed}} would decide."
@@ -210,8 +209,7 @@ def known_limits(run: published.Run) -> list[str]:
             "of them: the model cannot say “none”."
         ),
     ]
-    known = loaders.inputs("references.toml").get(f"{run.study}_limits", [])
-    return lines + [f"{limit['text']} ({limit['source']})" for limit in known]
+    return lines + [f"{limit.text} ({limit.source})" for limit in loaders.limits(run.study)]
 
 
 def next_steps(

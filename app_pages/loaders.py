@@ -6,7 +6,6 @@ entries push it out. Frames are shared, not copied: read them, never write into 
 
 import contextlib
 import functools
-import tomllib
 from collections.abc import Callable
 from typing import Any
 
@@ -14,8 +13,10 @@ import pandas as pd
 import streamlit as st
 
 from src import config
-from src.data import folders, images, specification
+from src.data import folders, images
 from src.data import studies as known
+from src.data.formats import DataError
+from src.data.specification import Limit, Reference
 from src.evaluation import business, comparison, curves, hypotheses, metrics, thresholds
 from src.runs import overview, published
 from src.serving import drawing
@@ -149,13 +150,13 @@ def enlarged(png: bytes, side: int) -> tuple[bytes, int]:
 
 @st.cache_data(show_spinner=False, max_entries=8)
 def case(study: str) -> business.Case:
-    """The client's case as it applies to a study. Raises `business.BusinessError`."""
+    """The client's case as it applies to a study. Raises `DataError`."""
     return known.case(study)
 
 
 @st.cache_data(show_spinner=False, max_entries=8)
 def stated(study: str) -> list[hypotheses.Hypothesis]:
-    """What was written down for a study. Raises `hypotheses.HypothesisError`."""
+    """What was written down for a study. Raises `DataError`."""
     return known.stated_hypotheses(study)
 
 
@@ -173,13 +174,6 @@ def judged(study: str, version: str) -> pd.DataFrame:
     return business.judge(case(study), record.metrics, record.predictions)
 
 
-@st.cache_data(show_spinner=False, max_entries=4)
-def inputs(name: str) -> dict[str, Any]:
-    """One TOML file of `inputs/`, such as `business.toml`; empty where it does not exist."""
-    path = config.stated() / name
-    return tomllib.loads(path.read_text("utf-8")) if path.is_file() else {}
-
-
 # --- all studies ---------------------------------------------------------------------------
 
 
@@ -190,9 +184,15 @@ def headline(study: str, version: str) -> overview.Headline:
 
 
 @st.cache_data(show_spinner=False, max_entries=50)
-def references(study: str) -> list[overview.Reference]:
-    """The numbers of others for a study, highest first."""
-    return overview.references(study)
+def references(study: str) -> list[Reference]:
+    """The numbers of others for a study, highest first. Raises `DataError`."""
+    return known.references(study)
+
+
+@st.cache_data(show_spinner=False, max_entries=50)
+def limits(study: str) -> list[Limit]:
+    """What is known about a study's test set itself. Raises `DataError`."""
+    return known.limits(study)
 
 
 @st.cache_data(show_spinner=False, max_entries=50)
@@ -211,12 +211,26 @@ def samples(study: str, version: str, limit: int = 10) -> list[tuple[str, bytes]
 @st.cache_resource(show_spinner=False, max_entries=1)
 def drawings() -> list[drawing.Drawing]:
     """The drawings that models are tried with."""
-    return drawing.load(config.stated() / "drawings.toml")
+    return drawing.load(config.drawings_file())
 
 
 def known_studies() -> tuple[str, ...]:
-    """Studies that this project can make, published or not."""
-    return tuple(specification.KNOWN)
+    """Studies that this project can make, published or not. Raises `DataError`."""
+    return known.known()
+
+
+def file_of(study: str) -> str:
+    """The file in which a study's hypotheses are stated, or would be."""
+    return known.file_of(study)
+
+
+def first_study(studies: list[str]) -> str:
+    """The study that is shown where none is named: the default one, if it is among these."""
+    try:
+        default = known.default()
+    except DataError:  # pages that need the studies' files say what is wrong with them
+        return studies[0]
+    return default if default in studies else studies[0]
 
 
 @st.cache_data(ttl=15, show_spinner=False, max_entries=1)

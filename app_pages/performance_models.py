@@ -1,5 +1,6 @@
 """The models of a run beside each other: quality, cost, and other versions of the study."""
 
+from dataclasses import asdict
 from typing import Any
 
 import pandas as pd
@@ -114,7 +115,7 @@ def overview(run: published.Run, split: str) -> None:
 
 def _references(run: published.Run, split: str) -> pd.DataFrame:
     known = pd.DataFrame(
-        loaders.inputs("references.toml").get(run.study, []),
+        [asdict(reference) for reference in loaders.references(run.study)],
         columns=["name", "low", "high", "split", "source"],
     )
     return known[known["split"] == split].sort_values("low")

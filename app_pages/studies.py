@@ -8,8 +8,9 @@ import streamlit as st
 from app_pages import components, loaders
 from src.charts import studies as charts
 from src.charts import theme
+from src.data.specification import Reference
 from src.runs import published
-from src.runs.overview import Headline, Reference
+from src.runs.overview import Headline
 
 SIDE = 64  # pixels of a sample picture
 PAGES = {

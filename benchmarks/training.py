@@ -48,9 +48,9 @@ Curve = list[tuple[float, float]]  # (seconds of training so far, accuracy on va
 
 def train_one(name: str, pictures: int, epochs: int, folder: Path) -> Curve:
     """Train on the first pictures of CIFAR-10 for some epochs; 0: as the plan has it."""
-    from src.data import datasets, specification
+    from src.data import datasets, studies
 
-    dataset = datasets.load(specification.CIFAR10)
+    dataset = datasets.load(studies.get("cifar10"))
     train, held = dataset.train, dataset.validation
     if pictures:
         train = datasets.take(train, slice(0, pictures))
@@ -77,9 +77,9 @@ def ours(train: Any, held: Any, epochs: int, folder: Path, compute: str | None) 
 
 def planned() -> Any:
     """Architecture and recipe of the network that trains in minutes."""
-    from src.data import plans, specification
+    from src.data import plans, studies
 
-    quick = plans.plan(specification.CIFAR10, "full")["quick"]
+    quick = plans.networks(studies.get("cifar10").plan, "full")["quick"]
     return quick.architecture, quick.recipe
 
 

@@ -1,8 +1,8 @@
 """Run the numbered notebooks in order, for one study and profile, up to the published version.
 
-    python jupyter_notebooks/run.py --study cifar10 --profile full
+    python jupyter_notebooks/run.py --study NAME --profile full
     python jupyter_notebooks/run.py --folder ~/photos --study shop
-    python jupyter_notebooks/run.py --study cifar10 --base v2
+    python jupyter_notebooks/run.py --study NAME --base v2
 
 Interrupted runs go on where they stopped when the same command is given again. With `--base`, only
 the networks whose plan has changed since that version are trained. A notebook for which the study
@@ -13,7 +13,6 @@ full run of the study they are shown with; those of any other run are kept besid
 from __future__ import annotations
 
 import argparse
-import importlib
 import os
 import re
 import sys
@@ -31,19 +30,10 @@ sys.path.insert(0, str(HERE.parent))
 from src import config  # noqa: E402
 from src.data import folders, studies  # noqa: E402
 from src.data.formats import DataError  # noqa: E402
+from src.data.specification import StudySpec  # noqa: E402
 from src.runs import published  # noqa: E402
 
-# Notebook number → the module whose `plan` says what a study trains there.
-PLANNED_BY = {
-    3: "data.plans",
-    4: "data.plans",
-    5: "data.plans",
-    6: "classical.plans",
-    7: "training.transfer",
-}
-# Notebook number → the study whose full run is the committed one; the default study's for all else.
-SHOWN_WITH = {6: "mnist", 7: "clothing", 8: "mnist"}
-
+NETWORKS, CLASSICAL, TRANSFER = (3, 4, 5), 6, 7  # notebooks of what only some studies plan
 # What the message of an error says well enough without the cell that raised it.
 TOLD = ("DataError", "RunError")
 # The kernel does not catch what libraries write to its file descriptors: that goes to the log.
@@ -127,40 +117,52 @@ def notebooks() -> list[Path]:
     return sorted(HERE.glob("[0-9][0-9]_*.ipynb"))
 
 
-def wanted(given: argparse.Namespace) -> list[Path]:
+def wanted(given: argparse.Namespace, spec: StudySpec) -> list[Path]:
     """The notebooks to run: in the asked range, and with something planned for the study."""
     inside = [p for p in notebooks() if given.first <= _number(p) <= given.last]
-    return [p for p in inside if _planned(_number(p), given.study, given.profile)]
+    return [p for p in inside if _planned(_number(p), spec)]
 
 
 def _number(path: Path) -> int:
     return int(path.name[:2])
 
 
-def _planned(number: int, study: str, profile: str) -> bool:
-    if number not in PLANNED_BY:
-        return True
-    planner = importlib.import_module(f"src.{PLANNED_BY[number]}")
-    return bool(planner.plan(studies.get(study), profile))
+def _planned(number: int, spec: StudySpec) -> bool:
+    if number in NETWORKS:
+        return bool(spec.plan.networks)
+    if number == CLASSICAL:
+        return bool(spec.plan.classical)
+    return number != TRANSFER or _transfer_planned(spec)
 
 
-def _check_backbone(study: str) -> None:
+def _transfer_planned(spec: StudySpec) -> bool:
+    if not spec.plan.transfer:
+        return False
+
+    from src.training import transfer
+
+    return bool(transfer.plan(spec, "full"))
+
+
+def _check_backbone(spec: StudySpec) -> None:
     """Whether the network that `BACKBONE` names can be had and fits, before anything is trained."""
-    backbone = config.parameters().backbone
-    if backbone is None:
+    backbone = os.environ.get("BACKBONE")
+    if not backbone:
         return
 
     from src.training import backbones
 
     try:
-        backbones.load(backbone, studies.get(study).image_shape)
+        backbones.load(backbone, spec.image_shape)
     except backbones.BackboneError as error:
         raise DataError(str(error)) from error
 
 
 def _arguments(values: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--study", help="by default cifar10; for a wrong one all are listed")
+    parser.add_argument(
+        "--study", help="by default the default study; for a wrong one all are listed"
+    )
     parser.add_argument(
         "--folder",
         help="pictures of your own, one sub-folder per class: a name in inputs/, or the path of a "
@@ -182,8 +184,7 @@ def _arguments(values: list[str]) -> argparse.Namespace:
 def _destination(given: argparse.Namespace, number: int) -> Path:
     if given.into is not None:
         return Path(given.into)
-    shown_with = SHOWN_WITH.get(number, studies.names()[0])
-    if (given.study, given.profile) == (shown_with, "full"):
+    if (given.study, given.profile) == (studies.shown_with(number), "full"):
         return HERE
     return config.outputs() / given.study / ".notebooks" / given.profile
 
@@ -201,25 +202,26 @@ def main(values: list[str]) -> int:
         return 130
 
 
-def _choose_study(given: argparse.Namespace) -> None:
+def _choose_study(given: argparse.Namespace) -> StudySpec:
     """Settle which study is meant; one of somebody's own pictures is audited at once."""
     if given.folder is not None:
         given.study = folders.adopt(given.folder, given.study or "")
-    given.study = given.study or "cifar10"
+    given.study = given.study or studies.default()
     spec = studies.get(given.study)
     if spec.folder is not None:
         print(folders.audited(spec)[1]["text"], file=sys.stderr, flush=True)
+    return spec
 
 
 def _run(given: argparse.Namespace) -> int:
-    _choose_study(given)
+    spec = _choose_study(given)
     os.environ |= {"STUDY": given.study, "PROFILE": given.profile}
     os.environ |= {"VERSION": given.version or "", "BASE": given.base or ""}
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    _check_backbone(given.study)
+    _check_backbone(spec)
     if given.base:
         published.open_run(given.study, given.base)
-    paths = wanted(given)
+    paths = wanted(given, spec)
     for number, path in enumerate(paths, 1):
         print(f"[{number}/{len(paths)}] {path.stem}", file=sys.stderr, flush=True)
         started = time.perf_counter()

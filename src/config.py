@@ -9,7 +9,6 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 SEED = 20_260
 PROFILES = ("full", "quick")
-PREFERRED_STUDY = "cifar10"  # where none is named
 
 
 def inputs() -> Path:
@@ -17,9 +16,14 @@ def inputs() -> Path:
     return Path(os.environ.get("INPUTS_DIR", ROOT / "inputs"))
 
 
-def stated() -> Path:
-    """Folder of what was written down beforehand: hypotheses, business case, references."""
-    return ROOT / "inputs"
+def study_files() -> Path:
+    """Folder of the studies' own files, which are part of the project."""
+    return ROOT / "inputs" / "studies"
+
+
+def drawings_file() -> Path:
+    """File of the drawings that models of digits are tried with."""
+    return ROOT / "inputs" / "drawings.toml"
 
 
 def outputs() -> Path:
@@ -61,7 +65,7 @@ class Parameters:
     base: str | None = None  # the version whose unchanged networks are taken over
 
 
-def parameters() -> Parameters:
+def parameters(default_study: str) -> Parameters:
     """Read `STUDY`, `PROFILE`, `VERSION`, `BACKBONE` and `BASE` from the environment.
 
     Raises:
@@ -70,6 +74,6 @@ def parameters() -> Parameters:
     profile = os.environ.get("PROFILE", "full")
     if profile not in PROFILES:
         raise ValueError(f"PROFILE must be one of {', '.join(PROFILES)}, not {profile!r}.")
-    study = os.environ.get("STUDY", PREFERRED_STUDY)
+    study = os.environ.get("STUDY") or default_study
     version, backbone, base = (os.environ.get(n) or None for n in ("VERSION", "BACKBONE", "BASE"))
     return Parameters(study, profile, version, backbone, base)

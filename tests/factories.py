@@ -20,11 +20,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from src import config
-from src.data import specification
+from src.data import studies
 from src.evaluation import hypotheses
 from src.evaluation import metrics as evaluation_metrics
 
-CLASSES = specification.CIFAR10.classes
+CLASSES = studies.get("cifar10").classes
 ALIKE = ((3, 5, 2.6), (1, 9, 2.0), (0, 8, 1.4), (4, 7, 1.2), (2, 4, 1.0), (2, 6, 0.8))
 SKILL = {
     "plain_subset": 2.6,
@@ -605,7 +605,7 @@ def _hypotheses(
             name: pd.read_parquet(run / name / "seed_predictions.parquet") for name in repeated
         },
     )
-    return hypotheses.judge(hypotheses.load(INPUTS / "hypotheses.toml", "cifar10"), evidence)
+    return hypotheses.judge(studies.stated_hypotheses("cifar10"), evidence)
 
 
 def _manifest(

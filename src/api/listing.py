@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from src import config as settings
 from src.api.schemas import (
     Headline,
     Measure,
@@ -14,6 +13,8 @@ from src.api.schemas import (
     Version,
     VersionSummary,
 )
+from src.data import studies as study_data
+from src.data.formats import DataError
 from src.runs import published
 from src.serving import inference
 
@@ -25,7 +26,10 @@ def default_study() -> str:
     names = published.studies()
     if not names:
         raise published.RunNotFound("Nothing is published here yet.")
-    preferred = settings.PREFERRED_STUDY
+    try:
+        preferred = study_data.default()
+    except DataError:  # the studies' own files are damaged; what is published answers all the same
+        return names[0]
     return preferred if preferred in names else names[0]
 
 

@@ -53,7 +53,8 @@ class Options(Strict):
     """The query parameters of a prediction."""
 
     study: Name = Field(
-        None, description="Default: cifar10 where it is published, else the first study."
+        None,
+        description="Default: the project's default study where it is published, else the first.",
     )
     version: Name = Field(None, description="Default: the study's newest version.")
     model: Name = Field(None, description="Default: the version's default model.")

@@ -23,12 +23,12 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from src import config
-from src.classical import ensembles, plans, store
+from src.classical import ensembles, store
 from src.classical.estimators import build, shifted
-from src.classical.plans import Estimator
 from src.classical.store import MADE, Classifier
 from src.data import datasets
 from src.data.datasets import Dataset, Split
+from src.data.plans import COMBINED, Estimator
 from src.evaluation import calibration, stats
 
 Pixels = NDArray[np.uint8]
@@ -157,7 +157,7 @@ def fit(estimator: Estimator, dataset: Dataset, folder: Path) -> Fitted:
     needed = {name: _kept(folder, name) for name in _needs(estimator)}
     fingerprint = _fingerprint(estimator, dataset, needed)
     if _fingerprint_in(folder / estimator.name) != fingerprint:
-        make = _combine if estimator.kind in plans.COMBINED else _fit
+        make = _combine if estimator.kind in COMBINED else _fit
         model, validation, made = make(estimator, dataset, needed)
         _keep(folder, estimator, model, validation, made | {"fingerprint": fingerprint})
     return _kept(folder, estimator.name)
@@ -293,7 +293,7 @@ def _keep(
     (home / MADE).unlink(missing_ok=True)
     np.save(home / "validation.npy", validation)
     made = {"name": estimator.name, "bytes": 0, **made}
-    if estimator.kind in plans.COMBINED:
+    if estimator.kind in COMBINED:
         made |= {"combine": estimator.kind, "members": list(estimator.members)}
     if model is not None:
         content = store.encoded(model)

@@ -229,6 +229,7 @@ def card(dataset: Dataset) -> dict[str, Any]:
         "source": asdict(dataset.source),
         "classes": list(spec.classes),
         "image_shape": list(spec.image_shape),
+        "drawing": spec.drawing,
         "counts": counts,
         "totals": totals | {"all": sum(totals.values())},
         "subset": {

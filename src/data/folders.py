@@ -15,9 +15,8 @@ import hashlib
 import os
 import re
 import shutil
-import tomllib
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,16 +24,14 @@ import numpy as np
 import pandas as pd
 
 from src import config, environment
-from src.data import audit, image_folders
+from src.data import audit, image_folders, study_files
 from src.data.formats import DataError, Part, Pixels, Raw
 from src.data.image_folders import Collection, Decoded, Shape
-from src.data.specification import KNOWN, Augmentation, StudySpec
+from src.data.specification import StudySpec
 
 SHAPE: Shape = (224, 224, 3)  # what the networks trained on ImageNet take
-TEST_SHARE, VALIDATION_SHARE = 0.2, 0.15  # of each class, where the folder is not split already
-SUBSET_SHARE = 0.4  # two pictures of the smallest class that is kept
 PREPARATION = 1  # count up when what is kept of a picture changes
-SETTINGS = ("title", "description", "licence", "citation", "homepage")
+RESERVED = "studies"  # the folder of the studies' own files
 COPIES = 3  # of all pictures that are in memory at once, at the worst moment
 
 LAYOUT = (
@@ -64,7 +61,12 @@ def names() -> tuple[str, ...]:
     """What lies in `inputs/` as folders or zips of pictures, in alphabetical order."""
     place = config.inputs()
     found = {_name_of(path) for path in (place.iterdir() if place.is_dir() else [])}
-    return tuple(sorted(name for name in found if name and name.casefold() not in KNOWN))
+    return tuple(sorted(name for name in found if name and not _taken(name)))
+
+
+def _taken(name: str) -> bool:
+    """Whether a folder cannot have this name, because it means something else already."""
+    return name.casefold() in (*study_files.names(), RESERVED)
 
 
 def _name_of(path: Path) -> str:
@@ -114,7 +116,9 @@ def adopt(where: str, name: str = "") -> str:
 
 def _checked(name: str) -> str:
     """The name, if a study may have it: it becomes a folder, a link and a part of commands."""
-    if name.casefold() in KNOWN:
+    if name.casefold() == RESERVED:
+        raise DataError(f"{name} is the folder of the studies' own files. Call yours my-{name}.")
+    if _taken(name):
         raise DataError(f"{name} is a study of this project. Call yours differently: my-{name}.")
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}", name):
         raise DataError(
@@ -128,7 +132,7 @@ def plain_name(name: str) -> str:
     """A possible study name that resembles any text: "Été 2024!" gives "ete-2024"."""
     ascii_ = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
     plain = re.sub(r"[^a-z0-9_]+", "-", ascii_.casefold()).strip("-_")[:40].rstrip("-_")
-    return f"my-{plain}".rstrip("-") if not plain or plain in KNOWN else plain
+    return f"my-{plain}".rstrip("-") if not plain or _taken(plain) else plain
 
 
 def location(name: str) -> Path:
@@ -160,8 +164,8 @@ def specification(name: str, shape: Shape = SHAPE) -> StudySpec:
         DataError: the name, the folder or its study.toml cannot be used; says what to do.
     """
     prepared = _prepared(_checked(name), shape)
-    used, settings = prepared.used, _settings(name)
-    classes = _classes(name, prepared, settings)
+    used, settings = prepared.used, study_files.own_settings(_settings_path(name))
+    classes = _classes(name, prepared, settings.classes)
     counts = used["label"].value_counts()
     title = re.sub("[-_]+", " ", name)
     computed = {
@@ -170,22 +174,12 @@ def specification(name: str, shape: Shape = SHAPE) -> StudySpec:
             f"{len(used):,} pictures of {len(classes)} categories from the folder {name}, "
             f"{counts.min():,} to {counts.max():,} of each."
         ),
-        "licence": "The owner's: ask before passing the pictures on.",
-        "citation": "Not published.",
-        "homepage": "",
     }
-    return StudySpec(
-        name=name,
-        **(computed | {key: settings[key] for key in SETTINGS if key in settings}),
-        classes=tuple(classes.values()),
-        image_shape=shape,
-        augmentation=Augmentation(flip=True, shift=0.1, rotation=10.0, zoom=0.1),
-        content_sha256=None,
-        validation_share=VALIDATION_SHARE,
-        subset_share=SUBSET_SHARE,
-        folder=location(name),
-        test_share=None if (used["part"] == "test").any() else TEST_SHARE,
-    )
+    stated = settings.model_dump(exclude={"classes", "case", "hypotheses"}, exclude_none=True)
+    spec = study_files.own(name, computed | stated | {"classes": list(classes.values())})
+    is_split = (used["part"] == "test").any()
+    test_share = None if is_split else spec.test_share
+    return replace(spec, image_shape=shape, folder=location(name), test_share=test_share)
 
 
 def files(spec: StudySpec) -> dict[str, dict[str, Any]]:
@@ -201,7 +195,8 @@ def read(spec: StudySpec) -> Raw:
     """All pictures that are used, uint8 (n, H, W, C) by part; their ids are relative paths."""
     prepared = _prepared(spec.name, spec.image_shape)
     used = prepared.used
-    order = list(_classes(spec.name, prepared, _settings(spec.name)))
+    titles = study_files.own_settings(_settings_path(spec.name)).classes
+    order = list(_classes(spec.name, prepared, titles))
     _check_memory(len(used), spec.image_shape)
     labels = used["label"].map({label: place for place, label in enumerate(order)})
     return {
@@ -222,26 +217,11 @@ def audited(spec: StudySpec) -> tuple[pd.DataFrame, dict[str, Any]]:
     return prepared.problems, audit.summary(prepared.files, prepared.problems)
 
 
-def _settings(name: str) -> dict[str, Any]:
-    """What study.toml says; empty where there is none."""
-    path = config.inputs() / name / "study.toml"
-    try:
-        settings = tomllib.loads(path.read_text("utf-8")) if path.is_file() else {}
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise DataError(f"{path} is not valid TOML: {error}.") from error
-    if unknown := set(settings) - {*SETTINGS, "classes"}:
-        known = ", ".join((*SETTINGS, "classes"))
-        raise DataError(f"{path} has {', '.join(sorted(unknown))}; possible are {known}.")
-    texts = [settings[key] for key in SETTINGS if key in settings]
-    classes = settings.get("classes", {})
-    if not isinstance(classes, dict) or not all(
-        isinstance(text, str) and text.strip() for text in (*texts, *classes.values())
-    ):
-        raise DataError(f"{path}: every value must be text, and [classes] a table of texts.")
-    return settings
+def _settings_path(name: str) -> Path:
+    return config.inputs() / name / "study.toml"
 
 
-def _classes(name: str, prepared: Prepared, settings: dict[str, Any]) -> dict[str, str]:
+def _classes(name: str, prepared: Prepared, given: dict[str, str]) -> dict[str, str]:
     """Folder → title of each class in the order of the labels: as study.toml has it, then natural.
 
     Raises:
@@ -251,9 +231,7 @@ def _classes(name: str, prepared: Prepared, settings: dict[str, Any]) -> dict[st
     if len(folders) < 2:
         report = audit.summary(prepared.files, prepared.problems)
         raise DataError(f"{name} cannot be a study. {report['text']}\n{LAYOUT}")
-    titles = {
-        image_folders.normal(key): str(value) for key, value in settings.get("classes", {}).items()
-    }
+    titles = {image_folders.normal(key): value for key, value in given.items()}
     if unknown := set(titles) - set(prepared.files["label"]):
         raise DataError(f"study.toml names classes that {name} has not: {', '.join(unknown)}.")
     order = [*(folder for folder in titles if folder in folders), *folders]

@@ -13,15 +13,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from src import config
+from src.data import studies
 
-# Which file of a data set the ids of a split count in.
-FILES = {"train": "train.parquet", "validation": "train.parquet", "test": "test.parquet"}
+SPLITS = ("train", "validation", "test")
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
 def available(dataset: Mapping[str, Any]) -> bool:
     """Whether every picture of a run's data set (its dataset.json) can be read here."""
-    return all(_file(dataset, split) is not None for split in FILES)
+    return all(_file(dataset, split) is not None for split in SPLITS)
 
 
 def read(
@@ -55,7 +55,8 @@ def read(
 
 def _file(dataset: Mapping[str, Any], split: str) -> Path | None:
     """The file of a split, if it is here and is the one the run was made from (by its size)."""
-    known = dataset["source"]["files"].get(FILES.get(split, ""))
-    path = config.inputs() / dataset["study"] / FILES.get(split, "")
+    name = studies.images_in(dataset["study"]).get(split, "")
+    known = dataset["source"]["files"].get(name)
+    path = config.inputs() / dataset["study"] / name
     here = known is not None and path.is_file() and path.stat().st_size == known["bytes"]
     return path if here else None

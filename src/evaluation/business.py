@@ -1,64 +1,57 @@
-"""The client's case (inputs/business.toml) and whether a run meets its criteria."""
+"""The client's case, as a study's file states it, and whether a run meets its criteria."""
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, get_args
 
 import pandas as pd
+from pydantic import ConfigDict, model_validator
+from pydantic.dataclasses import dataclass
 
 from src.evaluation import stats, thresholds
 from src.evaluation.metrics import Scored, confusion, from_frame
 from src.evaluation.stats import Estimate
 from src.evaluation.thresholds import SortingTarget
 
-PAGES = {
-    "project_summary",
-    "data_visualizer",
-    "model_performance",
-    "image_classifier",
-    "hypotheses",
-}
-UNITS = {
-    "accuracy": "share",
-    "weakest_recall": "share",
-    "filing_coverage": "share",
-    "filing_precision": "share",
-    "latency_ms": "ms",
-}
-TEXTS = ("title", "client", "problem", "goal")
-KINDS = ("success", "failure")
-DIRECTIONS = ("at least", "at most")
-Entry = TypeVar("Entry")
+Page = Literal[
+    "project_summary", "data_visualizer", "model_performance", "image_classifier", "hypotheses"
+]
+Metric = Literal["accuracy", "weakest_recall", "filing_coverage", "filing_precision", "latency_ms"]
+UNITS = dict.fromkeys(get_args(Metric), "share") | {"latency_ms": "ms"}
+CHECKED = ConfigDict(extra="forbid")
 
 
-class BusinessError(ValueError):
-    """The file cannot be used; the message says which part and why."""
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=CHECKED)
 class Requirement:
     """What the client asked for; `page` is the url_path of the page that answers it."""
 
     id: str
     title: str
     text: str
-    page: str
+    page: Page
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=CHECKED)
 class Criterion:
     """When the project has succeeded or failed; `target` in the metric's unit."""
 
     id: str
-    kind: str
+    kind: Literal["success", "failure"]
     statement: str  # with {target} where the number goes
-    metric: str
-    direction: str
+    metric: Metric
+    direction: Literal["at least", "at most"]
     target: float
+
+    @model_validator(mode="after")
+    def _checked(self) -> Criterion:
+        try:
+            self.statement.format(target="")
+        except (LookupError, ValueError):
+            raise ValueError(f"statement may only quote {{target}}: {self.statement!r}") from None
+        if self.unit == "share" and not 0 <= self.target <= 1:
+            raise ValueError(f"target must be a share from 0 to 1, not {self.target:g}")
+        return self
 
     @property
     def unit(self) -> str:
@@ -72,7 +65,7 @@ class Criterion:
         return self.statement.format(target=number)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=CHECKED)
 class Case:
     """The business case of one study."""
 
@@ -95,64 +88,7 @@ class Case:
         return min(allowed, default=float("inf"))
 
 
-# Reading ----------------------------------------------------------------------------------------
-
-
-def load(path: Path, study: str) -> Case:
-    """A study's case from a TOML file; raises BusinessError where it is not valid."""
-    try:
-        return parse(tomllib.loads(path.read_text("utf-8")), study)
-    except tomllib.TOMLDecodeError as error:
-        raise BusinessError(f"{path.name} is not valid TOML: {error}") from error
-
-
-def parse(data: Mapping[str, Any], study: str) -> Case:
-    """A study's case from the file's content, its own [study.<name>.…] applied."""
-    changes = data.get("study", {}).get(study, {})
-    requirements, criteria = (_by_id(data, kind) for kind in ("requirement", "criterion"))
-    if unknown := set(changes) - {"filing", *TEXTS, *requirements, *criteria}:
-        raise BusinessError(f"[study.{study}] changes {sorted(unknown)}, which is not there")
-
-    def changed(name: str, entry: Mapping[str, Any]) -> dict[str, Any]:
-        return {**entry, **changes.get(name, {})}
-
-    case = Case(
-        **{key: str(changes.get(key, data.get(key, ""))) for key in TEXTS},
-        sorting=_build(SortingTarget, changed("filing", data.get("filing", {})), "filing"),
-        requirements=tuple(
-            _build(Requirement, changed(name, entry), "requirement")
-            for name, entry in requirements.items()
-        ),
-        criteria=tuple(
-            _build(Criterion, changed(name, entry), "criterion") for name, entry in criteria.items()
-        ),
-    )
-    _check(case)
-    return case
-
-
-def _by_id(data: Mapping[str, Any], kind: str) -> dict[str, Mapping[str, Any]]:
-    return {entry.get("id", "?"): entry for entry in data.get(kind, [])}
-
-
-def _build(kind: type[Entry], entry: Mapping[str, Any], what: str) -> Entry:
-    wanted = {f.name for f in fields(kind)}  # type: ignore[arg-type]
-    if set(entry) != wanted:
-        name = entry.get("id", what)
-        raise BusinessError(f"{name} needs exactly {sorted(wanted)}, has {sorted(entry)}")
-    return kind(**entry)
-
-
-def _check(case: Case) -> None:
-    if not 0 < case.sorting.precision < 1:
-        raise BusinessError(f"filing.precision {case.sorting.precision} is not between 0 and 1")
-    for requirement in case.requirements:
-        if requirement.page not in PAGES:
-            raise BusinessError(f"{requirement.id}: {requirement.page!r} is no page: {PAGES}")
-    for c in case.criteria:
-        for value, known in ((c.kind, KINDS), (c.direction, DIRECTIONS), (c.metric, UNITS)):
-            if value not in known:
-                raise BusinessError(f"{c.id}: {value!r} is none of {list(known)}")
+# Judging ----------------------------------------------------------------------------------------
 
 
 def judge(case: Case, metrics: Mapping[str, Any], predictions: pd.DataFrame) -> pd.DataFrame:

@@ -1,27 +1,26 @@
-"""Hypotheses written down beforehand (inputs/hypotheses.toml) and judged by a run's frames.
+"""Hypotheses, written down beforehand in a study's file, and judged by a run's frames.
 
-`load` validates the file once; `judge` turns evidence into the dicts of a run's hypotheses.json.
-What can be tested is listed in `KINDS`.
+A `Hypothesis` is checked when it is made; `judge` turns evidence into the dicts of a run's
+hypotheses.json. What can be tested is listed in `KINDS`.
 """
 
 from __future__ import annotations
 
 import math
 import string
-import tomllib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import pandas as pd
+from pydantic import ConfigDict, Field, model_validator
+from pydantic.dataclasses import dataclass as checked_dataclass
 
 from src.evaluation import comparison, metrics, sample_sizes, stats
 from src.evaluation.stats import Estimate, FloatArray
 
 VERDICTS = ("supported", "refuted", "undecided")
-DIRECTIONS = ("at least", "at most")
 REALISTIC = 1_000_000  # pictures that someone might still collect
 NUMBERS = {"value", "low", "high", "margin", "n", "needed"}  # what every meaning may quote
 RESAMPLES = 10_000  # of a bootstrap
@@ -89,12 +88,12 @@ KINDS = {
 
 
 class HypothesisError(ValueError):
-    """The file or the evidence cannot be used; the message says which part and why."""
+    """The evidence cannot be used; the message says which part and why."""
 
 
-@dataclass(frozen=True)
+@checked_dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class Hypothesis:
-    """One entry of the file; `margin` is in `unit`."""
+    """One entry of a study's file; `margin` is in `unit`."""
 
     id: str
     title: str
@@ -103,13 +102,18 @@ class Hypothesis:
     models: tuple[str, ...]  # gain: without, with; difference and error_ratio: others, the one
     metric: str
     test: str
-    split: str
+    split: Literal["validation", "test"]
     margin: float
-    direction: str
-    alpha: float
+    direction: Literal["at least", "at most"]
+    alpha: Annotated[float, Field(gt=0, lt=1)]
     meaning: Mapping[str, str]  # verdict → template
     also: tuple[str, ...] = ()  # gain: a second pair, reported but not judged
     label: str = ""  # the category it is about
+
+    @model_validator(mode="after")
+    def _checked(self) -> Hypothesis:
+        _check(self)
+        return self
 
     @property
     def unit(self) -> str:
@@ -147,82 +151,40 @@ class Finding:
     models: tuple[str, ...] = ()  # those compared, where the hypothesis names candidates
 
 
-# Reading ----------------------------------------------------------------------------------------
-
-
-def load(path: Path, study: str) -> list[Hypothesis]:
-    """The hypotheses of a study from a TOML file; raises HypothesisError where it is not valid."""
-    try:
-        return parse(tomllib.loads(path.read_text("utf-8")), study)
-    except tomllib.TOMLDecodeError as error:
-        raise HypothesisError(f"{path.name} is not valid TOML: {error}") from error
-
-
-def parse(data: Mapping[str, Any], study: str) -> list[Hypothesis]:
-    """The hypotheses of a study from the file's content; none where the file does not name it.
-
-    Those of the general ones that [study.<name>] lists as `shared`, with the changes of
-    [study.<name>.<id>], then its own, each a [[study.<name>.hypothesis]].
-    """
-    stated = dict(data.get("study", {}).get(study, {}))
-    general = {entry.get("id", "?"): entry for entry in data.get("hypothesis", [])}
-    shared, own = stated.pop("shared", []), stated.pop("hypothesis", [])
-    ids = [*shared, *(entry.get("id", "?") for entry in own)]
-    if len(general) < len(data.get("hypothesis", [])) or len(set(ids)) < len(ids):
-        raise HypothesisError(f"hypotheses need one unique id each, found {[*general, *ids]}")
-    if unknown := (set(shared) - set(general)) | (set(stated) - set(shared)):
-        raise HypothesisError(
-            f"[study.{study}] shares or changes {sorted(unknown)}, but there are {list(general)}"
-        )
-    entries = [general[name] | stated.get(name, {}) for name in shared]
-    return [_hypothesis(entry) for entry in (*entries, *own)]
-
-
-def _hypothesis(entry: Mapping[str, Any]) -> Hypothesis:
-    name = entry.get("id", "?")
-    known = {f.name for f in fields(Hypothesis)}
-    if unknown := set(entry) - known:
-        raise HypothesisError(f"{name} has unknown fields {sorted(unknown)}")
-    if missing := known - {"also", "label"} - set(entry):
-        raise HypothesisError(f"{name} lacks {sorted(missing)}")
-    lists = {key: tuple(entry.get(key, ())) for key in ("models", "also")}
-    hypothesis = Hypothesis(**{**entry, **lists, "margin": float(entry["margin"])})
-    _check(hypothesis)
-    return hypothesis
+# Checking ---------------------------------------------------------------------------------------
 
 
 def _check(h: Hypothesis) -> None:
     if h.kind not in KINDS:
-        raise HypothesisError(f"{h.id}: kind {h.kind!r} is none of {sorted(KINDS)}")
-    if h.direction not in DIRECTIONS:
-        raise HypothesisError(f"{h.id}: direction {h.direction!r} is none of {DIRECTIONS}")
-    if not 0 < h.alpha < 1:
-        raise HypothesisError(f"{h.id}: alpha {h.alpha} is not between 0 and 1")
+        raise ValueError(f"kind {h.kind!r} is none of {', '.join(KINDS)}")
     kind = KINDS[h.kind]
     low, high = kind.margins
     if not low < h.margin < high:
-        raise HypothesisError(f"{h.id}: margin {h.margin:g} is not between {low} and {high}")
+        raise ValueError(f"margin {h.margin:g} is not between {low} and {high}")
     _check_names(h, kind)
     if set(h.meaning) != set(VERDICTS):
-        raise HypothesisError(f"{h.id}: meaning needs exactly {VERDICTS}, has {list(h.meaning)}")
-    _check_template(h.id, h.statement, {"margin"})
-    for text in h.meaning.values():
-        _check_template(h.id, text, NUMBERS | kind.facts)
+        raise ValueError(f"meaning needs exactly {VERDICTS}, has {list(h.meaning)}")
+    _check_template("statement", h.statement, {"margin"})
+    for verdict_, text in h.meaning.items():
+        _check_template(f"meaning.{verdict_}", text, NUMBERS | kind.facts)
 
 
 def _check_names(h: Hypothesis, kind: Kind) -> None:
     fewest, most = kind.models
     if not fewest <= len(h.models) <= most or len(h.also) not in (0, 2):
         wanted = fewest if fewest == most else f"at least {fewest}"
-        raise HypothesisError(f"{h.id}: needs {wanted} in models and none or 2 in also")
+        raise ValueError(f"{h.kind} needs {wanted} in models and none or 2 in also")
     if bool(h.label) != kind.label:
-        raise HypothesisError(f"{h.id}: {h.kind} {'needs a' if kind.label else 'has no'} label")
+        raise ValueError(f"{h.kind} {'needs a' if kind.label else 'has no'} label")
 
 
 def _check_template(name: str, text: str, allowed: set[str]) -> None:
-    used = {key for _, key, _, _ in string.Formatter().parse(text) if key is not None}
+    try:
+        used = {key for _, key, _, _ in string.Formatter().parse(text) if key is not None}
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}: {text!r}") from error
     if unknown := used - allowed:
-        raise HypothesisError(f"{name}: {sorted(unknown)} is none of {sorted(allowed)}: {text!r}")
+        raise ValueError(f"{name} quotes {sorted(unknown)}; possible are {sorted(allowed)}")
 
 
 # Judging ----------------------------------------------------------------------------------------

@@ -10,8 +10,8 @@ import pandas as pd
 
 from src import config
 from src.classical.fitting import Fitted, Floats
-from src.classical.plans import Estimator
 from src.data.datasets import Dataset
+from src.data.plans import Estimator
 from src.evaluation import metrics, stats
 from src.runs.drafts import Draft
 

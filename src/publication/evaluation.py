@@ -246,7 +246,7 @@ def record_drawings(draft: Draft, dataset: Dataset) -> dict[str, Any]:
         )
         for name in draft.to_serve()
     }
-    drawings = drawing.load(config.stated() / "drawings.toml")
+    drawings = drawing.load(config.drawings_file())
     frame, told = drawing.record(served, dataset.spec.classes, drawings)
     draft.write_table("drawings.parquet", frame)
     draft.write_json("drawings.json", told)

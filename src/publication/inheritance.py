@@ -15,8 +15,7 @@ from typing import Any, TypeVar
 from src import config
 from src.data import plans
 from src.data.datasets import Dataset, Split
-from src.data.plans import Architecture, Experiment, Recipe
-from src.data.specification import Augmentation
+from src.data.plans import Architecture, Augmentation, Experiment, Recipe
 from src.evaluation import calibration
 from src.runs import published
 from src.runs.drafts import Draft
@@ -38,7 +37,7 @@ def from_base(draft: Draft, dataset: Dataset, parameters: config.Parameters) -> 
         return []
     base = published.open_run(parameters.study, parameters.base)
     _check_pictures(draft, base)
-    planned = plans.plan(dataset.spec, parameters.profile)
+    planned = plans.networks(dataset.spec.plan, parameters.profile)
     names = unchanged(planned.values(), base)
     for name, known_as in names.items():
         _take_over(draft, planned[name], base, known_as, dataset.validation)
@@ -117,7 +116,7 @@ def _take_over(
         "name": experiment.name,
         "title": experiment.title,
         "description": experiment.description,
-        "control": experiment.control,
+        "control": experiment.ablation,
         "origin": _origin(record.config, base),
     }
     if record.served:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from src import environment
 from src.data.datasets import Dataset, Split
-from src.data.plans import Experiment
+from src.data.plans import Experiment, Transfer
 from src.evaluation import calibration
 from src.evaluation.calibration import Calibration
 from src.publication import inheritance
@@ -20,7 +20,6 @@ from src.runs import published
 from src.runs.drafts import Draft
 from src.training import architectures, export, loop, transfer
 from src.training.loop import Trained
-from src.training.transfer import Transfer
 
 REPRESENTATIVE_PICTURES = 500  # training pictures that give int8 its ranges
 REPRESENTATIVE_VALUES = 2**24  # in all of them, so fewer of photos
@@ -106,7 +105,7 @@ def _model_config(
         **_stated(experiment, first),
         "trained_on": experiment.trained_on,
         "n_train": len(train),
-        "control": isinstance(experiment, Experiment) and experiment.control,
+        "control": isinstance(experiment, Experiment) and experiment.ablation,
         "seed": experiment.seeds[0],
         "seeds": list(trained),
         "best_epoch": first.best_epoch,

@@ -14,7 +14,7 @@ from src.runs.drafts import Draft
 def default_model(draft: Draft) -> str:
     """The served model with the highest accuracy on validation of those that are fast enough.
 
-    Fast enough is what inputs/business.toml asks for; where no model is, the fastest one serves.
+    Fast enough is what the client's case asks for; where no model is, the fastest one serves.
     """
     served = {name: draft.read_json(f"models/{name}/metrics.json") for name in draft.to_serve()}
 

@@ -1,17 +1,10 @@
-"""Every published run in one row, and the numbers of others beside it (inputs/references.toml)."""
+"""Every published run in one row."""
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass
-from typing import Any
 
-from src import config
 from src.runs.published import Run
-
-
-class ReferenceError(ValueError):
-    """The file cannot be used; the message says which entry and why."""
 
 
 @dataclass(frozen=True)
@@ -33,18 +26,6 @@ class Headline:
     classes: int
     shape: tuple[int, int, int]  # height, width, channels
     test_ids_sha256: str  # runs of a study are only ranked where it is equal
-
-
-@dataclass(frozen=True)
-class Reference:
-    """A number of other people; `low` and `high` are accuracies, equal where there is one."""
-
-    name: str
-    low: float
-    high: float
-    split: str
-    source: str
-    n: int | None = None  # pictures it was counted on, where the source says so
 
 
 def headline(run: Run) -> Headline:
@@ -70,25 +51,3 @@ def headline(run: Run) -> Headline:
         shape=(height, width, channels),
         test_ids_sha256=card["test_ids_sha256"],
     )
-
-
-def references(study: str) -> list[Reference]:
-    """The numbers of others for a study, highest first.
-
-    Raises:
-        ReferenceError: an entry lacks something, or is no accuracy.
-    """
-    path = config.stated() / "references.toml"
-    entries = tomllib.loads(path.read_text("utf-8")).get(study, [])
-    found = [_reference(study, entry) for entry in entries]
-    return sorted(found, key=lambda reference: -reference.high)
-
-
-def _reference(study: str, entry: dict[str, Any]) -> Reference:
-    try:
-        reference = Reference(**entry)
-    except TypeError as error:
-        raise ReferenceError(f"A reference of {study} cannot be read: {error}") from error
-    if not 0 <= reference.low <= reference.high <= 1:
-        raise ReferenceError(f"{reference.name}: low and high are accuracies from 0 to 1.")
-    return reference

@@ -6,8 +6,9 @@ import statistics
 from collections.abc import Iterable
 from typing import Any
 
+from src.data import studies
+from src.data.specification import Reference
 from src.runs import model_card, overview, published
-from src.runs.overview import Reference
 
 HIGHEST = "highest published result, for comparison"
 
@@ -27,7 +28,7 @@ def summary() -> str:
 
 def _summary_row(run: published.Run) -> list[str]:
     row = overview.headline(run)
-    known = overview.references(run.study)
+    known = studies.references(run.study)
     quick = ", quick profile" * (row.profile == "quick")
     return [
         f"**{row.title}** ({row.study} {row.version}{quick})",
@@ -124,7 +125,7 @@ def published_results() -> str:
     rows = (
         [run.study, known.name, shares(known.low, known.high), _split(known), known.source]
         for run in newest_runs()
-        for known in overview.references(run.study)
+        for known in studies.references(run.study)
     )
     return table(columns, rows)
 

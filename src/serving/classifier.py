@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from src.data import images, studies
+from src.data.formats import DataError
 from src.evaluation import metrics, thresholds
-from src.evaluation.business import BusinessError
 from src.runs import published
 from src.serving import inference
 
@@ -171,7 +171,7 @@ def sorting(run: published.Run, model: str) -> thresholds.Sorting:
     The threshold is chosen on validation. Both come from the predictions published with the run.
 
     Raises:
-        BusinessError: the study's target precision cannot be read.
+        DataError: the study's target precision cannot be read.
     """
     target = studies.case(run.study).sorting
     predictions = run.model(model).predictions
@@ -183,7 +183,7 @@ def _sorting_if_stated(run: published.Run, model: str) -> thresholds.Sorting | N
     """`sorting`; None where the target precision is missing: then people check every image."""
     try:
         return sorting(run, model)
-    except (BusinessError, FileNotFoundError):
+    except DataError:
         return None
 
 

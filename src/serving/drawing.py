@@ -58,8 +58,12 @@ class Style:
 
 
 def suits(card: Mapping[str, Any]) -> bool:
-    """Whether drawing makes sense for a study, by its dataset.json: small grey digits."""
-    return tuple(card["image_shape"]) in STYLES and set(card["classes"]) == DIGITS
+    """Whether drawing makes sense for a study, by its dataset.json: small grey digits.
+
+    Older ones do not say it, but have the digits as their classes.
+    """
+    drawn = card.get("drawing", set(card["classes"]) == DIGITS)
+    return tuple(card["image_shape"]) in STYLES and bool(drawn)
 
 
 def normalise(drawing: Strokes | Pixels, shape: Shape) -> Pixels:

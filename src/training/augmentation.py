@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from src.data.specification import Augmentation
+from src.data.plans import Augmentation
 
 Pixels = NDArray[np.uint8]
 Floats = NDArray[np.float64]

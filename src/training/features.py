@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from src.data.datasets import Split
-from src.data.specification import Augmentation
+from src.data.plans import Augmentation
 from src.serving import inference
 from src.training import augmentation, export
 

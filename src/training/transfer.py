@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +21,10 @@ import pandas as pd
 from keras import layers
 from numpy.typing import NDArray
 
-from src import config
-from src.data import audit, exploration
+from src.data import audit, exploration, plans
 from src.data.datasets import Dataset, Split
-from src.data.plans import Recipe
-from src.data.specification import Augmentation, StudySpec
+from src.data.plans import Recipe, Transfer
+from src.data.specification import StudySpec
 from src.runs import published
 from src.serving import linear
 from src.training import augmentation, backbones, cross_validation, export, loop
@@ -40,104 +39,28 @@ NARROWEST = "narrowest"
 MOST = 5_000  # pictures that are cross-validated
 
 
-@dataclass(frozen=True)
-class Transfer:
-    """One model of a study that goes on from another network, run once per seed."""
-
-    name: str
-    title: str
-    description: str
-    backbone: str  # see `backbones`
-    augmentation: Augmentation
-    views: int = 0  # augmented versions of every training picture, beside itself
-    class_weights: float = 0.0  # of the head, as in `Recipe`
-    below: str | None = None  # the last layer that is never tuned, or NARROWEST
-    tuning: Recipe | None = None  # None: the backbone stays as it is
-    dropout: float = 0.0  # of the embedding, while the top is trained
-    trained_on: str = "full"  # "full": the training set; "subset": its stratified part
-    seeds: tuple[int, ...] = (config.SEED,)
-
-
 # --- plan --------------------------------------------------------------------------------------
-
-_TUNING = Recipe(
-    epochs=16,
-    batch_size=32,
-    learning_rate=2e-4,
-    schedule="constant",
-    label_smoothing=0.1,
-    weight_decay=1e-2,
-    patience=5,
-    plateau=2,
-    class_weights=0.5,
-)
 
 
 def plan(spec: StudySpec, profile: str, backbone: str | None = None) -> dict[str, Transfer]:
-    """The models that a study builds on another network, by name; none where it needs no other.
+    """The models that a study builds on another network (`plans.transfer`) and can build here.
 
-    Photos take a backbone with ImageNet weights; MNIST takes the trunk of the published
-    Fashion-MNIST network, where there is one; `backbone` another. Profile `quick` is as in
-    `experiments.plan`.
+    A study whose usual backbone is a published network of another one has none where that is not
+    published.
 
     Raises:
         BackboneError: there is no such backbone.
     """
     if backbone is not None:
         backbones.check(backbone)
-    if spec.folder is not None:
-        planned = [_frozen(backbone or backbones.DEFAULT, spec, views=1, class_weights=0.5)]
-    elif spec.name == "clothing":
-        planned = _photo_models(spec, backbone or backbones.DEFAULT)
-    elif spec.name == "mnist" and (backbone or published.versions("fashion_mnist")):
-        planned = _digit_models(spec, backbone or "run:fashion_mnist/best")
-    else:
-        planned = []
-    return {t.name: _quickened(t) if profile == "quick" else t for t in planned}
+    planned = plans.transfer(spec.plan, profile, backbone)
+    return {name: t for name, t in planned.items() if backbone or _published(t.backbone)}
 
 
-def _frozen(backbone: str, spec: StudySpec, **settings: Any) -> Transfer:
-    return Transfer(
-        name="frozen",
-        title="Frozen features",
-        description=(
-            f"A linear head on the features of {backbone}, none of whose own weights were changed."
-        ),
-        backbone=backbone,
-        augmentation=spec.augmentation,
-        **settings,
-    )
-
-
-def _tuned(frozen: Transfer, what: str, recipe: Recipe, dropout: float) -> Transfer:
-    return replace(
-        frozen,
-        name="fine_tuned",
-        title="Fine-tuned",
-        description=f"Starts from the frozen features and goes on training {what}.",
-        tuning=recipe,
-        dropout=dropout,
-    )
-
-
-def _photo_models(spec: StudySpec, backbone: str) -> list[Transfer]:
-    lite = backbone == backbones.DEFAULT
-    below, views = ("stage5", 7) if lite else (NARROWEST, 2)
-    frozen = _frozen(backbone, spec, views=HEAD_VIEWS - 1, class_weights=0.5, below=below)
-    tuned = _tuned(frozen, "the top of the backbone with a small rate", _TUNING, 0.2)
-    return [frozen, replace(tuned, views=views)]
-
-
-def _digit_models(spec: StudySpec, backbone: str) -> list[Transfer]:
-    recipe = Recipe(epochs=2, batch_size=256, learning_rate=1e-3, warmup=0.2)
-    frozen = _frozen(backbone, spec)
-    return [frozen, _tuned(frozen, "all of its layers", recipe, 0.0)]
-
-
-def _quickened(transfer: Transfer) -> Transfer:
-    tuning = transfer.tuning and replace(transfer.tuning, epochs=2)
-    views = min(1, transfer.views)
-    return replace(transfer, views=views, tuning=tuning, trained_on="subset")
+def _published(backbone: str) -> bool:
+    """Whether a backbone is not of a run, or of a study that has one."""
+    study = backbone.removeprefix(backbones.RUN).partition("/")[0]
+    return not backbone.startswith(backbones.RUN) or bool(published.versions(study))
 
 
 # --- training ----------------------------------------------------------------------------------

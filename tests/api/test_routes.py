@@ -28,7 +28,7 @@ import asgi
 from src import config
 from src.api import listing, predictions, reference
 from src.api import routes as api
-from src.data import images
+from src.data import images, studies
 from src.runs import published
 from src.serving import inference, uploads
 from src.serving.classifier import Classifier
@@ -236,7 +236,7 @@ def exif(orientation: int) -> bytes:
 
 def test_options_cut_and_add() -> None:
     plain = ask("/predict", SMALL, "image/png").json["predictions"][0]
-    assert (plain["study"], len(plain["probabilities"])) == (config.PREFERRED_STUDY, 10)
+    assert (plain["study"], len(plain["probabilities"])) == (studies.default(), 10)
     shares = list(plain["probabilities"].values())
     assert shares == sorted(shares, reverse=True)
     assert sum(shares) == pytest.approx(1, abs=1e-5)
@@ -503,7 +503,7 @@ def test_a_mistake_of_ours_is_told_without_its_inside(monkeypatch: pytest.Monkey
 
 def test_every_study_and_version_is_listed() -> None:
     listed = ask("/studies", method="GET").json
-    assert listed["default"] == config.PREFERRED_STUDY
+    assert listed["default"] == studies.default()
     found = [(s["study"], v["version"]) for s in listed["studies"] for v in s["versions"]]
     assert found == [
         (study, version) for study in published.studies() for version in published.versions(study)

@@ -198,7 +198,7 @@ def test_the_camera_hands_over_a_picture(server: Server, browser: Browser) -> No
 DIGITS = [run for run in NEWEST if drawing.suits(published.open_run(*run).dataset)]
 SEVEN = next(
     drawn
-    for drawn in drawing.load(config.stated() / "drawings.toml")
+    for drawn in drawing.load(config.drawings_file())
     if (drawn.label, drawn.hand) == ("7", "quick")
 )
 # Notes when the pen went up and when the picture of what the model saw changed.

@@ -20,7 +20,7 @@ from src.serving import drawing, inference
 from tests import factories
 
 CLASSIFIER = "app_pages/image_classifier.py"
-DRAWINGS = drawing.load(config.stated() / "drawings.toml")
+DRAWINGS = drawing.load(config.drawings_file())
 DIGITS = published.open_run("digits", published.versions("digits")[0])
 SEVEN = next(d for d in DRAWINGS if d.label == "7")
 

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from src import config, environment
-from src.data import audit, datasets, folders, specification, studies
+from src.data import audit, datasets, folders, studies
 from src.data.formats import DataError
 from src.data.specification import StudySpec
 from tests.albums import fill, packed, picture
@@ -272,7 +272,7 @@ def test_the_command_says_it_in_one_line(inputs: Path) -> None:
 def test_so_does_a_notebook(inputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OUTPUTS_DIR", str(tmp_path / "outputs"))
     (inputs / "mnist").mkdir()
-    for file in specification.MNIST.layouts[0].files:
+    for file in studies.get("mnist").layouts[0].files:
         (inputs / "mnist" / file.name).write_bytes(b"short")
     done = _run("--study", "mnist", "--last", "1", "--into", str(tmp_path / "executed"))
     assert done.returncode == 1

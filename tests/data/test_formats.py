@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from src.data import collection, datasets, formats, specification
+from src.data import collection, datasets, formats, studies
 from src.data.formats import DataError, Part
 
 IMAGES = np.arange(3 * 2 * 2, dtype=np.uint8).reshape(3, 2, 2)
@@ -100,6 +100,6 @@ def test_csv_of_other_pictures_is_refused_as_a_study(
     columns = {"label": range(10)} | {f"pixel{i + 1}": [0] * 10 for i in range(784)}
     for name in ("train", "test"):
         pd.DataFrame(columns).to_csv(folder / f"fashion-mnist_{name}.csv", index=False)
-    assert collection.collect(specification.FASHION_MNIST).layout == "csv"
+    assert collection.collect(studies.get("fashion_mnist")).layout == "csv"
     with pytest.raises(DataError, match="not the published ones"):
-        datasets.load(specification.FASHION_MNIST)
+        datasets.load(studies.get("fashion_mnist"))

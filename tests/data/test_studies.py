@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from src import config
-from src.data import collection, datasets, specification, studies
+from src.data import collection, datasets, studies
 from src.data.formats import DataError, Part, Raw
 from src.data.specification import Layout, RemoteFile, StudySpec
 
@@ -33,7 +33,7 @@ def _spec(url: str | None = None, content: bytes = CONTENT) -> StudySpec:
     file = RemoteFile("data.bin", hashlib.sha256(content).hexdigest(), len(content), url)
     keys = [datasets._keys(part.images, part.labels) for part in _read_raw().values()]
     return dataclasses.replace(
-        specification.DIGITS,
+        studies.get("digits"),
         name="toy",
         classes=("left", "right"),
         image_shape=(2, 2, 1),
@@ -87,7 +87,7 @@ def _names(folder: Path) -> list[str]:
 
 
 def test_split_of_digits_is_stratified_disjoint_and_complete() -> None:
-    data = datasets.load(specification.DIGITS)
+    data = datasets.load(studies.get("digits"))
     assert [len(split) for split in data.splits] == [1079, 359, 359]
     ids = np.concatenate([split.ids for split in data.splits])
     assert sorted(ids) == list(range(1797))
@@ -189,7 +189,7 @@ def test_unknown_study() -> None:
 
 
 def test_card_counts_every_picture() -> None:
-    card = datasets.card(datasets.load(specification.DIGITS))
+    card = datasets.card(datasets.load(studies.get("digits")))
     assert card["totals"] == {"train": 1079, "validation": 359, "test": 359, "all": 1797}
     assert sum(card["counts"]["test"].values()) == 359
     assert card["classes"] == list("0123456789")
@@ -199,7 +199,7 @@ def test_card_counts_every_picture() -> None:
 @pytest.mark.skipif(MIRROR is None, reason="DATASET_MIRROR is not set")
 def test_cifar10_in_the_mirror_is_the_published_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATASET_MIRROR", str(MIRROR))
-    data = datasets.load(specification.CIFAR10)
+    data = datasets.load(studies.get("cifar10"))
     assert [len(split) for split in data.splits] == [45_000, 5_000, 10_000]
     assert data.test.labels[:10].tolist() == [3, 8, 8, 0, 6, 6, 1, 6, 3, 1]
     whole = np.concatenate([data.train.images, data.validation.images]).reshape(-1, 3)

@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from src import config
+from src.data import studies
 from src.evaluation import business, metrics
 from src.publication import evaluation, release
 from src.runs import drafts
 
-LIMIT = business.load(config.stated() / "business.toml", "toy").latency_limit
+LIMIT = studies.case("toy").latency_limit
 
 
 def _draft(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, **models: Any) -> drafts.Draft:
@@ -42,7 +42,7 @@ def test_the_most_accurate_model_that_is_fast_enough_serves(
 
 
 def test_without_a_limit_every_model_is_fast_enough() -> None:
-    case = business.load(config.stated() / "business.toml", "toy")
+    case = studies.case("toy")
     unlimited = business.Case(**vars(case) | {"criteria": ()})
     assert (case.latency_limit, unlimited.latency_limit) == (100, float("inf"))
 

@@ -11,8 +11,7 @@ import pytest
 from src import config
 from src.data import datasets, plans, studies
 from src.data.datasets import Dataset
-from src.data.plans import Experiment
-from src.data.specification import Augmentation
+from src.data.plans import Augmentation, Experiment
 from src.publication import data_collection, evaluation, inheritance, networks
 from src.runs import published
 from src.runs.drafts import Draft
@@ -20,7 +19,7 @@ from src.runs.drafts import Draft
 SPEC = studies.get("digits")
 VERSION = published.versions("digits")[0]
 BASE = published.open_run("digits", VERSION)  # committed
-PLAN = list(plans.plan(SPEC, "full").values())
+PLAN = list(plans.networks(SPEC.plan, "full").values())
 PARAMETERS = config.Parameters("digits", "full", None, base=VERSION)
 
 

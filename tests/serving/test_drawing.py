@@ -8,14 +8,14 @@ import pytest
 
 from src import config
 from src.data import datasets as study_data
-from src.data import formats, images, specification
+from src.data import formats, images, studies
 from src.evaluation import stats
 from src.runs import published
 from src.serving import drawing, inference
 
 MNIST, UCI = (28, 28, 1), (8, 8, 1)
 SHAPES = pytest.mark.parametrize("shape", [MNIST, UCI], ids=["mnist", "uci"])
-DRAWINGS = drawing.load(config.stated() / "drawings.toml")
+DRAWINGS = drawing.load(config.drawings_file())
 EACH = pytest.mark.parametrize("drawn", DRAWINGS, ids=lambda d: f"{d.label}-{d.hand}")
 MIRROR = config.mirror()
 
@@ -42,7 +42,7 @@ def difference(first: np.ndarray, second: np.ndarray) -> float:
 
 
 def uci_pictures() -> np.ndarray:
-    return study_data.load(specification.DIGITS, progress=False).train.images[::5]
+    return study_data.load(studies.get("digits"), progress=False).train.images[::5]
 
 
 def mnist_pictures() -> np.ndarray:

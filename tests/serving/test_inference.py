@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from src import config
-from src.data import datasets, decoding, formats, images, specification
+from src.data import datasets, decoding, formats, images, studies
 from src.evaluation import calibration
 from src.evaluation.calibration import Calibration
 from src.runs import published as runs_published
@@ -70,7 +70,7 @@ def digits() -> runs_published.Run:
 
 @pytest.fixture(scope="module")
 def pictures() -> formats.Pixels:
-    return datasets.load(specification.DIGITS).test.images[:70]
+    return datasets.load(studies.get("digits")).test.images[:70]
 
 
 @pytest.mark.parametrize("precision", inference.PRECISIONS)

@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from src.data import datasets, specification
-from src.data.specification import Augmentation
+from src.data import datasets, studies
+from src.data.plans import Augmentation
 from src.training import augmentation
 
 pytestmark = pytest.mark.training
@@ -89,7 +89,7 @@ def test_cutout_puts_the_mean_colour_in_one_square_of_each_picture() -> None:
 
 def test_augmentation_depends_on_seed_and_epoch_alone() -> None:
     changes = Augmentation(flip=True, shift=0.2, rotation=10, zoom=0.1)
-    pictures = datasets.load(specification.DIGITS).train.images[:50]
+    pictures = datasets.load(studies.get("digits")).train.images[:50]
     again = [augmentation.augment(pictures, changes, 1, 2) for _ in range(2)]
     assert (again[0] == again[1]).all()
     assert (again[0] != augmentation.augment(pictures, changes, 1, 3)).any()

@@ -18,10 +18,9 @@ import pytest
 import tensorflow as tf
 
 from src import config, environment
-from src.data import datasets, plans, specification
+from src.data import datasets, plans, studies
 from src.data.datasets import Dataset
-from src.data.plans import Architecture, Recipe
-from src.data.specification import Augmentation
+from src.data.plans import Architecture, Augmentation, Recipe
 from src.evaluation import calibration
 from src.training import architectures, export, loop
 
@@ -33,7 +32,7 @@ FAST = Architecture("fast", (8, 8))
 
 @pytest.fixture(scope="module")
 def digits() -> Dataset:
-    data = datasets.load(specification.DIGITS)
+    data = datasets.load(studies.get("digits"))
     rows = np.arange(200)
     return replace(
         data,
@@ -315,7 +314,7 @@ def test_maps_are_pooled_as_planned_until_they_are_small(network: Architecture, 
 
 
 def test_plan_trains_the_same_network_with_and_without_augmentation() -> None:
-    plan = plans.plan(specification.CIFAR10, "full")
+    plan = plans.networks(studies.get("cifar10").plan, "full")
     assert list(plan) == [
         *("plain_subset", "plain_subset_augmented", "plain", "plain_augmented"),
         *("quick", "standard", "best", "compact"),
@@ -330,12 +329,12 @@ def test_plan_trains_the_same_network_with_and_without_augmentation() -> None:
         assert without.seeds == (with_.seeds[:3] if augmented == "medium" else with_.seeds)
         assert without.trained_on == with_.trained_on
     for _, augmented in pairs:
-        assert plan[augmented].recipe.augmentation == specification.CIFAR10.augmentation
+        assert plan[augmented].recipe.augmentation == studies.get("cifar10").augmentation
     assert [len(plan[name].seeds) for name in ("plain_subset", "quick", "standard")] == [5, 5, 3]
     lengths = [plan[f"{length}_unaugmented"] for length in ("short", "medium", "long")]
     assert [control.recipe.epochs for control in lengths] == [5, 9, 27]
     assert {replace(c.recipe, epochs=9, patience=9) for c in lengths} == {lengths[1].recipe}
-    assert {name for name, e in plan.items() if e.control} == {
+    assert {name for name, e in plan.items() if e.ablation} == {
         *("plain_subset", "plain_subset_augmented"),
         *(control.name for control in lengths),
         *("medium", "long"),
@@ -346,7 +345,7 @@ def test_plan_trains_the_same_network_with_and_without_augmentation() -> None:
 
 def test_a_teacher_is_trained_before_its_pupil() -> None:
     for profile in ("full", "quick"):
-        plan = plans.plan(specification.CIFAR10, profile)
+        plan = plans.networks(studies.get("cifar10").plan, profile)
         names = list(plan)
         assert names.index(plan["compact"].teacher) < names.index("compact")
         assert plan["compact"].recipe.distillation > 0
@@ -520,7 +519,7 @@ def test_a_student_learns_its_teachers_answers(
 
 
 def test_a_student_needs_its_teacher_first(digits: Dataset, tmp_path: Path) -> None:
-    student = plans.plan(specification.DIGITS, "quick")["best"]
+    student = plans.networks(studies.get("digits").plan, "quick")["best"]
     student = replace(student, teacher="teacher")
     with pytest.raises(loop.TrainingError, match="best learns from teacher: train it first"):
         next(loop.run(student, digits, folder=tmp_path, logs=tmp_path))
@@ -532,7 +531,7 @@ def test_a_teacher_is_the_exported_model_of_its_first_seed(digits: Dataset, tmp_
     path = tmp_path / "teacher" / "seed_5" / "model.tflite"
     path.parent.mkdir(parents=True)
     path.write_bytes(files.float32)
-    student = plans.plan(specification.DIGITS, "quick")["best"]
+    student = plans.networks(studies.get("digits").plan, "quick")["best"]
     teacher_probs = loop._teacher_probs(replace(student, teacher="teacher"), digits.train, tmp_path)
     logits = model(digits.train.images.astype(np.float32)).numpy()
     assert teacher_probs is not None

@@ -13,11 +13,10 @@ import pandas as pd
 import pytest
 from keras import layers
 
-from src.data import datasets, specification
+from src.data import datasets, studies
 from src.data.datasets import Dataset
 from src.data.formats import DataError
-from src.data.plans import Recipe
-from src.data.specification import CLOTHING, DIGITS, MNIST, Augmentation
+from src.data.plans import Augmentation, Recipe
 from src.runs import published
 from src.training import augmentation, backbones, export, features, loop, transfer
 from src.training.features import Reader, Views
@@ -33,7 +32,7 @@ TUNED = replace(FROZEN, name="fine_tuned", tuning=RECIPE, dropout=0.2)
 
 @pytest.fixture(scope="module")
 def digits() -> Dataset:
-    data = datasets.load(DIGITS)
+    data = datasets.load(studies.get("digits"))
     rows = np.arange(200)
     return replace(
         data,
@@ -252,38 +251,38 @@ def test_weights_too_large_for_half_precision_stay_as_they_are() -> None:
 
 
 def test_plan_of_photos() -> None:
-    plan = transfer.plan(CLOTHING, "full")
+    plan = transfer.plan(studies.get("clothing"), "full")
     assert list(plan) == ["frozen", "fine_tuned"]
     assert plan["frozen"].tuning is None
     assert plan["frozen"].below == plan["fine_tuned"].below == "stage5"
-    quick = transfer.plan(CLOTHING, "quick")["fine_tuned"]
+    quick = transfer.plan(studies.get("clothing"), "quick")["fine_tuned"]
     assert (quick.tuning and quick.tuning.epochs, quick.trained_on) == (2, "subset")
-    other = transfer.plan(CLOTHING, "full", "InceptionV3")["fine_tuned"]
+    other = transfer.plan(studies.get("clothing"), "full", "InceptionV3")["fine_tuned"]
     assert (other.backbone, other.below) == ("InceptionV3", transfer.NARROWEST)
 
 
 def test_plan_of_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = replace(CLOTHING, name="shelves", folder=tmp_path)
+    folder = replace(studies.get("clothing"), name="shelves", folder=tmp_path)
     assert list(transfer.plan(folder, "full")) == ["frozen"]
-    assert transfer.plan(DIGITS, "full") == {}
+    assert transfer.plan(studies.get("digits"), "full") == {}
     monkeypatch.setattr(published, "versions", lambda _: [])
-    assert transfer.plan(MNIST, "full") == {}
+    assert transfer.plan(studies.get("mnist"), "full") == {}
     monkeypatch.setattr(published, "versions", lambda _: ["v1"])
-    plan = transfer.plan(MNIST, "full")
+    plan = transfer.plan(studies.get("mnist"), "full")
     assert plan["fine_tuned"].backbone == "run:fashion_mnist/best"
-    assert plan["fine_tuned"].augmentation == MNIST.augmentation
+    assert plan["fine_tuned"].augmentation == studies.get("mnist").augmentation
 
 
 def test_plan_refuses_unknown_backbones_before_anything_else() -> None:
     with pytest.raises(backbones.BackboneError, match="no backbone 'VGG99'"):
-        transfer.plan(CLOTHING, "full", "VGG99")
+        transfer.plan(studies.get("clothing"), "full", "VGG99")
 
 
 @pytest.mark.mirror
 def test_clothing_has_its_three_parts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("INPUTS_DIR", str(tmp_path))
     try:
-        data = datasets.load(specification.CLOTHING, progress=False)
+        data = datasets.load(studies.get("clothing"), progress=False)
     except DataError as error:
         pytest.skip(str(error))
     assert [len(split) for split in data.splits] == [3_068, 341, 372]
