@@ -1,4 +1,4 @@
-"""How well each model files pictures: what it gets right, where it errs, what it costs."""
+"""How accurate each model is: what it gets right, where it errs, what it costs."""
 
 from collections.abc import Callable
 

@@ -15,12 +15,12 @@ PERCENTS = [*map(float, range(100)), 99.5, 99.9]  # steps of the confidence slid
 
 
 def alone_figure(filed: thresholds.Filed) -> components.Figure:
-    """How much is filed alone, as a number of a metric row."""
+    """The automation rate, as a number of a metric row."""
     aim = theme.percent(filed.target, 0)
     if filed.threshold is None:
-        return components.Figure("Filed alone", "none", "", f"no confidence assures {aim}")
+        return components.Figure("Automation rate", "none", "", f"no confidence assures {aim}")
     return components.Figure(
-        "Filed alone",
+        "Automation rate",
         theme.percent(filed.coverage.value),
         theme.interval(filed.coverage.low, filed.coverage.high),
         f"{theme.sample(filed.n)} test",
@@ -30,9 +30,11 @@ def alone_figure(filed: thresholds.Filed) -> components.Figure:
 
 
 def precision_figure(filed: thresholds.Filed) -> components.Figure:
-    """How much of what is filed alone is right, as a number of a metric row."""
+    """The precision of automatic sorting, as a number of a metric row."""
     precision = {key: getattr(filed.precision, key) for key in ("value", "low", "high")}
-    return components.share_figure("Of these right", precision, f"{theme.sample(filed.accepted)}")
+    return components.share_figure(
+        "Precision (automatic)", precision, f"{theme.sample(filed.accepted)}"
+    )
 
 
 # --- curves --------------------------------------------------------------------------------
@@ -67,7 +69,7 @@ def curves(run: published.Run, name: str, split: str) -> None:
 
 @components.section
 def confidence(run: published.Run, name: str, split: str) -> None:
-    """What to file alone, whether confidence keeps its word, and where it does not."""
+    """What to sort automatically, how well calibrated confidence is, and where it errs."""
     curve = measured(run, name, split, "selective")
     n = len(loaders.scored(run.study, run.version, name, split).labels)
     left, right = st.columns(2, gap="large")
@@ -88,16 +90,16 @@ def confidence(run: published.Run, name: str, split: str) -> None:
             name=f"{run.study}_{run.version}_{name}_{split}_calibration",
         )
     st.subheader("The most confident mistakes")
-    st.caption("Wrong labels, look-alikes and odd crops gather here: worth a person's eye first.")
+    st.caption("Check these first: they include wrong labels, similar classes and odd crops.")
     components.answers(run, measured(run, name, split, "mistakes"), key="mistakes", per_page=24)
 
 
 def _threshold(run: published.Run, name: str, split: str, curve: pd.DataFrame, n: int) -> None:
-    """The slider that decides which pictures go to a person."""
+    """The slider that decides which images need checking."""
     filed = loaders.filed(run.study, run.version, name)
     aim = theme.percent(filed.target, 0)
     chosen = st.select_slider(
-        "File alone from this confidence on",
+        "Sort automatically at this confidence or above",
         PERCENTS,
         _next_percent(filed.threshold),
         format_func="{:g} %".format,

@@ -25,17 +25,17 @@ def opening(run: published.Run, case: business.Case, filed: thresholds.Filed) ->
         name: {key: getattr(estimate, key) for key in ("value", "low", "high")}
         for name, estimate in (("coverage", filed.coverage), ("precision", filed.precision))
     }
-    aim = f"Where the model is sure enough to assure {theme.percent(filed.target, 0)} precision."
+    aim = f"Share of photos sorted automatically at {theme.percent(filed.target, 0)} precision."
     figures = [
-        components.share_figure("Filed correctly", test["metrics"]["accuracy"], basis),
-        components.share_figure("Filed alone", shares["coverage"], basis)._replace(help=aim),
+        components.share_figure("Accuracy", test["metrics"]["accuracy"], basis),
+        components.share_figure("Automation rate", shares["coverage"], basis)._replace(help=aim),
         components.share_figure(
-            "Of these correct",
+            "Precision (automatic)",
             shares["precision"],
             f"{theme.sample(filed.accepted)} of them",
         ),
         components.Figure(
-            "Time per picture",
+            "Time per photo",
             theme.milliseconds(latency["value"]),
             theme.milliseconds_interval(latency["low"], latency["high"]),
             f"{theme.sample(latency['n'])} pictures",

@@ -33,7 +33,6 @@ ERROR_SCALE = (
     (0.65, "rgba(209, 73, 91, 0.4)"),
     (1.0, "rgba(209, 73, 91, 1)"),
 )
-PERCENT = ".1%"
 MARGIN = {"l": 8, "r": 16, "t": 32, "b": 8}
 LEGEND_ROOM = 60  # pixels above a chart with a legend: it stays clear of the tool bar
 LEGEND = {"orientation": "h", "yanchor": "bottom", "y": 1.02, "x": 0, "title": {"text": ""}}
@@ -239,6 +238,12 @@ def duration(seconds: float | None) -> str:
     if seconds < 3600:
         return f"{minutes} min {seconds % 60:.0f} s"
     return f"{minutes // 60} h {minutes % 60} min"
+
+
+def spelled(number_of: int) -> str:
+    """5 → "Five", 12 → "12": a number that begins a sentence."""
+    small = "No One Two Three Four Five Six Seven Eight Nine".split()
+    return small[number_of] if number_of < len(small) else count(number_of)
 
 
 def listing(names: Sequence[str]) -> str:

@@ -172,7 +172,7 @@ def test_confusion_sentences() -> None:
     expected = "Ant and bee are confused most: 83\u00a0% of all mistakes"
     assert performance.confusion_finding(COUNTS) == expected
     right = pd.DataFrame(np.diag([4, 4]), index=["a", "b"], columns=["a", "b"])
-    assert performance.confusion_finding(right) == "Every picture is filed correctly"
+    assert performance.confusion_finding(right) == "Every image is classified correctly"
 
 
 # --- models and classes --------------------------------------------------------------------
@@ -295,15 +295,15 @@ def test_curves_without_classes_say_so() -> None:
 def test_threshold_trade_marks_the_choice(scored: metrics.Scored) -> None:
     curve = thresholds.selective(scored, [0.0, 0.65, 0.95])
     figure = performance.threshold_trade(curve, 0.65, scored.n)
-    assert floats(traces(figure)["filed alone"].y) == [1.0, 0.75]  # nothing is left at 0.95
-    assert floats(traces(figure)["right, of those filed alone"].y) == [0.75, 1.0]
+    assert floats(traces(figure)["automation rate"].y) == [1.0, 0.75]  # nothing is left at 0.95
+    assert floats(traces(figure)["precision (automatic)"].y) == [0.75, 1.0]
     assert figure.layout.shapes[0].x0 == 0.65
     assert theme.headline(figure)[0] == (
-        "From 65\u00a0% confidence the model files 75 of 100 photos alone, "
-        "100.0\u00a0% of them correctly"
+        "From 65\u00a0% confidence the model sorts 75 of 100 photos automatically; "
+        "100.0\u00a0% of those are correct"
     )
     assert performance.threshold_finding(curve, 0.95) == (
-        "From 95\u00a0% confidence the model files nothing alone"
+        "From 95\u00a0% confidence the model sorts nothing automatically"
     )
 
 
@@ -311,13 +311,11 @@ def test_reliability_says_which_way_confidence_errs(scored: metrics.Scored) -> N
     table = metrics.calibration_table(scored, bins=2)
     figure = performance.reliability(table, scored.n)
     assert floats(traces(figure)["pictures in this band"].x) == [0.75]
-    assert theme.headline(figure)[0] == "The model’s confidence can be taken at its word"
+    assert theme.headline(figure)[0] == "The model is well calibrated"
     shifted = performance.reliability(table.assign(accuracy=0.85, accuracy_high=0.9), scored.n)
-    assert theme.headline(shifted)[0] == (
-        "The model is right more often than it claims, by 10.0 points"
-    )
+    assert theme.headline(shifted)[0] == ("Underconfident by 10.0 points on average")
     boasting = performance.reliability(table.assign(accuracy=0.65, accuracy_low=0.6), scored.n)
-    assert theme.headline(boasting)[0] == ("The model claims more than it keeps, by 10.0 points")
+    assert theme.headline(boasting)[0] == ("Overconfident by 10.0 points on average")
 
 
 def filed(threshold: float | None, accepted: int) -> thresholds.Filed:
@@ -327,14 +325,14 @@ def filed(threshold: float | None, accepted: int) -> thresholds.Filed:
     )
 
 
-def test_the_answer_says_what_goes_to_a_person() -> None:
+def test_the_answer_says_what_people_check() -> None:
     assert performance.filing_sentence("best CNN", filed(0.8, 12), COUNTS) == (
-        "Best CNN files 50 of 100 photos alone at 99.5\u00a0% precision; the others go to a "
-        "person, above all ant and bee."
+        "Best CNN sorts 50 of 100 photos by itself; 99.5\u00a0% of those are right. People check "
+        "the other 50, mostly ant and bee."
     )
     assert performance.filing_sentence("best CNN", filed(None, 0), COUNTS) == (
-        "Best CNN files 80.0\u00a0% of the photos correctly, but no confidence assures "
-        "99\u00a0%: a person must look at all of them, at ant and bee first."
+        "Best CNN classifies 80.0\u00a0% of the photos correctly, but no confidence assures "
+        "99\u00a0% precision: all photos need checking, ant and bee first."
     )
 
 
@@ -369,7 +367,7 @@ def test_the_effect_is_drawn_against_its_margin() -> None:
     assert list(traces(figure)["reported beside it"].y) == ["Best"]
     assert figure.layout.shapes[0].x0 == 0.7
     assert theme.headline(figure) == (
-        "80.0\u00a0%; the interval, 71.0\u00a0% to 87.0\u00a0%, lies all above 70.0\u00a0%",
+        "80.0\u00a0% (71.0\u00a0% to 87.0\u00a0%), clearly above 70.0\u00a0%",
         "Accuracy, 95\u00a0% interval; n\u00a0=\u00a0100",
     )
 
@@ -377,8 +375,8 @@ def test_the_effect_is_drawn_against_its_margin() -> None:
 @pytest.mark.parametrize(
     ("change", "ending"),
     [
-        ({"low": 0.6, "high": 0.69}, "lies all below 70.0\u00a0%"),
-        ({"low": 0.6, "high": 0.75}, "lies on both sides of 70.0\u00a0%"),
+        ({"low": 0.6, "high": 0.69}, ", clearly below 70.0\u00a0%"),
+        ({"low": 0.6, "high": 0.75}, ", on both sides of 70.0\u00a0%"),
     ],
 )
 def test_the_finding_says_where_the_interval_lies(change: dict[str, float], ending: str) -> None:
@@ -389,7 +387,7 @@ def test_the_finding_says_where_the_interval_lies(change: dict[str, float], endi
 def test_the_finding_names_chance_where_only_the_test_hesitates() -> None:
     hesitant = ACCURACY | {"verdict": "undecided", "p_value": 0.08}
     assert hypotheses.effect_finding(hesitant).endswith(
-        "lies all above 70.0\u00a0%, but the test does not exclude chance (p = 0.08)"
+        "), above 70.0\u00a0%, but not significant (p = 0.08)"
     )
 
 
