@@ -12,7 +12,7 @@ PAGES = [
         title="Studies",
         icon=":material/stacks:",
         url_path="studies",
-        help="Every study and version side by side, with the numbers of others.",
+        help="Every study and version side by side, beside published results.",
     ),
     st.Page(
         "app_pages/project_summary.py",
@@ -27,14 +27,14 @@ PAGES = [
         title="Data visualizer",
         icon=":material/grid_view:",
         url_path="data_visualizer",
-        help="What is in the pictures: counts, averages, colours, look-alikes, duplicates.",
+        help="What is in the pictures: counts, averages, colours, similar classes, duplicates.",
     ),
     st.Page(
         "app_pages/model_performance.py",
         title="Model performance",
         icon=":material/query_stats:",
         url_path="model_performance",
-        help="How well each model files pictures, where it errs, and what it costs.",
+        help="How accurate each model is, where it errs, and what it costs.",
     ),
     st.Page(
         "app_pages/image_classifier.py",

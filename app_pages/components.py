@@ -548,6 +548,6 @@ def _answer_texts(row: Any) -> tuple[str, str]:
     """Caption and alternative text of one answered picture."""
     sure = theme.percent(row.confidence, 0)
     if row.label == row.prediction:
-        return f"{row.label}, {sure}", f"{row.label}, filed correctly with {sure} confidence"
-    text = f"{row.label} filed as {row.prediction} with {sure} confidence"
+        return f"{row.label}, {sure}", f"{row.label}, correct with {sure} confidence"
+    text = f"True label {row.label}, predicted {row.prediction} with {sure} confidence"
     return f"{row.label} → {row.prediction}, {sure}", text

@@ -114,7 +114,7 @@ def how_to_state(run: published.Run) -> None:
 
 EXAMPLE = """[hypotheses.H1]
 title = "Good enough to start with"
-statement = "The model files at least {{margin}} of the test photos correctly."
+statement = "The accuracy on the test photos is at least {{margin}}."
 kind = "accuracy"
 models = ["{model}"]
 metric = "accuracy"
@@ -125,9 +125,9 @@ direction = "at least"
 alpha = 0.05
 
 [hypotheses.H1.meaning]
-supported = "{{value}} are filed correctly ({{low}} to {{high}}): it can go live."
-refuted = "Only {{value}} are filed correctly ({{low}} to {{high}}): take more photos first."
-undecided = "{{value}} are filed correctly ({{low}} to {{high}}): {{needed}} would decide."
+supported = "Accuracy {{value}} ({{low}} to {{high}}): it can go live."
+refuted = "Accuracy only {{value}} ({{low}} to {{high}}): take more photos first."
+undecided = "Accuracy {{value}} ({{low}} to {{high}}): {{needed}} would decide."
 """
 
 
@@ -150,14 +150,14 @@ def criteria_part(run: published.Run, criteria: pd.DataFrame) -> None:
 
 
 def criteria_table(criteria: pd.DataFrame) -> pd.DataFrame:
-    """The criteria in words: one row each, with result, interval and how it turned out."""
+    """The criteria in words: one row each, with result, interval and verdict."""
     rows = [
         {
             "": row.id,
             "Criterion": row.criterion,
             "Result": charts.amount(row.result, row.unit),
             "95\u00a0% interval": charts.span(row.low, row.high, row.unit),
-            "Turned out": _outcome(row.kind, row.met),
+            "Verdict": _outcome(row.kind, row.met),
         }
         for row in theme.rows(criteria)
     ]
@@ -228,12 +228,12 @@ def next_steps(
         for row in theme.rows(criteria)
         if row.good is not True
     ]
-    filed = loaders.sorting(run.study, run.version, run.default_model)
-    to_person = theme.percent(1 - filed.coverage.value)
+    sorting = loaders.sorting(run.study, run.version, run.default_model)
+    to_check = theme.percent(1 - sorting.coverage.value)
     return [
         *lines,
         (
-            f"Let a person label the {to_person} of pictures the model leaves over, "
+            f"Label the {to_check} of images that need checking, "
             "and train the next version with them."
         ),
         "Repeat the test on a few hundred pictures of the client's own before going live.",

@@ -1,4 +1,4 @@
-"""How well each model files pictures: what it gets right, where it errs, what it costs."""
+"""How accurate each model is: what it gets right, where it errs, what it costs."""
 
 from collections.abc import Callable
 
@@ -35,16 +35,16 @@ def opening(run: published.Run) -> None:
     basis = f"{theme.sample(metrics['n'])} test"
     cost = models.record(run, name).metrics["cost"]
     cost = cost["latency_ms"][models.engine(cost)]
-    filed = loaders.sorting(run.study, run.version, name)
+    sorting = loaders.sorting(run.study, run.version, name)
     title = models.record(run, name).config["title"]
-    sentence = performance.filing_sentence(
-        title, filed, models.measured(run, name, "test", "confusion")
+    sentence = performance.sorting_sentence(
+        title, sorting, models.measured(run, name, "test", "confusion")
     )
     figures = [
         components.share_figure("Accuracy", metrics["metrics"]["accuracy"], basis),
         components.share_figure("Macro F1", metrics["metrics"]["macro_f1"], basis),
-        confidence.alone_figure(filed),
-        confidence.precision_figure(filed),
+        confidence.automation_figure(sorting),
+        confidence.precision_figure(sorting),
         components.Figure(
             "Time per photo",
             theme.milliseconds(cost["value"]),

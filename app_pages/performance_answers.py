@@ -1,4 +1,4 @@
-"""What one model said to the pictures: a random sample, its mix-ups, its classes."""
+"""What one model said to the pictures: a random sample, its confusion matrix, its classes."""
 
 from typing import Any
 
@@ -24,19 +24,19 @@ def sample(run: published.Run, name: str) -> None:
     if not all(("test", key) in stored for key in rows["id"]):
         st.info(
             "This version was published without a random sample of its test pictures. Those it "
-            "has were chosen by how they were answered: see Mix-ups and Classes.",
+            "has were chosen by how they were answered: see Confusion matrix and Classes.",
             icon=":material/photo_library:",
         )
         return
     right = rows["label"] == rows["prediction"]
     st.markdown(
-        f"**{right.sum()} of {theme.pictures(len(rows))} drawn at random are filed correctly**"
+        f"**{right.sum()} of {theme.pictures(len(rows))} drawn at random are classified correctly**"
     )
     whole = record(run, name).metrics["splits"]["test"]
     accuracy = theme.percent(whole["metrics"]["accuracy"]["value"])
     st.caption(
         f"The same test pictures for every model. Of all {theme.count(whole['n'])}, {accuracy} "
-        "are filed correctly. ✓ right, ✗ wrong (what it is → what was said), and the confidence."
+        "are classified correctly. ✓ correct, ✗ wrong (true label → prediction); confidence."
     )
     shown = components.switch("Show", "drawn", SHOWN, noun="selection")
     kept = {"right": right, "wrong": ~right}.get(shown, right | ~right)
@@ -47,12 +47,12 @@ def sample(run: published.Run, name: str) -> None:
 def _picture(png: bytes, row: Any) -> components.Picture:
     sure = theme.percent(row.confidence, 0)
     if row.label == row.prediction:
-        return components.Picture(png, f"✓ {row.label}, {sure}", f"{row.label}, filed correctly")
-    text = f"{row.label} filed as {row.prediction}"
+        return components.Picture(png, f"✓ {row.label}, {sure}", f"{row.label}, correct")
+    text = f"True label {row.label}, predicted {row.prediction}"
     return components.Picture(png, f"✗ {row.label} → {row.prediction}, {sure}", text)
 
 
-# --- mix-ups -------------------------------------------------------------------------------
+# --- confusion -------------------------------------------------------------------------------
 
 
 MODES: dict[performance.Mode, str] = {
@@ -96,9 +96,9 @@ def _cell_selectors(counts: pd.DataFrame) -> tuple[str, str]:
     worst = findings.worst_cell(counts)
     first, second = st.columns(2)
     with first:
-        really = components.choose("Really", "really", classes, worst[0], noun="category")
+        really = components.choose("True label", "really", classes, worst[0], noun="category")
     with second:
-        answer = components.choose("Filed as", "answer", classes, worst[1], noun="category")
+        answer = components.choose("Prediction", "answer", classes, worst[1], noun="category")
     return really, answer
 
 
@@ -106,7 +106,7 @@ def _cell_pictures(run: published.Run, name: str, split: str, cell: tuple[str, s
     """The pictures behind one cell, the most confident answers first."""
     answers = loaders.answers(run.study, run.version, name, split)
     rows = answers[(answers["label"] == cell[0]) & (answers["prediction"] == cell[1])]
-    what = "filed correctly" if cell[0] == cell[1] else f"filed as {cell[1]}"
+    what = "classified correctly" if cell[0] == cell[1] else f"classified as {cell[1]}"
     verb = "are" if len(rows) > 1 else "is"
     st.markdown(
         "**" + theme.sentence(f"{theme.pictures(len(rows))} of {cell[0]} {verb} {what}") + "**"
@@ -157,7 +157,7 @@ def classes(run: published.Run, name: str, split: str) -> None:
 
 
 def _class_mistakes(run: published.Run, name: str, split: str) -> None:
-    """Pictures of one class that were filed elsewhere."""
+    """Pictures of one class that were classified wrongly."""
     names = run.dataset["classes"]
     mistakes = measured(run, name, split, "mistakes")
     hardest = mistakes["label"].value_counts().reindex(names).fillna(0).argmax()
@@ -166,7 +166,7 @@ def _class_mistakes(run: published.Run, name: str, split: str) -> None:
             "Mistakes about", "class", names, names[int(hardest)], noun="category"
         )
     rows = mistakes[mistakes["label"] == label]
-    elsewhere = f"{theme.pictures(len(rows))} of {label} filed elsewhere"
+    elsewhere = f"{theme.pictures(len(rows))} of {label} classified wrongly"
     st.caption(
         f"{theme.sentence(elsewhere)}, the most confident mistakes first. "
         "A click on a bar chooses its class."

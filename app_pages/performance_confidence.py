@@ -14,25 +14,27 @@ PERCENTS = [*map(float, range(100)), 99.5, 99.9]  # steps of the confidence slid
 # --- opening -------------------------------------------------------------------------------
 
 
-def alone_figure(filed: thresholds.Sorting) -> components.Figure:
-    """How much is filed alone, as a number of a metric row."""
-    aim = theme.percent(filed.target, 0)
-    if filed.threshold is None:
-        return components.Figure("Filed alone", "none", "", f"no confidence assures {aim}")
+def automation_figure(sorting: thresholds.Sorting) -> components.Figure:
+    """The automation rate, as a number of a metric row."""
+    aim = theme.percent(sorting.target, 0)
+    if sorting.threshold is None:
+        return components.Figure("Automation rate", "none", "", f"no confidence assures {aim}")
     return components.Figure(
-        "Filed alone",
-        theme.percent(filed.coverage.value),
-        theme.interval(filed.coverage.low, filed.coverage.high),
-        f"{theme.sample(filed.n)} test",
-        f"Answers of at least {theme.confidence(filed.threshold)} confidence: chosen on validation "
-        f"to assure {aim} precision, counted on test.",
+        "Automation rate",
+        theme.percent(sorting.coverage.value),
+        theme.interval(sorting.coverage.low, sorting.coverage.high),
+        f"{theme.sample(sorting.n)} test",
+        f"Test images with at least {theme.confidence(sorting.threshold)} confidence. The threshold "
+        f"is chosen on validation to assure {aim} precision.",
     )
 
 
-def precision_figure(filed: thresholds.Sorting) -> components.Figure:
-    """How much of what is filed alone is right, as a number of a metric row."""
-    precision = {key: getattr(filed.precision, key) for key in ("value", "low", "high")}
-    return components.share_figure("Of these right", precision, f"{theme.sample(filed.accepted)}")
+def precision_figure(sorting: thresholds.Sorting) -> components.Figure:
+    """The precision of automatic sorting, as a number of a metric row."""
+    precision = {key: getattr(sorting.precision, key) for key in ("value", "low", "high")}
+    return components.share_figure(
+        "Precision (automatic)", precision, f"{theme.sample(sorting.accepted)}"
+    )
 
 
 # --- curves --------------------------------------------------------------------------------
@@ -67,7 +69,7 @@ def curves(run: published.Run, name: str, split: str) -> None:
 
 @components.section
 def confidence(run: published.Run, name: str, split: str) -> None:
-    """What to file alone, whether confidence keeps its word, and where it does not."""
+    """What to sort automatically, how well calibrated confidence is, and where it errs."""
     curve = measured(run, name, split, "selective")
     n = len(loaders.scored(run.study, run.version, name, split).labels)
     left, right = st.columns(2, gap="large")
@@ -88,18 +90,18 @@ def confidence(run: published.Run, name: str, split: str) -> None:
             name=f"{run.study}_{run.version}_{name}_{split}_calibration",
         )
     st.subheader("The most confident mistakes")
-    st.caption("Wrong labels, look-alikes and odd crops gather here: worth a person's eye first.")
+    st.caption("Check these first: they include wrong labels, similar classes and odd crops.")
     components.answers(run, measured(run, name, split, "mistakes"), key="mistakes", per_page=24)
 
 
 def _threshold(run: published.Run, name: str, split: str, curve: pd.DataFrame, n: int) -> None:
-    """The slider that decides which pictures go to a person."""
-    filed = loaders.sorting(run.study, run.version, name)
-    aim = theme.percent(filed.target, 0)
+    """The slider that decides which images need checking."""
+    sorting = loaders.sorting(run.study, run.version, name)
+    aim = theme.percent(sorting.target, 0)
     chosen = st.select_slider(
-        "File alone from this confidence on",
+        "Sort automatically at this confidence or above",
         PERCENTS,
-        _next_percent(filed.threshold),
+        _next_percent(sorting.threshold),
         format_func="{:g} %".format,
         key="threshold",
         bind="query-params",
@@ -108,9 +110,9 @@ def _threshold(run: published.Run, name: str, split: str, curve: pd.DataFrame, n
         performance.threshold_trade(curve, chosen / 100, n),
         key="trade",
         sentence=(
-            f"On validation, {theme.confidence(filed.threshold)} is the lowest confidence that "
+            f"On validation, {theme.confidence(sorting.threshold)} is the lowest confidence that "
             f"assures {aim} precision."
-            if filed.threshold is not None
+            if sorting.threshold is not None
             else f"On validation, no confidence assures {aim} precision."
         ),
         data=curve,

@@ -44,7 +44,7 @@ def model_table(run: published.Run, split: str) -> pd.DataFrame:
 def _model_row(model: published.ModelRecord, split: str) -> dict[str, Any]:
     quality, cost = model.metrics["splits"][split], model.metrics["cost"]
     row: dict[str, Any] = {"name": model.name, "title": model.config["title"]}
-    row |= {"family": model.family, "control": model.control, "n": quality["n"]}
+    row |= {"family": model.family, "ablation": model.ablation, "n": quality["n"]}
     missing = {"value": None, "low": None, "high": None}
     for name in METRICS:
         metric = quality["metrics"].get(name, missing)
@@ -95,11 +95,13 @@ def overview(run: published.Run, split: str) -> None:
             name=f"{run.study}_{run.version}_models_{split}",
         )
         if not references.empty:
-            with st.expander("Where the numbers of others come from"):
+            with st.expander("Sources of the published results"):
                 st.table(references.set_index("name")["source"], alt="Sources of the references")
     with right:
         cost = components.switch("Accuracy against the time of", "timed", TIMES, noun="time")
-        timed = drawn[~drawn["control"]] if cost == "answering" else drawn  # controls never answer
+        timed = (
+            drawn[~drawn["ablation"]] if cost == "answering" else drawn
+        )  # ablations never answer
         components.chart(
             charts.cost_against_accuracy(timed, references, split, charts.COSTS[cost]),
             key="cost",
@@ -143,7 +145,7 @@ COLUMNS = {
     "accuracy": ("Accuracy", "%.2f %%"),
     "accuracy_low": ("from", "%.2f %%"),
     "accuracy_high": ("to", "%.2f %%"),
-    "averaged": ("Accuracy, views averaged", "%.2f %%"),
+    "averaged": ("Accuracy with TTA", "%.2f %%"),
     "n": ("Pictures", "localized"),
     "macro_f1": ("Macro F1", "%.2f %%"),
     "macro_f1_low": ("from ", "%.2f %%"),
@@ -154,7 +156,7 @@ COLUMNS = {
     "n_train": ("Trained on", "localized"),
     "training": ("Training (processor min)", "%.1f"),
     "training_wall": ("Training (wall min)", "%.1f"),
-    "latency": ("ms per photo", "%.2f"),
+    "latency": ("Time per photo (ms)", "%.2f"),
     "latency_low": ("from  ", "%.2f"),
     "latency_high": ("to  ", "%.2f"),
     "per_second": ("Photos per second", "localized"),
@@ -169,8 +171,8 @@ def _table(run: published.Run, models: pd.DataFrame, split: str) -> None:
     st.subheader("All models of this version")
     st.caption(
         f"{split.capitalize()} split, the same {theme.pictures(models['n'].iloc[0])} for each; "
-        "“from” and “to” are the 95\u00a0% interval of the column before; “views averaged” is with "
-        "the mean over mirrored and shifted copies, which takes as many times as long. "
+        "“from” and “to” are the 95\u00a0% interval of the column before; “TTA” (test-time "
+        "augmentation) averages mirrored and shifted copies, which takes as many times as long. "
         "Select a row to see mistakes."
     )
     config = {
@@ -196,18 +198,18 @@ def _table(run: published.Run, models: pd.DataFrame, split: str) -> None:
 
 
 def _parity(run: published.Run) -> None:
-    """Whether the served files answer as the trained models do."""
+    """Whether the deployed models are identical to the trained ones."""
     rows = [
         row
         for name, title in titles(run).items()
-        if not record(run, name).control and (parity := record(run, name).metrics.get("parity"))
+        if not record(run, name).ablation and (parity := record(run, name).metrics.get("parity"))
         for row in _parity_rows(title, parity)
     ]
     if not rows:
         return
-    with st.expander("Does the served file answer as the trained model does?"):
+    with st.expander("Is the deployed model identical to the trained one?"):
         st.caption("Every validation picture through both, before publication.")
-        st.dataframe(pd.DataFrame(rows), hide_index=True, alt="Trained model and served file")
+        st.dataframe(pd.DataFrame(rows), hide_index=True, alt="Trained and deployed models")
 
 
 def _parity_rows(title: str, parity: dict[str, Any]) -> list[dict[str, str]]:

@@ -14,7 +14,7 @@ from src.evaluation import business, outlook, thresholds
 from src.runs import published
 
 
-def opening(run: published.Run, case: business.Case, filed: thresholds.Sorting) -> None:
+def opening(run: published.Run, case: business.Case, sorting: thresholds.Sorting) -> None:
     """The answer to the client's question, and the figures behind it."""
     record = loaders.model(run.study, run.version, run.default_model)
     test = record.metrics["splits"]["test"]
@@ -23,19 +23,19 @@ def opening(run: published.Run, case: business.Case, filed: thresholds.Sorting) 
     counts = loaders.measured(run.study, run.version, run.default_model, "test", "confusion")
     shares = {
         name: {key: getattr(estimate, key) for key in ("value", "low", "high")}
-        for name, estimate in (("coverage", filed.coverage), ("precision", filed.precision))
+        for name, estimate in (("coverage", sorting.coverage), ("precision", sorting.precision))
     }
-    aim = f"Where the model is sure enough to assure {theme.percent(filed.target, 0)} precision."
+    aim = f"Share of photos sorted automatically at {theme.percent(sorting.target, 0)} precision."
     figures = [
-        components.share_figure("Filed correctly", test["metrics"]["accuracy"], basis),
-        components.share_figure("Filed alone", shares["coverage"], basis)._replace(help=aim),
+        components.share_figure("Accuracy", test["metrics"]["accuracy"], basis),
+        components.share_figure("Automation rate", shares["coverage"], basis)._replace(help=aim),
         components.share_figure(
-            "Of these correct",
+            "Precision (automatic)",
             shares["precision"],
-            f"{theme.sample(filed.accepted)} of them",
+            f"{theme.sample(sorting.accepted)} of them",
         ),
         components.Figure(
-            "Time per picture",
+            "Time per photo",
             theme.milliseconds(latency["value"]),
             theme.milliseconds_interval(latency["low"], latency["high"]),
             f"{theme.sample(latency['n'])} pictures",
@@ -43,11 +43,11 @@ def opening(run: published.Run, case: business.Case, filed: thresholds.Sorting) 
         ),
     ]
     components.opening(
-        case.title, performance.filing_sentence(record.config["title"], filed, counts), figures
+        case.title, performance.sorting_sentence(record.config["title"], sorting, counts), figures
     )
 
 
-def how_sure(run: published.Run, filed: thresholds.Sorting) -> None:
+def how_sure(run: published.Run, sorting: thresholds.Sorting) -> None:
     """Where pictures are few: what cross-validation says, and how many more would settle it."""
     totals, lines = run.dataset["totals"], []
     if run.has(FOLDS):
@@ -57,9 +57,9 @@ def how_sure(run: published.Run, filed: thresholds.Sorting) -> None:
             title = loaders.model(run.study, run.version, name).config["title"]
             said = outlook.accuracy(hits, n, totals["all"])
             lines.append(f"**{components.plain(title)}, cross-validated.** {said}")
-    if lines or filed.threshold is None:
+    if lines or sorting.threshold is None:
         lines.append(
-            outlook.filing(filed.target, filed.threshold, totals["validation"], totals["all"])
+            outlook.sorting(sorting.target, sorting.threshold, totals["validation"], totals["all"])
         )
     for line in lines:
         st.markdown(line)
@@ -215,9 +215,9 @@ def _taken_over(inherited: dict[str, str]) -> str:
 
 run = components.current_run()
 case = loaders.case(run.study)
-filed = loaders.sorting(run.study, run.version, run.default_model)
-opening(run, case, filed)
-how_sure(run, filed)
+sorting = loaders.sorting(run.study, run.version, run.default_model)
+opening(run, case, sorting)
+how_sure(run, sorting)
 business_case(run, case)
 dataset_card(run)
 model_card(run)

@@ -27,7 +27,7 @@ COLUMNS = {
     "low": ("from", "%.2f %%"),
     "high": ("to", "%.2f %%"),
     "n": ("Test pictures", "localized"),
-    "alone": ("Filed alone", "%.1f %%"),
+    "alone": ("Automation rate", "%.1f %%"),
     "model": ("Model", None),
     "parameters": ("Parameters", "localized"),
     "classes": ("Categories", None),
@@ -101,16 +101,16 @@ def everything(found: dict[str, list[Headline]]) -> None:
         alt="All studies and versions",
     )
     st.caption(
-        "Test accuracy (with its 95\u00a0% interval) and filed alone: the default model "
+        "Test accuracy (with its 95\u00a0% interval) and automation rate: the default model "
         "on test pictures. A click on a heading sorts."
     )
     components.download_csv(table, "studies_and_versions", key="csv_versions")
 
 
 def _row(row: Headline) -> dict[str, object]:
-    filed = loaders.sorting(*place(row))
+    sorting = loaders.sorting(*place(row))
     return asdict(row) | {
-        "alone": filed.coverage.value,
+        "alone": sorting.coverage.value,
         "size": size_text(row.shape),
         "made": pd.Timestamp(row.created),
     }
@@ -145,16 +145,16 @@ def samples(run: published.Run) -> None:
 
 
 def figures(row: Headline) -> list[components.Figure]:
-    """Test accuracy, what is filed alone, and how large the model is."""
-    filed = loaders.sorting(*place(row))
+    """Test accuracy, the automation rate, and how large the model is."""
+    sorting = loaders.sorting(*place(row))
     accuracy = {"value": row.accuracy, "low": row.low, "high": row.high}
     return [
         components.share_figure("Test accuracy", accuracy, f"{theme.sample(row.n)} test pictures"),
         components.Figure(
-            "Filed alone",
-            theme.percent(filed.coverage.value),
-            theme.interval(filed.coverage.low, filed.coverage.high),
-            f"at {theme.percent(filed.target)} precision",
+            "Automation rate",
+            theme.percent(sorting.coverage.value),
+            theme.interval(sorting.coverage.low, sorting.coverage.high),
+            f"at {theme.percent(sorting.target)} precision",
         ),
         components.Figure("Model size", millions(row.parameters), basis=row.model),
     ]
@@ -213,25 +213,25 @@ def compared(newest: Headline, row: Headline) -> str:
 
 
 def other_people(row: Headline) -> None:
-    """Numbers of others with their split and source; never mixed with ours."""
+    """Published results with their split and source; never mixed with ours."""
     references = loaders.references(row.study)
     if not references:
         return
-    with st.expander("Numbers of others, for scale"):
+    with st.expander("Published results, for comparison"):
         st.table(
             pd.DataFrame([_reference_row(reference) for reference in references]),
             hide_index=True,
-            alt=f"Numbers of others for {row.title}",
+            alt=f"Published results for {row.title}",
         )
         st.caption(
             f"Ours: {theme.percent(row.accuracy, 2)} on {theme.count(row.n)} test pictures. "
-            "Validation numbers are no test numbers: choices were made by them."
+            "Do not compare validation results with test results: models were chosen by validation."
         )
 
 
 def _reference_row(reference: Reference) -> dict[str, str]:
     return {
-        "Others": reference.name,
+        "Published result": reference.name,
         "Accuracy": charts.share_range(reference.low, reference.high),
         "Split": reference.split,
         "n": theme.count(reference.n),

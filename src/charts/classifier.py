@@ -20,7 +20,7 @@ def probabilities(
 ) -> go.Figure:
     """All class probabilities (K,) of one picture as bars, the largest on top.
 
-    `threshold` is drawn as a line: from there on a picture is filed without a person.
+    `threshold` is drawn as a line: at or above it an image is sorted automatically.
     """
     order = np.argsort(-values, kind="stable").tolist()
     colours = theme.class_colours(classes)

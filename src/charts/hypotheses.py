@@ -26,6 +26,7 @@ AXES = {
 }
 SIGNED = ("correlation", "percentage points")  # units in which 0 says that there is nothing
 BESIDE = 8  # results reported beside the one that was tested
+LEADING = {"correlation": "Correlation ", "F1": "F1 score "}
 NAME = 0.6  # of similarity: about as wide as the name of a pair is on the page
 LINE = 0.06  # of the highest confusion: about as high as that name
 
@@ -148,22 +149,19 @@ def effect_finding(hypothesis: Mapping[str, Any]) -> str:
     """The effect, its interval and where they lie against the margin, in one sentence."""
     found = hypothesis["effect"]
     unit, margin = found["unit"], hypothesis["margin"]
-    if found["low"] >= margin:
-        place = "all above"
-    elif found["high"] < margin:
-        place = "all below"
-    else:
-        place = "on both sides of"
-    sided = place != "on both sides of"
+    sided = found["low"] >= margin or found["high"] < margin
     chance = sided and hypothesis["verdict"] == "undecided"
-    return (
-        f"{amount(found['value'], unit)}; the interval, {span(found['low'], found['high'], unit)}, "
-        f"lies {place} {amount(margin, unit)}"
-        + (
-            f", but the test does not exclude chance ({theme.p_value(hypothesis['p_value'])})"
-            * chance
-        )
-    )
+    side = "above" if found["low"] >= margin else "below" if sided else "on both sides of"
+    clearly = "clearly " if sided and not chance else ""
+    doubt = f", but not significant ({theme.p_value(hypothesis['p_value'])})" if chance else ""
+    value = f"{LEADING.get(unit, '')}{amount(found['value'], unit)}"
+    interval = span(found["low"], found["high"], unit)
+    return f"{value} ({interval}), {clearly}{side} {_place(margin, unit)}{doubt}"
+
+
+def _place(margin: float, unit: str) -> str:
+    """The margin, or "zero" where that is what it is."""
+    return "zero" if margin == 0 else amount(margin, unit)
 
 
 def points(hypothesis: Mapping[str, Any], titles: Mapping[str, str]) -> go.Figure | None:

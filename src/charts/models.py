@@ -36,7 +36,7 @@ class Cost:
 
 
 COSTS = {
-    "answering": Cost("latency", "time for one picture (ms)", "ms", "to answer"),
+    "answering": Cost("latency", "time per photo (ms)", "ms", "to answer"),
     "training": Cost("training", "processor time of training (minutes)", "min", "to train"),
 }
 BESIDE = 1.6  # times our highest cost is where numbers of unknown cost stand
@@ -107,9 +107,9 @@ def _add_references(figure: go.Figure, references: pd.DataFrame, places: int) ->
         marker={"symbol": "diamond-open", "size": 9, "color": theme.REFERENCE},
         text=[theme.percent(value, places) for value in middle],
         textposition="top center",
-        name="from elsewhere",
+        name="published",
         cliponaxis=False,
-        hovertemplate="%{y}: %{x:.2%}<extra>not ours</extra>",
+        hovertemplate="%{y}: %{x:.2%}<extra>published</extra>",
     )
 
 
@@ -134,7 +134,7 @@ def cost_against_accuracy(
             y=front["value"],
             mode="lines",
             line={"color": theme.REFERENCE, "dash": "dot", "width": 1.5, "shape": "hv"},
-            name="none is faster and better",
+            name="best trade-off",
             hoverinfo="skip",
         )
     for family, rows in models.groupby("family", sort=False):
@@ -212,8 +212,8 @@ def _add_beside(
         mode="markers",
         marker={"symbol": "diamond-open", "size": 9, "color": theme.REFERENCE},
         customdata=shown["name"],
-        name="from elsewhere, at unknown cost",
-        hovertemplate="%{customdata}: %{y:.2%}<extra>not ours</extra>",
+        name="published, at unknown cost",
+        hovertemplate="%{customdata}: %{y:.2%}<extra>published</extra>",
     )
 
 
@@ -345,7 +345,7 @@ def differences(pairs: pd.DataFrame, against: str | None = None) -> go.Figure:
     figure.update_yaxes(autorange="reversed")
     shown = (
         f"Paired on the same {theme.count(pairs['n'].iloc[0])} pictures; 95\u00a0% intervals; "
-        "counted as real where Holm's p is below 0.05"
+        "significant where Holm's p is below 0.05"
     )
     row = 50 if len(pairs) <= MANY else 36
     finding = _differences_finding(pairs, against)
@@ -356,12 +356,12 @@ def _differences_finding(pairs: pd.DataFrame, against: str | None) -> str:
     real = pairs["p_holm"] < 0.05
     if against is None:
         verb = "is" if real.sum() == 1 else "are"
-        return f"{real.sum()} of {len(pairs)} differences {verb} larger than chance explains"
+        return f"{real.sum()} of {len(pairs)} differences {verb} significant"
     better = int((real & (pairs["difference"] > 0)).sum())
     worse = int((real & (pairs["difference"] < 0)).sum())
     beaten = f", is beaten by {worse}" if worse else ""
     open_ = len(pairs) - better - worse
-    rest = f"; from {open_} chance does not tell it apart" if open_ else ""
+    rest = f"; {open_} not significantly different" if open_ else ""
     return f"{against} beats {better} of {len(pairs)} other models{beaten}{rest}"
 
 
@@ -395,7 +395,7 @@ def comparison_finding(result: Mapping[str, Any], first: str, second: str) -> st
     p = result["p_value"]
     if difference["low"] <= 0 <= difference["high"]:
         chance = theme.p_value(p)
-        return f"No difference between {first} and {second} can be told from chance ({chance})"
+        return f"{first} and {second} do not differ significantly ({chance})"
     better, worse = (first, second) if difference["value"] > 0 else (second, first)
     size = abs(100 * difference["value"])
     places = 1 if size >= 1 else 2

@@ -1,4 +1,4 @@
-"""Charts of how well a model files pictures: frames of `evaluation` in, figures out.
+"""Charts of how accurate a model is: frames of `evaluation` in, figures out.
 
 Shares are 0 to 1 in the frames and percent on the axes; intervals are 95 %. `classes` and `models`
 are in the run's order, which fixes their colours.
@@ -164,9 +164,9 @@ def confusion_matrix(
         )
     edge = len(names) - 0.5
     figure.update_xaxes(
-        title="filed as", type="category", range=[-0.5, edge], showgrid=False, tickangle=-45
+        title="prediction", type="category", range=[-0.5, edge], showgrid=False, tickangle=-45
     )
-    figure.update_yaxes(title="really", type="category", range=[edge, -0.5], showgrid=False)
+    figure.update_yaxes(title="true label", type="category", range=[edge, -0.5], showgrid=False)
     figure.update_layout(clickmode="event+select", showlegend=False)
     shown = {
         "counts": "Pictures",
@@ -205,7 +205,7 @@ def _add_cells(
         textfont={"size": 11, "color": colour} if colour else {"size": 11},
         customdata=[[names[r], names[c], int(numbers[r, c]), shares[r, c]] for r, c in cells],
         hovertemplate=(
-            "really %{customdata[0]}, filed as %{customdata[1]}<br>"
+            "True label: %{customdata[0]}, prediction: %{customdata[1]}<br>"
             "%{customdata[2]:,} pictures, %{customdata[3]:.1%} of the row<extra></extra>"
         ),
         name="",
@@ -286,7 +286,7 @@ def _add_class(figure: go.Figure, row: Mapping[Any, Any], metric: str, colour: s
 
 METRICS = {
     "recall": "Recall: of the pictures of a class, the share that is found",
-    "precision": "Precision: of the pictures filed under a class, the share that belongs there",
+    "precision": "Precision: of the images classified as a class, the share that belongs there",
     "f1": "F1: the balance of precision and recall",
 }
 
@@ -397,12 +397,12 @@ def roc(curves: pd.DataFrame, classes: Sequence[str], n: int) -> go.Figure:
         figure, curves, classes, "false_positive_rate", "true_positive_rate", "auc"
     )
     figure.update_xaxes(
-        title="false alarms (share of other pictures)",
+        title="false positive rate",
         tickformat=".0%",
         range=[-0.01 * limit, limit],
     )
     figure.update_yaxes(title="found (share of the class)", tickformat=".0%")
-    cut = f", false alarms up to {theme.percent(limit, 0)}" if limit < 1 else ""
+    cut = f", false positive rate up to {theme.percent(limit, 0)}" if limit < 1 else ""
     finding = _area_finding(areas, "separated from the rest", "ROC area")
     return theme.finish(
         figure, finding, f"ROC, each class against the rest{cut}; {theme.sample(n)}"
@@ -410,7 +410,7 @@ def roc(curves: pd.DataFrame, classes: Sequence[str], n: int) -> go.Figure:
 
 
 def _interesting(curves: pd.DataFrame) -> float:
-    """Where to end the axis of false alarms: every class has reached 99 % there, or at 1."""
+    """Where to end the axis of false positives: every class has reached 99 % there, or at 1."""
     reached = curves[curves["true_positive_rate"] >= 0.99]
     if reached.empty:
         return 1.0
@@ -471,8 +471,8 @@ def threshold_trade(curve: pd.DataFrame, chosen: float, n: int) -> go.Figure:
     figure = go.Figure()
     held = curve[curve["accepted"] > 0]
     for column, name, colour in (
-        ("accuracy", "right, of those filed alone", theme.GOOD),
-        ("coverage", "filed alone", theme.ACCENT),
+        ("accuracy", "precision (automatic)", theme.GOOD),
+        ("coverage", "automation rate", theme.ACCENT),
     ):
         figure.add_scatter(
             x=pd.concat([held["threshold"], held["threshold"][::-1]]),
@@ -492,9 +492,9 @@ def threshold_trade(curve: pd.DataFrame, chosen: float, n: int) -> go.Figure:
             hovertemplate=f"from %{{x:.0%}}: %{{y:.1%}} {name}<extra></extra>",
         )
     figure.add_vline(x=chosen, line={"color": theme.REFERENCE, "dash": "dash", "width": 1.5})
-    figure.update_xaxes(title="lowest confidence filed alone", tickformat=".0%")
+    figure.update_xaxes(title="lowest confidence sorted automatically", tickformat=".0%")
     figure.update_yaxes(title="share", tickformat=".0%", range=[0, 1.02])
-    shown = f"Share filed alone and its accuracy, with 95\u00a0% intervals; {theme.sample(n)}"
+    shown = f"Automation rate and precision, with 95\u00a0% intervals; {theme.sample(n)}"
     return theme.finish(figure, threshold_finding(curve, chosen), shown)
 
 
@@ -502,34 +502,40 @@ def threshold_finding(curve: pd.DataFrame, chosen: float) -> str:
     """What happens at the threshold of `curve` that is nearest to `chosen`."""
     row = curve.iloc[(curve["threshold"] - chosen).abs().argmin()]
     if row["accepted"] == 0:
-        return f"From {100 * chosen:g}\u00a0% confidence the model files nothing alone"
+        return f"From {100 * chosen:g}\u00a0% confidence the model sorts nothing automatically"
     return (
-        f"From {100 * chosen:g}\u00a0% confidence the model files "
-        f"{theme.of_hundred(row['coverage'])} photos alone, "
-        f"{theme.percent(row['accuracy'])} of them correctly"
+        f"From {100 * chosen:g}\u00a0% confidence the model sorts "
+        f"{theme.of_hundred(row['coverage'])} photos automatically; "
+        f"{theme.percent(row['accuracy'])} of those are correct"
     )
 
 
-def filing_sentence(title: str, filed: thresholds.Sorting, counts: pd.DataFrame) -> str:
-    """The finding about a model: what it files alone, how well, and what goes to a person.
+def sorting_sentence(title: str, sorting: thresholds.Sorting, counts: pd.DataFrame) -> str:
+    """The finding about a model: what it sorts automatically, how well, and what needs checking.
 
     Args:
-        filed: automatic sorting of the test images.
+        sorting: automatic sorting of the test images.
         counts: (K, K) confusion counts of the same split.
     """
     pair = theme.listing(sorted(findings.worst_cell(counts + counts.T)))
-    if not filed.accepted:
+    if not sorting.accepted:
         right = float(np.diag(counts).sum() / counts.to_numpy().sum())
         return theme.sentence(
-            f"{title} files {theme.percent(right)} of the photos correctly, but no confidence "
-            f"assures {theme.percent(filed.target, 0)}: a person must look at all of them, "
-            f"at {pair} first."
+            f"{title} classifies {theme.percent(right)} of the photos correctly, but no confidence "
+            f"assures {theme.percent(sorting.target, 0)} precision: all photos need checking, "
+            f"{pair} first."
         )
     return theme.sentence(
-        f"{title} files {theme.of_hundred(filed.coverage.value)} photos alone at "
-        f"{theme.percent(filed.precision.value)} precision; the others go to a person, "
-        f"above all {pair}."
+        f"{title} sorts {theme.of_hundred(sorting.coverage.value)} photos by itself; "
+        f"{theme.percent(sorting.precision.value)} of those are right. People check the "
+        f"{_others(sorting.coverage.value)}, mostly {pair}."
     )
+
+
+def _others(share: float) -> str:
+    """0.794 → "other 21": of a hundred, what is not sorted automatically; else "others"."""
+    rest = 100 - round(100 * share)
+    return f"other {rest}" if 0 < rest < 100 else "others"
 
 
 def _faint(colour: str, opacity: float = 0.18) -> str:
@@ -539,7 +545,7 @@ def _faint(colour: str, opacity: float = 0.18) -> str:
 
 def reliability(table: pd.DataFrame, n: int) -> go.Figure:
     """What was promised against what was true (`evaluation.calibration_table`)."""
-    figure = _diagonal("keeps its word")
+    figure = _diagonal("perfectly calibrated")
     figure.add_scatter(
         x=table["confidence"],
         y=table["accuracy"],
@@ -556,11 +562,11 @@ def reliability(table: pd.DataFrame, n: int) -> go.Figure:
         name="pictures in this band",
         customdata=table["n"],
         hovertemplate=(
-            "said %{x:.1%}, was right in %{y:.1%}<br>%{customdata:,} pictures<extra></extra>"
+            "confidence %{x:.1%}, accuracy %{y:.1%}<br>%{customdata:,} pictures<extra></extra>"
         ),
     )
     figure.update_xaxes(title="confidence of the answer", tickformat=".0%", range=[0, 1.02])
-    figure.update_yaxes(title="share that was right", tickformat=".0%", range=[0, 1.02])
+    figure.update_yaxes(title="accuracy", tickformat=".0%", range=[0, 1.02])
     shown = (
         f"Bands of equal width, with 95\u00a0% interval; large dots hold more; {theme.sample(n)}"
     )

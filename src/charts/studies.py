@@ -1,4 +1,4 @@
-"""All studies in one chart: our accuracies with their intervals, those of others as marks."""
+"""All studies in one chart: our accuracies with their intervals, published results as marks."""
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -7,7 +7,7 @@ from src.charts import theme
 
 
 def accuracies(studies: pd.DataFrame, references: pd.DataFrame) -> go.Figure:
-    """Test accuracy of one run per study, and what others reach on test pictures of that study.
+    """Test accuracy of one run per study, and published results on test pictures of that study.
 
     Args:
         studies: title, version, accuracy, low, high (shares), n; one row per study.
@@ -23,7 +23,7 @@ def accuracies(studies: pd.DataFrame, references: pd.DataFrame) -> go.Figure:
             "size": 18,
             "line": {"width": 2, "color": theme.REFERENCE},
         },
-        name="others",
+        name="published",
         customdata=[
             [row.name, share_range(row.low, row.high), row.source] for row in theme.rows(references)
         ],
@@ -50,9 +50,9 @@ def accuracies(studies: pd.DataFrame, references: pd.DataFrame) -> go.Figure:
         autorange="reversed",
     )
     shown = (
-        "Default model of each study’s newest version with its 95\u00a0% interval (dots); numbers "
-        "of others on test pictures of the same study (marks). Every study has its own pictures, "
-        "so they are not ranked against each other"
+        "Default model of each study’s newest version with its 95\u00a0% interval (dots); "
+        "published results on test pictures of the same study (marks). Every study has its own "
+        "pictures, so they are not ranked against each other"
     )
     return theme.finish(
         figure, standing(studies, references), shown, height=140 + 46 * len(studies)
@@ -68,19 +68,19 @@ def finding(studies: pd.DataFrame) -> str:
     """How many studies, and between which accuracies they lie, in one sentence."""
     ordered = studies.sort_values("accuracy")
     low, high = ordered.iloc[0], ordered.iloc[-1]
-    least = f"{theme.percent(low['accuracy'])} of the test pictures of {low['title']}"
+    least = f"{theme.percent(low['accuracy'])} ({low['title']})"
     if len(ordered) == 1:
-        return f"One study is published; it files {least} correctly"
+        return f"One study, with an accuracy of {least}"
     return (
-        f"{len(ordered)} studies are published; they file from {least} to "
-        f"{theme.percent(high['accuracy'])} of those of {high['title']} correctly"
+        f"{theme.spelled(len(ordered))} studies, with accuracies from {least} to "
+        f"{theme.percent(high['accuracy'])} ({high['title']})"
     )
 
 
 def standing(studies: pd.DataFrame, references: pd.DataFrame) -> str:
-    """How many numbers of others ours lie above, study by study, in one sentence."""
+    """How many published results ours exceed, study by study, in one sentence."""
     if references.empty:
-        return "No numbers of others are known for these studies"
+        return "No published results are known for these studies"
     both = references.merge(studies[["title", "accuracy"]], on="title")
     above = int((both["accuracy"] > both["high"]).sum())
-    return f"Ours lie above {above} of {len(both)} numbers of others on the same test sets"
+    return f"Our accuracy exceeds {above} of {len(both)} published results on the same test sets"

@@ -240,6 +240,12 @@ def duration(seconds: float | None) -> str:
     return f"{minutes // 60} h {minutes % 60} min"
 
 
+def spelled(number_of: int) -> str:
+    """5 → "Five", 12 → "12": a number that begins a sentence."""
+    small = "No One Two Three Four Five Six Seven Eight Nine".split()
+    return small[number_of] if number_of < len(small) else count(number_of)
+
+
 def listing(names: Sequence[str]) -> str:
     """["a", "b", "c"] → "a, b and c"."""
     *rest, last = names

@@ -10,7 +10,7 @@ WITHIN = 0.02  # either side of the accuracy: narrow enough to decide by
 
 
 def accuracy(hits: float, n: int, photos: int, within: float = WITHIN) -> str:
-    """How well photos are filed, how sure that is, and how many more would narrow it.
+    """How accurate the model is, how sure that is, and how many more would narrow it.
 
     Args:
         hits: right answers to the n cross-validated photos (their mean where each was answered
@@ -23,7 +23,7 @@ def accuracy(hits: float, n: int, photos: int, within: float = WITHIN) -> str:
     more = _share_of_all(sample_sizes.pictures_within(found.value, within, n), n, photos)
     known = (
         f"Of {n:,} photos, each answered by a model that had not seen it, {_percent(found.value)} "
-        f"were filed correctly (95\N{NO-BREAK SPACE}% interval {_percent(found.low)} to "
+        f"were classified correctly (95\N{NO-BREAK SPACE}% interval {_percent(found.low)} to "
         f"{_percent(found.high)})."
     )
     points = f"{100 * within:g} percentage points either side"
@@ -32,8 +32,8 @@ def accuracy(hits: float, n: int, photos: int, within: float = WITHIN) -> str:
     return f"{known} About {more:,} more photos would narrow that to {points}."
 
 
-def filing(target: float, threshold: float | None, validation: int, photos: int) -> str:
-    """What it takes to file photos without a person at an assured precision.
+def sorting(target: float, threshold: float | None, validation: int, photos: int) -> str:
+    """What it takes to sort photos automatically at an assured precision.
 
     Args:
         target: precision whose 95 % lower bound validation must reach, 0 to 1.
@@ -42,7 +42,9 @@ def filing(target: float, threshold: float | None, validation: int, photos: int)
     """
     share = f"{100 * target:g}\N{NO-BREAK SPACE}%"
     if threshold is not None:
-        return f"The {validation:,} validation photos assure {share} of those filed alone."
+        return (
+            f"The {validation:,} validation photos assure {share} precision of automatic sorting."
+        )
     wanted = sample_sizes.flawless_needed(target)
     if validation >= wanted:
         return (
@@ -51,8 +53,8 @@ def filing(target: float, threshold: float | None, validation: int, photos: int)
         )
     more = _share_of_all(wanted - validation, validation, photos)
     return (
-        f"To assure {share} of the photos filed alone takes {wanted:,} validation photos without a "
-        f"mistake, and there are {validation:,}: at least about {more:,} more photos."
+        f"To assure {share} precision of automatic sorting takes {wanted:,} validation photos "
+        f"without a mistake, and there are {validation:,}: at least about {more:,} more photos."
     )
 
 

@@ -187,11 +187,11 @@ class ModelRecord:
 
     @property
     def served(self) -> bool:
-        """Whether it can classify new pictures: classical models and controls are only compared."""
+        """Whether it can classify new pictures: not a classical model or an ablation."""
         return self._path("model.tflite") in self.run.manifest["files"]
 
     @property
-    def control(self) -> bool:
+    def ablation(self) -> bool:
         """Whether it was trained for comparison only."""
         return bool(self.config.get("control", False))
 

@@ -100,7 +100,7 @@ def words(app: AppTest) -> str:
 def test_the_overview_answers_first_and_lists_every_version(published: Path) -> None:
     app = visit("studies")
     assert app.title[0].value == "Studies"
-    assert words(app).startswith("#### 3 studies are published; they file from ")
+    assert words(app).startswith("#### Three studies, with accuracies from ")
     table = app.dataframe[0].value
     assert list(zip(table["title"].str[:5], table["version"], strict=True)) == [
         ("CIFAR", "v3"),
@@ -149,9 +149,9 @@ def test_a_link_to_another_study_is_followed_and_then_left_alone() -> None:
 
 def test_numbers_of_others_have_split_and_source() -> None:
     tables = [table.value for table in visit("studies").table]
-    others = [table for table in tables if "Others" in table.columns]
+    others = [table for table in tables if "Published result" in table.columns]
     assert len(others) == 2  # nobody else has a wardrobe
-    earlier = others[1].set_index("Others").loc["An earlier CNN"]
+    earlier = others[1].set_index("Published result").loc["An earlier CNN"]
     assert earlier["Split"] == "validation"
     assert (earlier["Accuracy"], earlier["n"]) == ("99.05\u00a0%", "12,000")
 
@@ -203,10 +203,10 @@ def test_the_chart_of_all_studies() -> None:
     assert marks.customdata[0][1] == "85.00–89.00\u00a0%"
     assert (list(dots.x), list(dots.y)) == ([0.9, 0.99], ["Photos", "Digits"])
     np.testing.assert_allclose(dots.error_x.arrayminus, [0.05, 0.01])
-    assert charts.standing(studies, others).startswith("Ours lie above 1 of 1 number")
-    assert charts.standing(studies, others.iloc[:0]).startswith("No numbers of others")
+    assert charts.standing(studies, others).startswith("Our accuracy exceeds 1 of 1 published")
+    assert charts.standing(studies, others.iloc[:0]).startswith("No published results")
     assert charts.finding(studies.head(1)).replace("\u00a0", " ") == (
-        "One study is published; it files 90.0 % of the test pictures of Photos correctly"
+        "One study, with an accuracy of 90.0 % (Photos)"
     )
 
 
@@ -287,7 +287,7 @@ def test_the_summary_of_few_photos_says_what_cross_validation_found() -> None:
     text = words(visit("project_summary", study="wardrobe", version="v1"))
     # 105 of 120 photos on average over the two repeats
     assert "Best model, cross-validated.** Of 120 photos" in text
-    assert "87.5 % were filed correctly" in text
+    assert "87.5 % were classified correctly" in text
 
 
 def test_a_study_without_hypotheses_says_how_to_state_one() -> None:

@@ -51,7 +51,7 @@ def test_a_ratio_is_drawn_against_its_margin_without_a_line_at_zero() -> None:
     assert [shape.x0 for shape in figure.layout.shapes] == [0.5]
     assert figure.layout.annotations[0].text == "at most 0.50 times"
     assert hypotheses.effect_finding(RATIO) == (
-        "0.35 times; the interval, 0.25 times to 0.48 times, lies all below 0.50 times"
+        "0.35 times (0.25 times to 0.48 times), clearly below 0.50 times"
     )
 
 

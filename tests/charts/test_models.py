@@ -22,9 +22,9 @@ def test_accuracy_ranking_draws_intervals_and_other_peoples_numbers_apart() -> N
     assert list(ours.y) == ["B", "A"]
     assert floats(ours.error_x.array) == [0.05, 0.03]
     assert floats(ours.error_x.arrayminus) == [0.1, 0.02]
-    assert floats(traces(figure)["from elsewhere"].x) == [0.95]
+    assert floats(traces(figure)["published"].x) == [0.95]
     assert theme.headline(figure) == (
-        "A is right most often: 90.0\u00a0%",
+        "A has the highest accuracy: 90.0\u00a0%",
         "Test accuracy with 95\u00a0% interval, n\u00a0=\u00a0100 pictures per model",
     )
 
@@ -78,7 +78,7 @@ def test_cost_against_accuracy_draws_families_and_the_frontier() -> None:
     figure = _against(MODELS)
     drawn = traces(figure)
     assert {name: floats(trace.x) for name, trace in drawn.items()} == {
-        "none is faster and better": [2, 3, 6],
+        "best trade-off": [2, 3, 6],
         "Network": [6, 2],
         "Classical model": [5, 3],
     }
@@ -128,7 +128,7 @@ def test_numbers_from_elsewhere_stand_beside_ours_where_they_are_near() -> None:
     others = pd.DataFrame(
         {"name": ["People", "Guess"], "low": [0.94, 0.1], "high": [0.96, 0.1]}, index=[7, 3]
     )
-    beside = traces(_against(MODELS, others))["from elsewhere, at unknown cost"]
+    beside = traces(_against(MODELS, others))["published, at unknown cost"]
     assert floats(beside.y) == [0.95]
     assert list(beside.customdata) == ["People"]
     assert beside.x[0] > MODELS["latency"].max()
@@ -141,7 +141,7 @@ def test_cost_of_training_is_an_axis_of_its_own() -> None:
         "The most accurate model takes 20 times as long to train as the fastest"
     )
     assert figure.layout.xaxis.title.text == "processor time of training (minutes)"
-    assert floats(traces(figure)["none is faster and better"].x) == [3, 5, 60]
+    assert floats(traces(figure)["best trade-off"].x) == [3, 5, 60]
 
 
 def test_of_many_models_only_those_on_the_frontier_are_named() -> None:
@@ -212,7 +212,7 @@ def test_comparison_names_the_better_one_or_chance() -> None:
     assert theme.headline(figure)[0] == "A beats B by 10.0 percentage points (p = 0.041)"
     unclear = result | {"difference": {"value": 0.1, "low": -0.02, "high": 0.2}, "p_value": 0.2}
     assert models.comparison_finding(unclear, "A", "B") == (
-        "No difference between A and B can be told from chance (p = 0.2)"
+        "A and B do not differ significantly (p = 0.2)"
     )
 
 
@@ -231,7 +231,7 @@ def test_differences_count_what_survives_holm() -> None:
     figure = models.differences(pairs)
     assert floats(figure.data[0].x) == [20, 1]
     assert list(figure.data[0].marker.color) == [theme.ACCENT, theme.REFERENCE]
-    assert theme.headline(figure)[0] == "1 of 2 differences is larger than chance explains"
+    assert theme.headline(figure)[0] == "1 of 2 differences is significant"
 
 
 def test_one_model_against_all_others() -> None:
@@ -250,7 +250,7 @@ def test_one_model_against_all_others() -> None:
     assert list(figure.data[0].y) == ["D", "C", "B"]
     assert figure.layout.xaxis.title.text == "accuracy of A minus theirs (points)"
     assert theme.headline(figure)[0] == (
-        "A beats 1 of 3 other models, is beaten by 1; from 1 chance does not tell it apart"
+        "A beats 1 of 3 other models, is beaten by 1; 1 not significantly different"
     )
     better = models.differences(pairs.head(1), "A")
     assert theme.headline(better)[0] == "A beats 1 of 1 other models"

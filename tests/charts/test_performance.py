@@ -294,15 +294,15 @@ def test_curves_without_classes_say_so() -> None:
 def test_threshold_trade_marks_the_choice(scored: metrics.Scored) -> None:
     curve = thresholds.selective(scored, [0.0, 0.65, 0.95])
     figure = performance.threshold_trade(curve, 0.65, scored.n)
-    assert floats(traces(figure)["filed alone"].y) == [1.0, 0.75]  # nothing is left at 0.95
-    assert floats(traces(figure)["right, of those filed alone"].y) == [0.75, 1.0]
+    assert floats(traces(figure)["automation rate"].y) == [1.0, 0.75]  # nothing is left at 0.95
+    assert floats(traces(figure)["precision (automatic)"].y) == [0.75, 1.0]
     assert figure.layout.shapes[0].x0 == 0.65
     assert theme.headline(figure)[0] == (
-        "From 65\u00a0% confidence the model files 75 of 100 photos alone, "
-        "100.0\u00a0% of them correctly"
+        "From 65\u00a0% confidence the model sorts 75 of 100 photos automatically; "
+        "100.0\u00a0% of those are correct"
     )
     assert performance.threshold_finding(curve, 0.95) == (
-        "From 95\u00a0% confidence the model files nothing alone"
+        "From 95\u00a0% confidence the model sorts nothing automatically"
     )
 
 
@@ -317,21 +317,21 @@ def test_reliability_says_which_way_confidence_errs(scored: metrics.Scored) -> N
     assert theme.headline(boasting)[0] == "Overconfident by 10.0 points on average"
 
 
-def filed(threshold: float | None, accepted: int) -> thresholds.Sorting:
+def sorting(threshold: float | None, accepted: int) -> thresholds.Sorting:
     share = accepted / 24
     return thresholds.Sorting(
         0.99, threshold, 24, accepted, Estimate(share, 0, 1, ""), Estimate(0.995, 0, 1, "")
     )
 
 
-def test_the_answer_says_what_goes_to_a_person() -> None:
-    assert performance.filing_sentence("best CNN", filed(0.8, 12), COUNTS) == (
-        "Best CNN files 50 of 100 photos alone at 99.5\u00a0% precision; the others go to a "
-        "person, above all ant and bee."
+def test_the_answer_says_what_people_check() -> None:
+    assert performance.sorting_sentence("best CNN", sorting(0.8, 12), COUNTS) == (
+        "Best CNN sorts 50 of 100 photos by itself; 99.5\u00a0% of those are right. People check "
+        "the other 50, mostly ant and bee."
     )
-    assert performance.filing_sentence("best CNN", filed(None, 0), COUNTS) == (
-        "Best CNN files 80.0\u00a0% of the photos correctly, but no confidence assures "
-        "99\u00a0%: a person must look at all of them, at ant and bee first."
+    assert performance.sorting_sentence("best CNN", sorting(None, 0), COUNTS) == (
+        "Best CNN classifies 80.0\u00a0% of the photos correctly, but no confidence assures "
+        "99\u00a0% precision: all photos need checking, ant and bee first."
     )
 
 
@@ -366,7 +366,7 @@ def test_the_effect_is_drawn_against_its_margin() -> None:
     assert list(traces(figure)["reported beside it"].y) == ["Best"]
     assert figure.layout.shapes[0].x0 == 0.7
     assert theme.headline(figure) == (
-        "80.0\u00a0%; the interval, 71.0\u00a0% to 87.0\u00a0%, lies all above 70.0\u00a0%",
+        "80.0\u00a0% (71.0\u00a0% to 87.0\u00a0%), clearly above 70.0\u00a0%",
         "Accuracy, 95\u00a0% interval; n\u00a0=\u00a0100",
     )
 
@@ -374,8 +374,8 @@ def test_the_effect_is_drawn_against_its_margin() -> None:
 @pytest.mark.parametrize(
     ("change", "ending"),
     [
-        ({"low": 0.6, "high": 0.69}, "lies all below 70.0\u00a0%"),
-        ({"low": 0.6, "high": 0.75}, "lies on both sides of 70.0\u00a0%"),
+        ({"low": 0.6, "high": 0.69}, ", clearly below 70.0\u00a0%"),
+        ({"low": 0.6, "high": 0.75}, ", on both sides of 70.0\u00a0%"),
     ],
 )
 def test_the_finding_says_where_the_interval_lies(change: dict[str, float], ending: str) -> None:
@@ -386,7 +386,7 @@ def test_the_finding_says_where_the_interval_lies(change: dict[str, float], endi
 def test_the_finding_names_chance_where_only_the_test_hesitates() -> None:
     hesitant = ACCURACY | {"verdict": "undecided", "p_value": 0.08}
     assert hypotheses.effect_finding(hesitant).endswith(
-        "lies all above 70.0\u00a0%, but the test does not exclude chance (p = 0.08)"
+        "), above 70.0\u00a0%, but not significant (p = 0.08)"
     )
 
 

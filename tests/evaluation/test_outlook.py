@@ -9,8 +9,8 @@ from src.evaluation import outlook, sample_sizes
 
 def test_accuracy_with_its_interval_and_the_photos_that_would_narrow_it() -> None:
     assert outlook.accuracy(261, 300, 375).replace("\N{NO-BREAK SPACE}", " ") == (
-        "Of 300 photos, each answered by a model that had not seen it, 87.0 % were filed correctly "
-        "(95 % interval 82.7 % to 90.3 %). About 990 more photos would narrow that to 2 "
+        "Of 300 photos, each answered by a model that had not seen it, 87.0 % were classified "
+        "correctly (95 % interval 82.7 % to 90.3 %). About 990 more photos would narrow that to 2 "
         "percentage points either side."
     )
     assert sample_sizes.pictures_within(0.87, 0.02, 300) == 787  # which are 80 % of 984
@@ -24,13 +24,13 @@ def test_accuracy_that_is_known_well() -> None:
 @pytest.mark.parametrize(
     ("threshold", "validation", "expected"),
     [
-        (0.8, 60, "The 60 validation photos assure 95 % of those filed alone."),
+        (0.8, 60, "The 60 validation photos assure 95 % precision of automatic sorting."),
         (
             None,
             60,
             (
-                "To assure 95 % of the photos filed alone takes 73 validation photos without a "
-                "mistake, and there are 60: at least about 87 more photos."
+                "To assure 95 % precision of automatic sorting takes 73 validation photos without "
+                "a mistake, and there are 60: at least about 87 more photos."
             ),
         ),
         (
@@ -44,5 +44,5 @@ def test_accuracy_that_is_known_well() -> None:
     ],
 )
 def test_filing(threshold: float | None, validation: int, expected: str) -> None:
-    said = outlook.filing(0.95, threshold, validation, 400)
+    said = outlook.sorting(0.95, threshold, validation, 400)
     assert said.replace("\N{NO-BREAK SPACE}", " ") == expected
