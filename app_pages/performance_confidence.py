@@ -24,8 +24,8 @@ def automation_figure(sorting: thresholds.Sorting) -> components.Figure:
         theme.percent(sorting.coverage.value),
         theme.interval(sorting.coverage.low, sorting.coverage.high),
         f"{theme.sample(sorting.n)} test",
-        f"Test images with at least {theme.confidence(sorting.threshold)} confidence. The threshold "
-        f"is chosen on validation to assure {aim} precision.",
+        f"Test images with at least {theme.confidence(sorting.threshold)} confidence. The "
+        f"threshold is chosen on validation to assure {aim} precision.",
     )
 
 
