@@ -22,6 +22,7 @@ TABS = {
     "preparation": "Preparation",
     "copies": "Exact copies",
 }
+OLD_TABS = {"Pictures": "images", "Look-alikes": "similar"}  # in links of earlier versions
 MONTAGE = 24
 EXAMPLES = 8
 SHEET_COLUMNS = 8
@@ -566,8 +567,7 @@ with components.readable():
     run = components.current_run()
     opening(run)
     chosen = choose_classes(run)
-    shown = st.tabs(list(TABS.values()), key="look", bind="query-params", on_change="rerun")
-    tabs = dict(zip(TABS, shown, strict=True))
+    tabs = components.tabs("look", TABS, old=OLD_TABS)
     for tab, draw, arguments in (
         ("categories", categories, (run, chosen)),
         ("images", montage, (run, chosen)),
