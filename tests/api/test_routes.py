@@ -28,9 +28,8 @@ import asgi
 from src import config
 from src.api import listing, predictions, reference
 from src.api import routes as api
-from src.data import images
-from src.data import studies
-from src.evaluation import business, metrics, thresholds
+from src.data import images, studies
+from src.evaluation import metrics, thresholds
 from src.runs import published
 from src.serving import inference, uploads
 from tests import factories

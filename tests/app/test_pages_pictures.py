@@ -14,7 +14,7 @@ from streamlit.testing.v1 import AppTest
 
 from app_pages import components, loaders
 from src import config
-from src.evaluation import business, thresholds
+from src.evaluation import thresholds
 from src.serving import inference
 from tests import factories
 
@@ -228,7 +228,7 @@ def table(app: AppTest) -> pd.DataFrame:
 
 def threshold() -> float:
     scored = [loaders.scored("cifar10", "v1", "best", split) for split in ("validation", "test")]
-    case = business.parse(loaders.inputs("business.toml"), "cifar10")
+    case = loaders.case("cifar10")
     found = thresholds.filed(case.filing, *scored).threshold
     assert found is not None
     return found

@@ -6,8 +6,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from src.data import studies
+from src.data.specification import Reference
 from src.runs import documents, drafts, model_card, overview, published
-from src.runs.overview import Reference
 from tests import factories
 
 MACHINE = {"cores": 2, "cpu": "a processor"}
@@ -107,7 +108,7 @@ def test_the_readme_has_one_row_per_study_and_folds_the_rest(
         Reference("People", 0.95, 0.99, "test", "a paper", 10_000),
         Reference("A course", 0.8, 0.8, "validation", "its page"),
     ]
-    monkeypatch.setattr(overview, "references", {"cifar10": stated}.get)
+    monkeypatch.setattr(studies, "references", {"cifar10": stated}.get)
     table = documents.results_table()
     row = overview.headline(published.open_run("cifar10", "v2"))
     assert (
@@ -139,22 +140,3 @@ def test_the_readme_says_how_long_strong_networks_trained_and_how_far_runs_diffe
         "| 12 | 3 | 7 minutes | 15 minutes | 92.00% ± 1.00 | 92.00% ± 2.00 | 95.50% (6 views) |"
     ) in table
     assert table.count("± ") == 2  # the plain network is not in this table
-
-
-def test_a_reference_must_be_an_accuracy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("src.config.stated", lambda: tmp_path)
-    entry = '[[cats]]\nname = "x"\nlow = {}\nhigh = 0.5\nsplit = "test"\nsource = "y"\n'
-    (tmp_path / "references.toml").write_text(entry.format(0.4))
-    assert overview.references("cats") == [Reference("x", 0.4, 0.5, "test", "y")]
-    assert overview.references("dogs") == []
-    (tmp_path / "references.toml").write_text(entry.format(40))
-    with pytest.raises(overview.ReferenceError, match="x: low and high are accuracies"):
-        overview.references("cats")
-    (tmp_path / "references.toml").write_text('[[cats]]\nname = "x"\n')
-    with pytest.raises(overview.ReferenceError, match="A reference of cats cannot be read"):
-        overview.references("cats")
-
-
-def test_the_written_down_references_can_be_read() -> None:
-    for study in ("cifar10", "fashion_mnist", "mnist", "clothing"):
-        assert overview.references(study)

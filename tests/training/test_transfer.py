@@ -16,11 +16,11 @@ from keras import layers
 from src.data import datasets, studies
 from src.data.datasets import Dataset
 from src.data.formats import DataError
-from src.data.plans import Augmentation, Recipe
+from src.data.plans import Augmentation, Recipe, Transfer
 from src.runs import published
 from src.training import augmentation, backbones, export, features, loop, transfer
 from src.training.features import Reader, Views
-from src.training.transfer import Transfer
+from tests.albums import fill
 
 SHIFTED = Augmentation(shift=0.125)
 FROZEN = Transfer("frozen", "Frozen", "", "tiny", SHIFTED, views=2, below="lower")
@@ -30,7 +30,7 @@ TUNED = replace(FROZEN, name="fine_tuned", tuning=RECIPE, dropout=0.2)
 
 @pytest.fixture(scope="module")
 def digits() -> Dataset:
-    data = datasets.load(DIGITS)
+    data = datasets.load(studies.get("digits"))
     rows = np.arange(200)
     return replace(
         data,
@@ -260,15 +260,16 @@ def test_plan_of_photos() -> None:
 
 
 def test_plan_of_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = replace(CLOTHING, name="shelves", folder=tmp_path)
-    assert list(transfer.plan(folder, "full")) == ["frozen"]
+    monkeypatch.setenv("INPUTS_DIR", str(tmp_path))
+    fill(tmp_path / "shelves", {"a": 6, "b": 6})
+    assert list(transfer.plan(studies.get("shelves"), "full")) == ["frozen"]
     assert transfer.plan(studies.get("digits"), "full") == {}
     monkeypatch.setattr(published, "versions", lambda _: [])
     assert transfer.plan(studies.get("mnist"), "full") == {}
     monkeypatch.setattr(published, "versions", lambda _: ["v1"])
     plan = transfer.plan(studies.get("mnist"), "full")
     assert plan["fine_tuned"].backbone == "run:fashion_mnist/best"
-    assert plan["fine_tuned"].augmentation == MNIST.augmentation
+    assert plan["fine_tuned"].augmentation == studies.get("mnist").augmentation
 
 
 def test_plan_refuses_unknown_backbones_before_anything_else() -> None:
