@@ -13,7 +13,7 @@ from app_pages import network
 from src import config
 from src.charts import network as network_charts
 from src.charts import studies as charts
-from src.evaluation import hypotheses
+from src.data.studies import stated_hypotheses
 from src.runs import layers
 from src.runs import published as runs_published
 from tests import factories
@@ -293,23 +293,25 @@ def test_the_summary_of_few_photos_says_what_cross_validation_found() -> None:
 def test_a_study_without_hypotheses_says_how_to_state_one() -> None:
     app = visit("hypotheses", study="wardrobe", version="v1")
     assert "Nothing was written down for this study" in words(app)
-    assert app.code[0].value.startswith("[[study.wardrobe.hypothesis]]")
+    assert app.code[0].value.startswith("[hypotheses.H1]")
     assert 'models = ["best"]' in app.code[0].value
 
 
-def test_the_example_of_a_hypothesis_can_be_read() -> None:
-    import tomllib
-
+def test_the_example_of_a_hypothesis_can_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     code = visit("hypotheses", study="wardrobe", version="v1").code[0].value
-    (stated,) = hypotheses.parse(tomllib.loads(code), "wardrobe")
+    monkeypatch.setenv("INPUTS_DIR", str(tmp_path))
+    (tmp_path / "wardrobe").mkdir()
+    (tmp_path / "wardrobe" / "study.toml").write_text(code)
+    (stated,) = stated_hypotheses("wardrobe")
     assert (stated.id, stated.margin) == ("H1", 0.8)
 
 
 def test_a_mistake_in_what_was_written_down_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("src.config.stated", lambda: tmp_path)
-    (tmp_path / "business.toml").write_text("[")
-    (tmp_path / "references.toml").write_text("")
+    monkeypatch.setattr("src.config.study_files", lambda: tmp_path)
+    (tmp_path / "shared.toml").write_text("[")
     app = visit("project_summary", study="wardrobe", version="v1")
-    assert "business.toml is not valid TOML" in app.error[0].value.replace("\\", "")
+    assert "shared.toml is not valid TOML" in app.error[0].value.replace("\\", "")

@@ -11,14 +11,14 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
-from src.classical.plans import Estimator
 
 from src import config
-from src.classical import ensembles, estimators, fitting, plans, store
+from src.classical import ensembles, estimators, fitting, store
 from src.classical.fitting import ClassicalError, Fitted
 from src.classical.store import ClassifierError
-from src.data import datasets, studies
+from src.data import datasets, plans, studies
 from src.data.datasets import Dataset
+from src.data.plans import Estimator
 from src.publication import classical_models, evaluation
 from src.runs import drafts
 from src.runs import published as runs_published
@@ -64,8 +64,8 @@ def accuracy(probabilities: Any, labels: Any) -> float:
 
 
 def test_only_the_digit_studies_have_classical_models() -> None:
-    assert plans.networks(studies.get("cifar10").plan, "full") == {}
-    mnist = plans.networks(studies.get("mnist").plan, "full")
+    assert plans.classical(studies.get("cifar10").plan, "full") == {}
+    mnist = plans.classical(studies.get("mnist").plan, "full")
     assert list(mnist) == [
         *("most_frequent", "stratified", "logistic", "svc", "random_forest", "extra_trees"),
         *("knn", "gradient_boosting", "knn_shifted", "svc_shifted"),
@@ -78,8 +78,8 @@ def test_only_the_digit_studies_have_classical_models() -> None:
 
 
 def test_the_quick_profile_tries_two_candidates_on_the_subset() -> None:
-    quick = plans.networks(studies.get("mnist").plan, "quick")
-    assert list(quick) == list(plans.networks(studies.get("mnist").plan, "full"))
+    quick = plans.classical(studies.get("mnist").plan, "quick")
+    assert list(quick) == list(plans.classical(studies.get("mnist").plan, "full"))
     assert {e.trained_on for e in quick.values()} == {"subset"}
     assert quick["svc"].grid == {"C": (5, 10), "gamma": (0.02,)}
     assert quick["random_forest"].settings == {"n_estimators": 10}

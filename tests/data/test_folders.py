@@ -50,7 +50,8 @@ def test_folders_and_zips_are_studies(inputs: Path, tmp_path: Path) -> None:
     (inputs / "inside").mkdir()
     shutil.copy(inputs / "packed.zip", inputs / "inside" / "Photos.ZIP")
     (inputs / "none").mkdir()
-    (inputs / "business.toml").write_text("")
+    (inputs / "notes.toml").write_text("")
+    fill(inputs / "studies", {"a": 1})  # where the studies' own files are
     assert folders.names() == ("inside", "packed", "shop")
     assert set(folders.names()) <= set(studies.names())
     assert folders.location("shop") == inputs / "shop"
@@ -75,6 +76,7 @@ def test_two_places_of_one_name_are_refused(inputs: Path) -> None:
         ("Été à Paris", "How about ete-a-paris?"),
         ("a/b", "How about a-b?"),
         ("--", "How about my?"),
+        ("studies", "studies is the folder of the studies' own files. Call yours my-studies"),
         ("CIFAR10", "CIFAR10 is a study of this project. Call yours differently: my-CIFAR10"),
     ],
 )

@@ -10,6 +10,8 @@ import pytest
 
 from src.data import images, originals
 
+FILES = {"train": "train.parquet", "validation": "train.parquet", "test": "test.parquet"}
+
 
 def picture(level: int) -> bytes:
     return images.to_png(np.full((2, 2, 3), level, np.uint8))
@@ -19,6 +21,7 @@ def picture(level: int) -> bytes:
 def dataset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """A run's card of a data set with 7 training and 3 test pictures, in groups of 3."""
     monkeypatch.setenv("INPUTS_DIR", str(tmp_path))
+    monkeypatch.setattr(originals.studies, "images_in", {"small": FILES}.__getitem__)
     folder = tmp_path / "small"
     folder.mkdir()
     files = {}

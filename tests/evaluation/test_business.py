@@ -1,42 +1,34 @@
-"""The business case: what the file may say, and its criteria against a tiny run."""
+"""The business case: what studies state, and its criteria against a tiny run."""
 
 import math
-from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
 import pytest
+from pydantic import ValidationError
 
 from src import config
+from src.data import studies
 from src.evaluation import business, thresholds
 from src.evaluation import metrics as evaluation_metrics
-from src.evaluation.business import BusinessError
+from src.evaluation.business import Case, Criterion
 from src.evaluation.thresholds import SortingTarget
 from tests import factories
 
-DATA: dict[str, Any] = {
-    "title": "title",
-    "client": "client",
-    "problem": "problem",
-    "goal": "goal",
-    "filing": {"precision": 0.9, "assured": False},
-    "requirement": [{"id": "R1", "title": "See", "text": "Show.", "page": "data_visualizer"}],
-    "criterion": [
-        {
-            "id": "S1",
-            "kind": "success",
-            "statement": "At least {target} right",
-            "metric": "accuracy",
-            "direction": "at least",
-            "target": 0.7,
-        }
-    ],
+S1: dict[str, Any] = {
+    "id": "S1",
+    "kind": "success",
+    "statement": "At least {target} right",
+    "metric": "accuracy",
+    "direction": "at least",
+    "target": 0.7,
 }
+PAGES = set(get_args(business.Page))
 
 
 def criterion(**changes: Any) -> dict[str, Any]:
-    return DATA["criterion"][0] | changes
+    return S1 | changes
 
 
 def split(name: str, confidence: list[float], right: list[int]) -> pd.DataFrame:
@@ -45,6 +37,13 @@ def split(name: str, confidence: list[float], right: list[int]) -> pd.DataFrame:
     p = np.stack([np.where(hit, c, 1 - c), np.where(hit, 1 - c, c)], axis=1)
     return evaluation_metrics.to_frame(
         evaluation_metrics.score(["a"] * len(c), p, ["a", "b"], split=name)
+    )
+
+
+def case_of(*criteria: dict[str, Any]) -> Case:
+    filing = SortingTarget(0.9, assured=False)
+    return Case(
+        "title", "client", "problem", "goal", filing, (), [Criterion(**c) for c in criteria]
     )
 
 
@@ -63,62 +62,34 @@ PRECISION = {"cifar10": 0.99, "fashion_mnist": 0.99, "mnist": 0.998}
 
 @pytest.mark.parametrize("study", [*PRECISION, "digits", "clothing", "unheard of"])
 def test_the_written_down_case_is_valid(study: str) -> None:
-    case = business.load(config.ROOT / "inputs" / "business.toml", study)
+    case = studies.case(study)
     assert case.sorting == SortingTarget(PRECISION.get(study, 0.95), assured=True)
     assert case.sorting.precision == {c.id: c.target for c in case.criteria}["S2"]
-    assert {r.page for r in case.requirements} == business.PAGES
+    assert {r.page for r in case.requirements} == PAGES
     assert {c.metric for c in case.criteria} == set(business.UNITS)
-    assert {c.kind for c in case.criteria} == set(business.KINDS)
+    assert {c.kind for c in case.criteria} == {"success", "failure"}
     assert all(c.text != c.statement for c in case.criteria)
 
 
 def test_every_page_exists() -> None:
-    for page in business.PAGES:
+    for page in PAGES:
         assert (config.ROOT / "app_pages" / f"{page}.py").is_file()
-
-
-def test_a_study_changes_single_fields() -> None:
-    changes = {
-        "small": {
-            "title": "own title",
-            "S1": {"target": 0.9},
-            "R1": {"text": "Show more."},
-            "filing": {"assured": True},
-        }
-    }
-    case = business.parse(DATA | {"study": changes}, "small")
-    assert (case.title, case.client, case.requirements[0].text) == (
-        "own title",
-        "client",
-        "Show more.",
-    )
-    assert (case.criteria[0].target, case.criteria[0].text) == (0.9, "At least 90 % right")
-    assert case.sorting == SortingTarget(0.9, assured=True)
-    assert business.parse(DATA | {"study": changes}, "other") == business.parse(DATA, "other")
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"criterion": [criterion(metric="beauty")]}, "S1: 'beauty' is none of"),
-        ({"criterion": [criterion(kind="hope")]}, "S1: 'hope' is none of"),
-        ({"criterion": [criterion(direction="near")]}, "S1: 'near' is none of"),
-        ({"criterion": [{"id": "S1"}]}, "S1 needs exactly"),
-        ({"filing": {"precision": 0.9}}, "filing needs exactly"),
-        ({"filing": {"precision": 99, "assured": True}}, "99 is not between 0 and 1"),
-        ({"requirement": [DATA["requirement"][0] | {"page": "nowhere"}]}, "'nowhere' is no page"),
-        ({"study": {"any": {"S7": {}}}}, r"changes \['S7'\], which is not there"),
+        ({"metric": "beauty"}, "metric\n.*'accuracy'"),
+        ({"kind": "hope"}, "kind\n.*'success' or 'failure'"),
+        ({"direction": "near"}, "direction\n.*'at least' or 'at most'"),
+        ({"target": 70}, "target must be a share from 0 to 1, not 70"),
+        ({"statement": "At least {goal}"}, "statement may only quote {target}"),
+        ({"colour": "red"}, "colour\n.*Unexpected"),
     ],
 )
-def test_a_wrong_file_is_refused(changes: dict[str, Any], message: str) -> None:
-    with pytest.raises(BusinessError, match=message):
-        business.parse(DATA | changes, "any")
-
-
-def test_broken_toml_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "business.toml").write_text("[")
-    with pytest.raises(BusinessError, match=r"business.toml is not valid TOML"):
-        business.load(tmp_path / "business.toml", "any")
+def test_a_wrong_criterion_is_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        Criterion(**criterion(**changes))
 
 
 # The judgement ----------------------------------------------------------------------------------
@@ -149,20 +120,18 @@ def test_judge_in_full(predictions: pd.DataFrame) -> None:
     share = {"kind": "success", "direction": "at least"}
     latency = {"metric": "latency_ms", "direction": "at most", "statement": "within {target}"}
     failure = {"kind": "failure", "direction": "at most", "statement": "under {target}"}
-    data = DATA | {
-        "criterion": [
-            criterion(id="A", target=0.5),
-            criterion(id="B", target=0.7),
-            criterion(id="C", target=0.9),
-            criterion(id="D", metric="filing_coverage", target=0.6, **share),
-            criterion(id="E", metric="filing_precision", target=0.9, **share),
-            criterion(id="F", target=20.0, **latency),
-            criterion(id="G", target=0.5, **failure),
-            criterion(id="H", target=0.9, metric="weakest_recall", **failure),
-        ]
-    }
+    case = case_of(
+        criterion(id="A", target=0.5),
+        criterion(id="B", target=0.7),
+        criterion(id="C", target=0.9),
+        criterion(id="D", metric="filing_coverage", target=0.6, **share),
+        criterion(id="E", metric="filing_precision", target=0.9, **share),
+        criterion(id="F", target=20.0, **latency),
+        criterion(id="G", target=0.5, **failure),
+        criterion(id="H", target=0.9, metric="weakest_recall", **failure),
+    )
     metrics = {"cost": {"latency_ms": {"float32": {"value": 9.0, "low": 8.0, "high": 11.0}}}}
-    frame = business.judge(business.parse(data, "any"), metrics, predictions)
+    frame = business.judge(case, metrics, predictions)
     assert frame.columns.tolist() == [
         *("id", "kind", "criterion", "metric", "direction", "target"),
         *("result", "low", "high", "unit", "met", "good"),
@@ -182,7 +151,7 @@ def test_judge_in_full(predictions: pd.DataFrame) -> None:
 
 def test_what_was_not_measured_is_open(predictions: pd.DataFrame) -> None:
     latency = criterion(metric="latency_ms", direction="at most", target=20)
-    case = business.parse(DATA | {"criterion": [latency]}, "any")
+    case = case_of(latency)
     (row,) = business.judge(case, {}, predictions).to_dict("records")
     assert math.isnan(row["result"])
     assert (row["met"], row["good"]) == (None, None)

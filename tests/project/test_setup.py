@@ -207,7 +207,7 @@ def test_the_slug_carries_what_the_app_reads_and_nothing_more() -> None:
     ignored = PathSpec.from_lines("gitignore", (ROOT / ".slugignore").read_text().splitlines())
     kept = [
         *("app.py", "asgi.py", "setup.sh", "requirements.txt", "src/runs/published.py"),
-        *("app_pages/loaders.py", ".streamlit/config.toml", "inputs/business.toml"),
+        *("app_pages/loaders.py", ".streamlit/config.toml", "inputs/studies/shared.toml"),
         *("outputs/cifar10/v1/manifest.json", "outputs/cifar10/v1/MODEL_CARD.md"),
         *("outputs/cifar10/v1/models/best/model.tflite",),
         "outputs/cifar10/v1/models/best/predictions.parquet",

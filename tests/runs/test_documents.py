@@ -6,8 +6,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from src.data import studies
+from src.data.specification import Reference
 from src.runs import documents, drafts, model_card, overview, published, result_tables
-from src.runs.overview import Reference
 from tests import factories, words
 
 MACHINE = {"cores": 2, "cpu": "a processor"}
@@ -116,14 +117,14 @@ def test_the_summary_has_one_row_per_study_with_the_highest_published_result(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     row = overview.headline(written(tmp_path, monkeypatch, versions=2))
-    monkeypatch.setattr(overview, "references", {"cifar10": STATED}.get)
+    monkeypatch.setattr(studies, "references", {"cifar10": STATED}.get)
     (line,) = result_tables.summary().splitlines()[2:]
     assert line == (
         f"| **{row.title}** (cifar10 v2) | Best model | **{100 * row.accuracy:.2f}\u00a0%** "
         f"({100 * row.low:.2f} to {100 * row.high:.2f}\u00a0%) | 60 | 540,000 "
         "| 95.00 to 99.00\u00a0% People (test, n = 10,000) |"
     )
-    monkeypatch.setattr(overview, "references", {"cifar10": []}.get)
+    monkeypatch.setattr(studies, "references", {"cifar10": []}.get)
     assert result_tables.summary().endswith("| 540,000 |  |")
 
 
@@ -131,7 +132,7 @@ def test_published_results_stand_with_split_and_source(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     written(tmp_path, monkeypatch, versions=1)
-    monkeypatch.setattr(overview, "references", {"cifar10": STATED}.get)
+    monkeypatch.setattr(studies, "references", {"cifar10": STATED}.get)
     assert result_tables.published_results().splitlines()[2:] == [
         "| cifar10 | People | 95.00 to 99.00\u00a0% | test, n = 10,000 | a paper |",
         "| cifar10 | A course | 80.00\u00a0% | validation | its page |",
@@ -239,20 +240,6 @@ def test_code_is_listed_by_the_first_sentence_of_its_docstring(
 # --- published results -------------------------------------------------------------------------
 
 
-def test_a_reference_must_be_an_accuracy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("src.config.stated", lambda: tmp_path)
-    entry = '[[cats]]\nname = "x"\nlow = {}\nhigh = 0.5\nsplit = "test"\nsource = "y"\n'
-    (tmp_path / "references.toml").write_text(entry.format(0.4))
-    assert overview.references("cats") == [Reference("x", 0.4, 0.5, "test", "y")]
-    assert overview.references("dogs") == []
-    (tmp_path / "references.toml").write_text(entry.format(40))
-    with pytest.raises(overview.ReferenceError, match="x: low and high are accuracies"):
-        overview.references("cats")
-    (tmp_path / "references.toml").write_text('[[cats]]\nname = "x"\n')
-    with pytest.raises(overview.ReferenceError, match="A reference of cats cannot be read"):
-        overview.references("cats")
-
-
 def test_the_written_down_references_can_be_read() -> None:
     for study in ("cifar10", "fashion_mnist", "mnist", "clothing"):
-        assert overview.references(study)
+        assert studies.references(study)

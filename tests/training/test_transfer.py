@@ -16,11 +16,10 @@ from keras import layers
 from src.data import datasets, studies
 from src.data.datasets import Dataset
 from src.data.formats import DataError
-from src.data.plans import Augmentation, Recipe
+from src.data.plans import Augmentation, Recipe, Transfer
 from src.runs import published
 from src.training import augmentation, backbones, export, features, loop, transfer
 from src.training.features import Reader, Views
-from src.training.transfer import Transfer
 
 pytestmark = pytest.mark.training
 
