@@ -282,9 +282,10 @@ def _nothing_published() -> None:
         "The dashboard shows finished studies from the outputs folder, and there is none. "
         "A small one takes a few minutes and no download:"
     )
-    st.code("make notebooks STUDY=digits PROFILE=quick", language="bash")
+    quick, whole = loaders.first_studies()
+    st.code(f"make notebooks STUDY={quick} PROFILE=quick", language="bash")
     st.markdown("Then reload this page. The whole study of product photos is:")
-    st.code("make notebooks STUDY=cifar10 PROFILE=full", language="bash")
+    st.code(f"make notebooks STUDY={whole} PROFILE=full", language="bash")
 
 
 def _tell_unknown(study: str, version: str) -> None:

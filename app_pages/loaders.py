@@ -224,6 +224,12 @@ def file_of(study: str) -> str:
     return known.file_of(study)
 
 
+def first_studies() -> tuple[str, str]:
+    """The studies to begin with: one that needs no download, and the default one."""
+    without = [name for name in known.known() if known.get(name).read_package is not None]
+    return next(iter(without), known.default()), known.default()
+
+
 def first_study(studies: list[str]) -> str:
     """The study that is shown where none is named: the default one, if it is among these."""
     try:

@@ -109,7 +109,8 @@ def _tidied(notebook: Any) -> Any:
 
 def log_of(path: Path) -> Path:
     """Where the process of a notebook writes what is not for the terminal."""
-    return config.outputs() / ".logs" / config.parameters().study / f"{path.stem}.log"
+    study = config.parameters(studies.default()).study
+    return config.outputs() / ".logs" / study / f"{path.stem}.log"
 
 
 def notebooks() -> list[Path]:

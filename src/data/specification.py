@@ -22,7 +22,7 @@ class RemoteFile:
     """One file of a source: its name, content hash, size in bytes and, if public, its address."""
 
     name: str
-    sha256: str | None = None  # None: not known beforehand; what was found is recorded
+    sha256: Sha256 | None = None  # None: not known beforehand; what was found is recorded
     bytes: Annotated[int, Field(gt=0)] | None = None
     url: str | None = None
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import inspect
 import json
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass as plain_dataclass
@@ -482,6 +483,8 @@ def read_toml(path: Path) -> Table:
     """The content of a TOML file. Raises `DataError`, with the line, where it is none."""
     try:
         return tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise DataError(f"{shown(path)} is missing or cannot be read.") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise DataError(f"{shown(path)} is not valid TOML: {error}") from error
 
@@ -536,7 +539,8 @@ def _complaint(error: ErrorDetails) -> str:
         return str(error["ctx"]["error"])
     value = repr(error["input"])
     short = value if len(value) <= LONGEST else f"{value[:LONGEST]}…"
-    return f"{error['msg'].replace('Input should', 'must')}, not {short}"
+    message = re.sub("^(Input|String) should", "must", error["msg"])
+    return f"{message.replace('an object', 'a table')}, not {short}"
 
 
 def _check_shared(stated: Any, common: Table, path: Path) -> None:

@@ -471,12 +471,13 @@ def test_what_is_published_but_not_served_says_so(
     assert altered.message == "cifar10 v1: models/best/model.tflite was changed after publication."
 
 
-def test_without_a_case_every_picture_goes_to_a_person(
+def test_without_a_case_every_image_needs_checking(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(config, "stated", lambda: tmp_path)
+    monkeypatch.setattr(config, "study_files", lambda: tmp_path)
     entry = ask("/predict", stored("cifar10", 1)[0], "image/png").json["predictions"][0]
     assert (entry["automatic"], entry["threshold"]) == (False, None)
+    assert (entry["decision"], entry["reason"]) == ("check", "this study has no target precision")
 
 
 def test_a_mistake_of_ours_is_told_without_its_inside(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -301,9 +301,9 @@ def test_study_toml_says_what_the_folder_cannot(inputs: Path) -> None:
     ("text", "message"),
     [
         ("title = ", "study.toml is not valid TOML"),
-        ('titel = "x"', "has titel; possible are title, description"),
-        ("title = 3", "every value must be text"),
-        ('classes = "a"', r"\[classes\] a table"),
+        ('titel = "x"', "titel: is not a key that can stand here"),
+        ("title = 3", "title: must be a valid string, not 3"),
+        ('classes = "a"', "classes: must be a table, not 'a'"),
         ('[classes]\nz = "Z"', "names classes that shop has not: z"),
         ('[classes]\na = "b"', "gives two classes of shop the same title"),
     ],

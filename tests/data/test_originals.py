@@ -21,7 +21,7 @@ def picture(level: int) -> bytes:
 def dataset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """A run's card of a data set with 7 training and 3 test pictures, in groups of 3."""
     monkeypatch.setenv("INPUTS_DIR", str(tmp_path))
-    monkeypatch.setattr(originals.studies, "images_in", {"small": FILES}.__getitem__)
+    monkeypatch.setattr(originals.studies, "images_in", lambda name: {"small": FILES}.get(name, {}))
     folder = tmp_path / "small"
     folder.mkdir()
     files = {}

@@ -131,7 +131,7 @@ MISTAKES = [
         r"source.layouts[0]: reader 'idy' is none of cifar_parquet",
     ),
     ("bytes = 29_499", "bytes = 0", "source.layouts[0].files[1].bytes: must be greater than 0"),
-    ('"9fca27', '"xx', "source.layouts[0].files[0].sha256: String should match"),
+    ('"9fca27', '"xx', "source.layouts[0].files[0].sha256: must match pattern"),
     (
         "precision = 0.998",
         "precision = 99.8",
@@ -210,12 +210,11 @@ def strings(path: Path) -> list[str]:
         for n in ast.walk(tree)
         if isinstance(n, owners) and n.body and isinstance(n.body[0], ast.Expr)
     }
-    texts = [
+    return [
         n.value
         for n in ast.walk(tree)
         if isinstance(n, ast.Constant) and isinstance(n.value, str) and id(n) not in docs
     ]
-    return texts
 
 
 def names_in(path: Path) -> set[str]:
@@ -224,6 +223,8 @@ def names_in(path: Path) -> set[str]:
     return {text for text in strings(path) if found.search(text)}
 
 
+# An example value of the API's description is no decision.
+EXAMPLES = {config.ROOT / "src" / "api" / "schemas.py"}
 MODULES = [
     *sorted((config.ROOT / "src").rglob("*.py")),
     *sorted((config.ROOT / "app_pages").rglob("*.py")),
@@ -231,7 +232,9 @@ MODULES = [
 ]
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(config.ROOT)))
+@pytest.mark.parametrize(
+    "path", sorted({*MODULES} - EXAMPLES), ids=lambda path: str(path.relative_to(config.ROOT))
+)
 def test_no_module_names_a_study(path: Path) -> None:
     assert names_in(path) == set()
 
