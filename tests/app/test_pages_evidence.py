@@ -188,7 +188,7 @@ def test_an_altered_run_is_named_where_it_is_needed(
 
 def test_summary_answers_first_and_links_every_requirement(published: Path) -> None:
     app = visit(version="v1")
-    assert app.title[0].value == "Filing product photos automatically"
+    assert app.title[0].value == "Sorting product photos automatically"
     assert app.markdown[0].value.startswith("#### Best model classifies ")
     assert [metric.label for metric in app.metric] == [
         "Accuracy",
