@@ -27,7 +27,7 @@ PAGES = [
         title="Data visualizer",
         icon=":material/grid_view:",
         url_path="data_visualizer",
-        help="What is in the pictures: counts, averages, colours, similar classes, duplicates.",
+        help="What is in the images: counts, averages, colours, similar classes, duplicates.",
     ),
     st.Page(
         "app_pages/model_performance.py",
@@ -41,7 +41,7 @@ PAGES = [
         title="Image classifier",
         icon=":material/photo_camera:",
         url_path="image_classifier",
-        help="Upload pictures and see the category, the confidence and the reason.",
+        help="Upload photos and see the category, the confidence and the reason.",
     ),
     st.Page(
         "app_pages/hypotheses.py",

@@ -207,7 +207,7 @@ def sentence(run: published.Run, model: str) -> str:
 
 @components.section
 def accuracy(run: published.Run, model: str) -> None:
-    """How well drawings are read, brought to the form of the training pictures or not."""
+    """How well drawings are read, brought to the form of the training images or not."""
     found = measured(run, model)
     if found is None:
         return
@@ -228,7 +228,7 @@ def accuracy(run: published.Run, model: str) -> None:
         "unchanged since. Ranges are 95\u00a0% intervals (Wilson); the rows show the same drawings."
     )
     with st.expander("The drawings as the model sees them", icon=":material/draw:"):
-        pictures(run, model)
+        drawings(run, model)
 
 
 def _finding(found: dict[str, Any]) -> str:
@@ -259,7 +259,7 @@ def _table(accuracy: dict[str, dict[str, Any]]) -> pd.DataFrame:
     )
 
 
-def pictures(run: published.Run, model: str) -> None:
+def drawings(run: published.Run, model: str) -> None:
     """The test drawings with their answers, the way the visitor chooses."""
     rows = loaders.table(run.study, run.version, "drawings.parquet")
     rows = rows[rows["model"] == model]

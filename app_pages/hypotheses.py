@@ -1,4 +1,4 @@
-"""What was expected before any test picture was looked at, how it was tested, and what it means."""
+"""What was expected before any test image was looked at, how it was tested, and what it means."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -136,7 +136,7 @@ def criteria_part(run: published.Run, criteria: pd.DataFrame) -> None:
     """Success and failure criteria of the business case against the default model."""
     st.header("Success and failure criteria")
     st.caption(
-        "Written down before any test picture was looked at, judged for "
+        "Written down before any test image was looked at, judged for "
         f"{run.default_model} on the test split. "
         "A criterion is open where its target lies inside the interval."
     )
@@ -197,15 +197,15 @@ def known_limits(run: published.Run) -> list[str]:
     totals = run.dataset["totals"]
     lines = [
         (
-            f"Pictures of {height} × {width} pixels from one collection; those that come next may "
+            f"Images of {height} × {width} pixels from one collection; those that come next may "
             "differ in size, light, background and framing."
         ),
         (
-            f"One test split of {theme.count(totals['test'])} pictures, read once. The intervals "
-            "cover chance in choosing these pictures, not a change of the kind of pictures."
+            f"One test split of {theme.count(totals['test'])} images, read once. The intervals "
+            "cover chance in choosing these images, not a change of the kind of images."
         ),
         (
-            f"{len(run.dataset['classes'])} categories. A picture of anything else still gets one "
+            f"{len(run.dataset['classes'])} categories. An image of anything else still gets one "
             "of them: the model cannot say “none”."
         ),
     ]
@@ -236,7 +236,7 @@ def next_steps(
             f"Label the {to_check} of images that need checking, "
             "and train the next version with them."
         ),
-        "Repeat the test on a few hundred pictures of the client's own before going live.",
+        "Repeat the test on a few hundred of the client's own photos before going live.",
     ]
 
 

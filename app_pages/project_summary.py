@@ -19,7 +19,7 @@ def opening(run: published.Run, case: business.Case, sorting: thresholds.Sorting
     record = loaders.model(run.study, run.version, run.default_model)
     test = record.metrics["splits"]["test"]
     latency = record.metrics["cost"]["latency_ms"]["float32"]
-    basis = f"{theme.sample(test['n'])} test pictures"
+    basis = f"{theme.sample(test['n'])} test images"
     counts = loaders.measured(run.study, run.version, run.default_model, "test", "confusion")
     shares = {
         name: {key: getattr(estimate, key) for key in ("value", "low", "high")}
@@ -38,7 +38,7 @@ def opening(run: published.Run, case: business.Case, sorting: thresholds.Sorting
             "Time per photo",
             theme.milliseconds(latency["value"]),
             theme.milliseconds_interval(latency["low"], latency["high"]),
-            f"{theme.sample(latency['n'])} pictures",
+            f"{theme.sample(latency['n'])} images",
             "On the machine that published this version.",
         ),
     ]
@@ -48,7 +48,7 @@ def opening(run: published.Run, case: business.Case, sorting: thresholds.Sorting
 
 
 def how_sure(run: published.Run, sorting: thresholds.Sorting) -> None:
-    """Where pictures are few: what cross-validation says, and how many more would settle it."""
+    """Where images are few: what cross-validation says, and how many more would settle it."""
     totals, lines = run.dataset["totals"], []
     if run.has(FOLDS):
         folds = loaders.table(run.study, run.version, FOLDS)
@@ -69,7 +69,7 @@ FOLDS = "cross_validation.csv"
 
 
 def cross_validated(folds: pd.DataFrame) -> tuple[float, int]:
-    """(mean of right answers over the repeats, pictures) of one model (repeat, n, accuracy)."""
+    """(mean of right answers over the repeats, images) of one model (repeat, n, accuracy)."""
     repeats = folds["repeat"].nunique()
     hits = (folds["n"] * folds["accuracy"]).sum() / repeats
     return float(hits), round(folds["n"].sum() / repeats)
@@ -102,9 +102,9 @@ def business_case(run: published.Run, case: business.Case) -> None:
 
 @components.section
 def dataset_card(run: published.Run) -> None:
-    """Where the pictures come from, how many there are, and how they are split."""
+    """Where the images come from, how many there are, and how they are split."""
     card = run.dataset
-    st.header("The pictures")
+    st.header("The images")
     st.markdown(card["description"])
     left, right = st.columns(2, gap="large")
     with left:
@@ -129,11 +129,11 @@ def dataset_facts(card: dict[str, Any]) -> dict[str, str]:
     totals = card["totals"]
     return {
         "Name": f"[{card['title']}]({card['homepage']})" if card["homepage"] else card["title"],
-        "Pictures": f"{theme.count(totals['all'])}, {height} × {width} pixels, "
+        "Images": f"{theme.count(totals['all'])}, {height} × {width} pixels, "
         f"{'colour' if channels == 3 else 'grey'}",
         "Split": f"{theme.count(totals['train'])} train, {theme.count(totals['validation'])} "
         f"validation, {theme.count(totals['test'])} test (seed {card['split_seed']})",
-        "Small training subset": f"{theme.count(card['subset']['n'])} pictures, stratified",
+        "Small training subset": f"{theme.count(card['subset']['n'])} images, stratified",
         "Categories": theme.listing(card["classes"]),
         "On disk": theme.file_size(card["disk_bytes"]),
         "Licence": card["licence"],

@@ -12,7 +12,7 @@ from src.data.specification import Reference
 from src.runs import published
 from src.runs.overview import Headline
 
-SIDE = 64  # pixels of a sample picture
+SIDE = 64  # pixels of a sample image
 PAGES = {
     "project_summary": "Summary",
     "data_visualizer": "Data",
@@ -26,12 +26,12 @@ COLUMNS = {
     "accuracy": ("Test accuracy", "%.2f %%"),
     "low": ("from", "%.2f %%"),
     "high": ("to", "%.2f %%"),
-    "n": ("Test pictures", "localized"),
+    "n": ("Test images", "localized"),
     "alone": ("Automation rate", "%.1f %%"),
     "model": ("Model", None),
     "parameters": ("Parameters", "localized"),
     "classes": ("Categories", None),
-    "pictures": ("Pictures", "localized"),
+    "images": ("Images", "localized"),
     "size": ("Size", None),
     "made": ("Made", "D MMM YYYY"),
     "profile": ("Profile", None),
@@ -102,7 +102,7 @@ def everything(found: dict[str, list[Headline]]) -> None:
     )
     st.caption(
         "Test accuracy (with its 95\u00a0% interval) and automation rate: the default model "
-        "on test pictures. A click on a heading sorts."
+        "on test images. A click on a heading sorts."
     )
     components.download_csv(table, "studies_and_versions", key="csv_versions")
 
@@ -138,10 +138,10 @@ def card(rows: list[Headline]) -> None:
 
 
 def samples(run: published.Run) -> None:
-    """One picture of each of the first categories."""
+    """One image of each of the first categories."""
     with st.container(horizontal=True, gap="small"):
         for label, png in loaders.samples(run.study, run.version):
-            components.picture(png, caption=label, alt=f"A picture of {label}", side=SIDE)
+            components.picture(png, caption=label, alt=f"An image of {label}", side=SIDE)
 
 
 def figures(row: Headline) -> list[components.Figure]:
@@ -149,7 +149,7 @@ def figures(row: Headline) -> list[components.Figure]:
     sorting = loaders.sorting(*place(row))
     accuracy = {"value": row.accuracy, "low": row.low, "high": row.high}
     return [
-        components.share_figure("Test accuracy", accuracy, f"{theme.sample(row.n)} test pictures"),
+        components.share_figure("Test accuracy", accuracy, f"{theme.sample(row.n)} test images"),
         components.Figure(
             "Automation rate",
             theme.percent(sorting.coverage.value),
@@ -171,7 +171,7 @@ def facts(row: Headline, run: published.Run) -> dict[str, str]:
     totals = card["totals"]
     split = ", ".join(f"{theme.count(totals[name])} {name}" for name in ("train", "validation"))
     return {
-        "Pictures": f"{theme.count(row.pictures)}, {size_text(row.shape)}; {split}, "
+        "Images": f"{theme.count(row.images)}, {size_text(row.shape)}; {split}, "
         f"{theme.count(totals['test'])} test",
         "Model": f"{row.model}, {theme.count(row.parameters)} parameters",
         "Categories": f"{row.classes}: {components.plain(theme.listing(card['classes']))}",
@@ -182,7 +182,7 @@ def facts(row: Headline, run: published.Run) -> dict[str, str]:
 
 
 def other_versions(rows: list[Headline]) -> None:
-    """The older versions, ranked against the newest only on the same test pictures."""
+    """The older versions, ranked against the newest only on the same test images."""
     newest, *older = rows
     if not older:
         return
@@ -200,14 +200,14 @@ def compared(newest: Headline, row: Headline) -> str:
     """How an older version does, and how the newest one does against it, if that can be said."""
     own = (
         f"{theme.percent(row.accuracy, 2)} ({theme.interval(row.low, row.high, 2)}, "
-        f"{theme.sample(row.n)} test pictures), {row.model}. "
+        f"{theme.sample(row.n)} test images), {row.model}. "
     )
     if row.test_ids_sha256 != newest.test_ids_sha256:
-        return own + f"Other test pictures than {newest.version}, so the two are not ranked."
+        return own + f"Other test images than {newest.version}, so the two are not ranked."
     difference = loaders.compared(place(newest), place(row), "test")["difference"]
     low, high = (theme.points(difference[end]) for end in ("low", "high"))
     return own + (
-        f"On the same test pictures {newest.version} is {theme.points(difference['value'])} "
+        f"On the same test images {newest.version} is {theme.points(difference['value'])} "
         f"({low} to {high}) against it."
     )
 
@@ -224,7 +224,7 @@ def other_people(row: Headline) -> None:
             alt=f"Published results for {row.title}",
         )
         st.caption(
-            f"Ours: {theme.percent(row.accuracy, 2)} on {theme.count(row.n)} test pictures. "
+            f"Ours: {theme.percent(row.accuracy, 2)} on {theme.count(row.n)} test images. "
             "Do not compare validation results with test results: models were chosen by validation."
         )
 
@@ -256,14 +256,14 @@ def possible(found: dict[str, list[Headline]]) -> None:
     with right:
         folders = [name for name in loaders.waiting() if name not in found]
         if folders:
-            st.markdown("These folders of pictures wait in `inputs`:")
+            st.markdown("These folders of photos wait in `inputs`:")
             st.code("\n".join(f"make study FOLDER={name}" for name in folders), language="bash")
         else:
             st.markdown(
-                "A folder of your own, with one sub-folder of pictures per category, "
+                "A folder of your own, with one sub-folder of photos per category, "
                 "becomes a study with one command:"
             )
-            st.code("make study FOLDER=path/to/pictures", language="bash")
+            st.code("make study FOLDER=path/to/photos", language="bash")
 
 
 found = headlines()

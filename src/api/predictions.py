@@ -72,15 +72,15 @@ class Input:
 def read(data: bytes, how: Preparation) -> Input:
     """The model input of a file's bytes. ImageError where they are no image that can be read."""
     started = time.perf_counter()
-    picture = decoding.decode(data)
-    prepared = prepare(picture, how)
-    width, height = picture.size
+    decoded = decoding.decode(data)
+    prepared = prepare(decoded, how)
+    width, height = decoded.size
     received = Received(
-        format=picture.format,
+        format=decoded.format,
         width=width,
         height=height,
         input=how.shape,
-        notes=[*picture.notes, *prepared.notes],
+        notes=[*decoded.notes, *prepared.notes],
     )
     milliseconds = 1000 * (time.perf_counter() - started)
     return Input(prepared.pixels, received, uploads.sha256(data), milliseconds)

@@ -33,7 +33,7 @@ class Problem(Strict):
     status: int = Field(description="The HTTP status that fits it.", examples=[415])
     message: str = Field(
         description="What is wrong and what to do, in a sentence.",
-        examples=["The file is a PDF document. Accepted are pictures in one of these formats: …"],
+        examples=["The file is a PDF document. Accepted are images in one of these formats: …"],
     )
     details: list[Detail] = Field(
         default=[], description="Every single problem, where there can be more than one."

@@ -350,6 +350,8 @@ def reliability(table: pd.DataFrame, title: str = "") -> Figure:
 
 def mistakes(frame: pd.DataFrame, gallery: pd.DataFrame, limit: int = 24) -> Figure:
     """The surest wrong answers with their images (`evaluation.most_confident_mistakes`)."""
+    if frame.empty:
+        return _nothing("No mistake: every image is classified correctly")
     pngs = _pngs(gallery)
     rows = frame.head(limit)
     captions = [

@@ -175,7 +175,7 @@ def _fit(
     validation = dataset.validation
     begun = time.perf_counter()
     settings, candidates = _settings(estimator, train, validation, needed)
-    images, labels = _pictures(estimator, train, needed)
+    images, labels = _training_images(estimator, train, needed)
     wall, cpu = time.perf_counter(), time.process_time()
     model = _fit_to(build(estimator.kind, settings), images, labels)
     made: dict[str, Any] = {"seconds": time.perf_counter() - wall}
@@ -202,7 +202,7 @@ def _settings(
     return search(estimator, train, validation)
 
 
-def _pictures(
+def _training_images(
     estimator: Estimator, train: Split, needed: Mapping[str, Fitted]
 ) -> tuple[Pixels, Integers]:
     """The training images of a model, with their shifts where it asks for them."""

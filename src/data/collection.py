@@ -44,7 +44,7 @@ def collect(spec: StudySpec, *, progress: bool = True) -> Source:
 
         return Source("package", f"{spec.package} {version(spec.package)}", "package")
     if spec.folder is not None:
-        return Source("folder", "the user's own pictures", "folder", folders.files(spec))
+        return Source("folder", "the user's own photos", "folder", folders.files(spec))
     return _in_inputs(spec) or _from_copy(spec) or _from_host(spec, progress)
 
 

@@ -21,14 +21,14 @@ from src.data.collection import Source
 from src.data.formats import DataError, Ids, Integers, Part, Pixels, Raw
 from src.data.specification import StudySpec
 
-LARGEST_GROUP = 0.1  # share of a class; nearly equal pictures that are more are trained on
+LARGEST_GROUP = 0.1  # share of a class; nearly equal images that are more are trained on
 
 
 @dataclass(frozen=True)
 class Split:
-    """Some pictures of a data set.
+    """Some images of a data set.
 
-    `ids` (n,): the picture's position in the file it came from (int64), or its relative path (text)
+    `ids` (n,): the image's position in the file it came from (int64), or its relative path (text)
     where each is a file of its own; `images` (n, H, W, C) uint8; `labels` (n,) int64, index into
     the classes.
     """
@@ -44,7 +44,7 @@ class Split:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A study's pictures, split once for all."""
+    """A study's images, split once for all."""
 
     spec: StudySpec
     train: Split
@@ -75,7 +75,7 @@ def load(spec: StudySpec, *, progress: bool = True) -> Dataset:
     """Collect, read, check and split a study.
 
     Raises:
-        DataError: see `collect`; also where a class is missing or the pictures are not the
+        DataError: see `collect`; also where a class is missing or the images are not the
             published ones.
     """
     source = collection.collect(spec, progress=progress)
@@ -101,7 +101,7 @@ def _read(spec: StudySpec, source: Source) -> Raw:
 
 
 def _keys(images: Pixels, labels: Integers) -> list[bytes]:
-    """A key per picture that depends on its content alone, never on the order of the file."""
+    """A key per image that depends on its content alone, never on the order of the file."""
     seed = str(config.SEED).encode()
     return [
         hashlib.sha256(seed + _label_bytes(int(label)) + image.tobytes()).digest()
@@ -114,7 +114,7 @@ def _label_bytes(label: int) -> bytes:
 
 
 def content_sha256(keys: Iterable[Iterable[bytes]]) -> str:
-    """SHA-256 over all picture keys in sorted order, part by part."""
+    """SHA-256 over all image keys in sorted order, part by part."""
     digest = hashlib.sha256()
     for part in keys:
         digest.update(b"".join(sorted(part)))
@@ -125,10 +125,10 @@ def _check_classes(spec: StudySpec, raw: Raw) -> None:
     for name, (images, labels, *_) in raw.items():
         missing = [c for i, c in enumerate(spec.classes) if not np.any(labels == i)]
         if missing:
-            raise DataError(f"The {name} set of {spec.name} has no picture of {missing}.")
+            raise DataError(f"The {name} set of {spec.name} has no image of {missing}.")
         if images.shape[1:] != spec.image_shape:
             raise DataError(
-                f"The pictures of {spec.name} are {images.shape[1:]}, expected {spec.image_shape}."
+                f"The images of {spec.name} are {images.shape[1:]}, expected {spec.image_shape}."
             )
 
 
@@ -136,14 +136,14 @@ def _check_content(spec: StudySpec, keys: dict[str, list[bytes]]) -> None:
     found = content_sha256(keys.values())
     if spec.content_sha256 is not None and found != spec.content_sha256:
         raise DataError(
-            f"The pictures of {spec.name} are not the published ones (content hash {found}, "
+            f"The images of {spec.name} are not the published ones (content hash {found}, "
             f"expected {spec.content_sha256}). Delete {collection.folder_of(spec)} and collect "
             "them again."
         )
 
 
 def _split(spec: StudySpec, raw: Raw, keys: dict[str, list[bytes]], source: Source) -> Dataset:
-    """Official parts stay as they are; what is missing is drawn from the training pictures."""
+    """Official parts stay as they are; what is missing is drawn from the training images."""
     train = raw["train"]
     groups = np.arange(len(train.labels)) if train.groups is None else train.groups
     order, remaining = _shuffled(train.labels, keys["train"], groups, spec.classes), 1.0
@@ -259,6 +259,6 @@ def _channel_moments(images: Pixels) -> tuple[NDArray[np.float64], NDArray[np.fl
 
 
 def class_counts(split: Split, classes: tuple[str, ...]) -> dict[str, int]:
-    """Pictures per class, in the order of the classes."""
+    """Images per class, in the order of the classes."""
     found = np.bincount(split.labels, minlength=len(classes))
     return {name: int(n) for name, n in zip(classes, found, strict=True)}

@@ -1,6 +1,6 @@
 """Decoding: untrusted bytes → RGB image, one way in for notebooks, app and API.
 
-An image from a stranger is read in an order that keeps memory small: allow-list of formats, size
+An image from a client is read in an order that keeps memory small: allow-list of formats, size
 check before anything is decoded, reduced decoding (JPEG) or reduction right after, and only then
 rotation, transparency and colour on the small image. One decode runs at a time, so the peak holds
 for the whole process and not only for one thread.
@@ -56,7 +56,7 @@ UPRIGHT = {
 }
 DEEP_MODES = ("I;16", "I;16L", "I;16B", "I;16N", "I", "F")
 # First bytes of what people try although it is not supported → what it is.
-STRANGERS = (
+UNSUPPORTED = (
     (4, b"ftyphei", "an HEIC photo"),
     (4, b"ftypmif1", "an HEIC photo"),
     (0, b"%PDF", "a PDF document"),
@@ -82,7 +82,7 @@ class TooLarge(ImageError):
 
 
 @dataclass(frozen=True)
-class Picture:
+class DecodedImage:
     """A decoded image, upright, opaque and at most `MAX_SIDE` pixels long.
 
     rgb: uint8 (H, W, 3), 0–255. format: one of `FORMATS`. size: (width, height) in pixels as
@@ -95,7 +95,7 @@ class Picture:
     notes: tuple[str, ...]
 
 
-def decode(data: bytes, *, alone: bool = True) -> Picture:
+def decode(data: bytes, *, alone: bool = True) -> DecodedImage:
     """Return the image in `data`, the content of a file from anywhere.
 
     Raises ImageError for what is empty, too long, too large, damaged, or not one of `FORMATS`.
@@ -122,7 +122,7 @@ def pixel_limit(kind: str) -> int:
     return int(DECODE_BYTES / BYTES_PER_PIXEL[kind])
 
 
-def _decode(data: bytes) -> Picture:
+def _decode(data: bytes) -> DecodedImage:
     image = _open(data)
     # Pillow calls a photo with further images inside (MPO: depth, HDR) an animation; it is none
     kind = "JPEG" if image.format == "MPO" else str(image.format)
@@ -135,7 +135,7 @@ def _decode(data: bytes) -> Picture:
         for step in (_eight_bit, _direct_colour, _small, _opaque, _upright(kind, _load(image))):
             image, note = step(image)
             notes += [note] if note else []
-        return Picture(np.array(image, dtype=np.uint8), kind, size, tuple(notes))
+        return DecodedImage(np.array(image, dtype=np.uint8), kind, size, tuple(notes))
     except ImageError:
         raise
     except Exception as error:  # decoders raise anything at all on broken bytes
@@ -153,22 +153,22 @@ def _open(data: bytes) -> Image.Image:
         raise _too_large(f"{_mega(int(pixels[0]))} megapixels" if pixels else "", "JPEG") from error
     except Exception as error:  # not only UnidentifiedImageError: broken headers raise anything
         raise UnknownFormat(
-            f"The file is {_stranger(data)}. Accepted are pictures in one of these formats: "
+            f"The file is {_unsupported(data)}. Accepted are images in one of these formats: "
             f"{', '.join(FORMATS)}."
         ) from error
 
 
-def _stranger(data: bytes) -> str:
-    for offset, magic, name in STRANGERS:
+def _unsupported(data: bytes) -> str:
+    for offset, magic, name in UNSUPPORTED:
         if data[offset : offset + len(magic)] == magic:
             return name
-    return "not a picture, or a damaged one"
+    return "not an image, or a damaged one"
 
 
 def _check_size(size: tuple[int, int], kind: str, data: bytes) -> None:
     width, height = size
     if width < 1 or height < 1:
-        raise ImageError(f"The picture has no pixels: {width} × {height}.")
+        raise ImageError(f"The image has no pixels: {width} × {height}.")
     if kind == "JPEG" and not _single_scan(data):
         kind = "JPEG in several scans"
     if width * height > pixel_limit(kind):
@@ -177,9 +177,7 @@ def _check_size(size: tuple[int, int], kind: str, data: bytes) -> None:
 
 def _too_large(size: str, kind: str) -> TooLarge:
     limit = f"at most {_mega(pixel_limit(kind))} megapixels are accepted for {kind}"
-    return TooLarge(
-        f"The picture is too large: {size}, and {limit}. Make it smaller and try again."
-    )
+    return TooLarge(f"The image is too large: {size}, and {limit}. Make it smaller and try again.")
 
 
 def _mega(pixels: int) -> str:
@@ -266,7 +264,7 @@ def _small(image: Image.Image) -> Step:
 
 def _opaque(image: Image.Image) -> Step:
     if image.mode in ("LAB", "HSV"):
-        raise ImageError(f"The picture has {image.mode} colours. Save it as RGB and try again.")
+        raise ImageError(f"The image has {image.mode} colours. Save it as RGB and try again.")
     if image.mode == "CMYK":
         return image.convert("RGB"), "CMYK converted"
     if image.mode not in ("RGBA", "LA"):

@@ -1,4 +1,4 @@
-"""The user's own pictures: a folder or zip in `inputs/` with one sub-folder per class, as a study.
+"""The user's own photos: a folder or zip in `inputs/` with one sub-folder per class, as a study.
 
     inputs/<name>/<class>/*.jpg      or with train, validation and test above the classes
     inputs/<name>.zip                a zip of either, or the only zip in inputs/<name>/
@@ -30,12 +30,12 @@ from src.data.image_folders import Collection, Decoded, Shape
 from src.data.specification import StudySpec
 
 SHAPE: Shape = (224, 224, 3)  # what the networks trained on ImageNet take
-PREPARATION = 1  # count up when what is kept of a picture changes
+PREPARATION = 1  # count up when what is kept of an image changes
 RESERVED = "studies"  # the folder of the studies' own files
-COPIES = 3  # of all pictures that are in memory at once, at the worst moment
+COPIES = 3  # of all images that are in memory at once, at the worst moment
 
 LAYOUT = (
-    "Put each class's pictures into a sub-folder with its name, at least "
+    "Put each class's photos into a sub-folder with its name, at least "
     f"{audit.MINIMUM} of each of at least two classes."
 )
 
@@ -44,7 +44,7 @@ LAYOUT = (
 class Prepared:
     """What is known of every file (`audit.FILES`, also size, sha256, format) and the pixels.
 
-    A picture's column `row` is its place in `pixels`, uint8 (n, H, W, C), which stays on the disk.
+    An image's column `row` is its place in `pixels`, uint8 (n, H, W, C), which stays on the disk.
     """
 
     files: pd.DataFrame
@@ -53,12 +53,12 @@ class Prepared:
 
     @property
     def used(self) -> pd.DataFrame:
-        """The rows of the pictures that the study is made of."""
+        """The rows of the images that the study is made of."""
         return audit.accepted(self.files, self.problems)
 
 
 def names() -> tuple[str, ...]:
-    """What lies in `inputs/` as folders or zips of pictures, in alphabetical order."""
+    """What lies in `inputs/` as folders or zips of photos, in alphabetical order."""
     place = config.inputs()
     found = {_name_of(path) for path in (place.iterdir() if place.is_dir() else [])}
     return tuple(sorted(name for name in found if name and not _taken(name)))
@@ -87,7 +87,7 @@ def _zips(path: Path) -> list[Path]:
 
 
 def adopt(where: str, name: str = "") -> str:
-    """The study's name of pictures in `inputs/` or, linked from there and not copied, elsewhere.
+    """The study's name of images in `inputs/` or, linked from there and not copied, elsewhere.
 
     Args:
         where: a name in `inputs/`, or the path of a folder or zip.
@@ -136,7 +136,7 @@ def plain_name(name: str) -> str:
 
 
 def location(name: str) -> Path:
-    """The folder or zip that holds a study's pictures.
+    """The folder or zip that holds a study's images.
 
     Raises:
         DataError: it is not clear which.
@@ -158,7 +158,7 @@ def location(name: str) -> Path:
 
 
 def specification(name: str, shape: Shape = SHAPE) -> StudySpec:
-    """The specification of a user's folder, whose pictures are read and audited first.
+    """The specification of a user's folder, whose images are read and audited first.
 
     Raises:
         DataError: the name, the folder or its study.toml cannot be used; says what to do.
@@ -171,7 +171,7 @@ def specification(name: str, shape: Shape = SHAPE) -> StudySpec:
     computed = {
         "title": title[:1].upper() + title[1:],
         "description": (
-            f"{len(used):,} pictures of {len(classes)} categories from the folder {name}, "
+            f"{len(used):,} images of {len(classes)} categories from the folder {name}, "
             f"{counts.min():,} to {counts.max():,} of each."
         ),
     }
@@ -183,7 +183,7 @@ def specification(name: str, shape: Shape = SHAPE) -> StudySpec:
 
 
 def files(spec: StudySpec) -> dict[str, dict[str, Any]]:
-    """Hash and size of every picture that is used, by its path."""
+    """Hash and size of every image that is used, by its path."""
     used = _prepared(spec.name, spec.image_shape).used
     return {
         path: {"sha256": sha256, "bytes": int(size)}
@@ -192,7 +192,7 @@ def files(spec: StudySpec) -> dict[str, dict[str, Any]]:
 
 
 def read(spec: StudySpec) -> Raw:
-    """All pictures that are used, uint8 (n, H, W, C) by part; their ids are relative paths."""
+    """All images that are used, uint8 (n, H, W, C) by part; their ids are relative paths."""
     prepared = _prepared(spec.name, spec.image_shape)
     used = prepared.used
     titles = study_files.own_settings(_settings_path(spec.name)).classes
@@ -258,10 +258,10 @@ def _prepared(name: str, shape: Shape) -> Prepared:
 
 
 def _check_labels(name: str, found: Collection) -> None:
-    """Refuse at once what no picture could save."""
+    """Refuse at once what no image could save."""
     labels = image_folders.class_names(entry.label for entry in found.entries)
     if len(labels) < 2:
-        there = f"only one class ({labels[0]})" if labels else "no class folder with pictures"
+        there = f"only one class ({labels[0]})" if labels else "no class folder with images"
         deep = labels and any(e.file.path.split("/")[-2] != e.label for e in found.entries)
         hint = f" If the folders in {labels[0]} are the classes, move them up." if deep else ""
         raise DataError(f"{name} has {there}. {LAYOUT}{hint}")
@@ -275,7 +275,7 @@ def _key(found: Collection, shape: Shape) -> str:
 
 
 def _prepare(found: Collection, shape: Shape, place: Path) -> None:
-    """Decode every picture and keep what came out, whole or not at all, in place of older ones."""
+    """Decode every image and keep what came out, whole or not at all, in place of older ones."""
     partial = place.with_name(f".{place.name}.partial")
     shutil.rmtree(place.parent, ignore_errors=True)
     partial.mkdir(parents=True)
@@ -290,7 +290,7 @@ def _prepare(found: Collection, shape: Shape, place: Path) -> None:
         rows.append(_row(entries[row], decoded) | {"row": row})
     pixels.flush()
     rows += [_unused(*skipped) for skipped in found.skipped]
-    rows += [_unused(folder, "empty folder", "no picture in it") for folder in found.empty]
+    rows += [_unused(folder, "empty folder", "no image in it") for folder in found.empty]
     pd.DataFrame(rows, columns=[*rows[0]]).to_parquet(partial / "files.parquet", index=False)
     os.replace(partial, place)
 
@@ -335,6 +335,6 @@ def _check_memory(n: int, shape: Shape) -> None:
     need, free = COPIES * n * int(np.prod(shape)), environment.available_bytes()
     if need > free:
         raise DataError(
-            f"{n:,} pictures need about {need / 1e9:.1f} GB of memory, and {free / 1e9:.1f} GB "
+            f"{n:,} images need about {need / 1e9:.1f} GB of memory, and {free / 1e9:.1f} GB "
             f"are free. Use about {int(n * free / need):,} of them, or a machine with more."
         )

@@ -45,10 +45,10 @@ Raw = dict[str, Part]
 
 def cifar_parquet(folder: Path) -> Raw:
     """CIFAR-10 as two Parquet files of PNG bytes, the layout of `uoft-cs/cifar10`."""
-    return {name: _read_picture_table(folder / f"{name}.parquet") for name in ("train", "test")}
+    return {name: _read_image_table(folder / f"{name}.parquet") for name in ("train", "test")}
 
 
-def _read_picture_table(path: Path) -> Part:
+def _read_image_table(path: Path) -> Part:
     import pyarrow.parquet as pq
     from PIL import Image
 

@@ -103,7 +103,7 @@ class Decoded(NamedTuple):
     error: str
 
 
-def read_pictures(path: Path, shape: Shape) -> Raw:
+def read_images(path: Path, shape: Shape) -> Raw:
     """Every image of a folder or zip as uint8 (n, *shape), its centre cropped to the proportions.
 
     Labels count in the natural order of the class names (`natural`); ids are relative paths.
@@ -289,8 +289,8 @@ def _member_reader(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Callabl
 
 def _unwrapped(tree: Tree) -> Tree:
     """Without the one folder around everything that many programs add to a zip."""
-    tops = {file.path.split("/")[0] for file in tree.files if is_picture(file.path)}
-    deep = all(file.path.count("/") >= 2 for file in tree.files if is_picture(file.path))
+    tops = {file.path.split("/")[0] for file in tree.files if is_image(file.path)}
+    deep = all(file.path.count("/") >= 2 for file in tree.files if is_image(file.path))
     if len(tops) != 1 or not deep or _part(*tops):
         return tree
     start = f"{tops.pop()}/"
@@ -308,7 +308,7 @@ def _unwrapped(tree: Tree) -> Tree:
 # --- which image belongs where ----------------------------------------------------------------
 
 
-def is_picture(path: str) -> bool:
+def is_image(path: str) -> bool:
     """Whether a file's name ends like an image that can be read."""
     return ending(path) in ENDINGS
 
@@ -325,15 +325,15 @@ def arrange(tree: Tree) -> Collection:
     Raises:
         DataError: the folders are not one per class.
     """
-    pictures, skipped = [], list(tree.skipped)
+    files, skipped = [], list(tree.skipped)
     for file in tree.files:
-        if is_picture(file.path):
-            pictures.append(file)
+        if is_image(file.path):
+            files.append(file)
         else:
             skipped.append(Skipped(file.path, "other format", f"a .{ending(file.path)} file"))
-    depth = 2 if _has_parts(pictures) else 1  # folders above an image: part and class, or class
+    depth = 2 if _has_parts(files) else 1  # folders above an image: part and class, or class
     entries, seen = [], set()
-    for file in pictures:
+    for file in files:
         folders = file.path.split("/")[:-1]
         if len(folders) < depth:
             skipped.append(Skipped(file.path, "no class", "not in a class folder"))
@@ -350,11 +350,11 @@ def _part(folder: str) -> str:
     return PARTS.get(folder.casefold(), "")
 
 
-def _has_parts(pictures: list[File]) -> bool:
+def _has_parts(files: list[File]) -> bool:
     """Whether the uppermost folders are train, validation and test, not classes."""
-    tops = {f.path.split("/")[0] for f in pictures if "/" in f.path}
+    tops = {f.path.split("/")[0] for f in files if "/" in f.path}
     named = {top for top in tops if _part(top)}
-    direct = {f.path.split("/")[0] for f in pictures if f.path.count("/") == 1}
+    direct = {f.path.split("/")[0] for f in files if f.path.count("/") == 1}
     if not named - direct:  # none of them has sub-folders alone, so they are classes by that name
         if named and named == tops:
             raise DataError(
@@ -384,7 +384,7 @@ def decode_all(entries: Sequence[Entry], shape: Shape) -> Iterator[Decoded]:
     """The images in order, decoded on all cores, with a progress bar."""
     from tqdm import tqdm
 
-    bar = tqdm(total=len(entries), desc="Reading pictures", unit="picture", mininterval=1.0)
+    bar = tqdm(total=len(entries), desc="Reading images", unit="image", mininterval=1.0)
     with bar, warnings.catch_warnings(), ThreadPoolExecutor(os.cpu_count()) as pool:
         warnings.simplefilter("ignore")  # what a file is worth is told by our own messages
         for found in pool.map(lambda entry: _decoded(entry.file, shape), entries):
@@ -399,11 +399,11 @@ def _decoded(file: File, shape: Shape) -> Decoded:
         return Decoded(None, "", "", (0, 0), str(error))
     digest = hashlib.sha256(content).hexdigest()
     try:
-        picture = decoding.decode(content, alone=False)
+        decoded = decoding.decode(content, alone=False)
     except decoding.ImageError as error:
         return Decoded(None, digest, "", (0, 0), str(error))
-    pixels = images.model_input(picture.rgb, shape, "crop")
-    return Decoded(pixels, digest, picture.format, picture.size, "")
+    pixels = images.model_input(decoded.rgb, shape, "crop")
+    return Decoded(pixels, digest, decoded.format, decoded.size, "")
 
 
 def _content(file: File) -> bytes:

@@ -1,6 +1,6 @@
-"""Pictures of a study by id, from its own files where they are on this machine.
+"""Images of a study by id, from its own files where they are on this machine.
 
-A run carries only some of its pictures. Where the data set was collected too, any other one is read
+A run carries only some of its images. Where the data set was collected too, any other one is read
 from it: one group of rows at a time, so that the app stays small however large the data set is.
 """
 
@@ -20,14 +20,14 @@ PNG = b"\x89PNG\r\n\x1a\n"
 
 
 def available(dataset: Mapping[str, Any]) -> bool:
-    """Whether every picture of a run's data set (its dataset.json) can be read here."""
+    """Whether every image of a run's data set (its dataset.json) can be read here."""
     return all(_file(dataset, split) is not None for split in SPLITS)
 
 
 def read(
     dataset: Mapping[str, Any], split: str, ids: Iterable[int | str]
 ) -> dict[int | str, bytes]:
-    """PNG bytes of pictures of one split by id; what cannot be read is left out.
+    """PNG bytes of images of one split by id; what cannot be read is left out.
 
     Args:
         dataset: a run's dataset.json, which names the files and their sizes.
@@ -46,8 +46,8 @@ def read(
             if len(inside):
                 table = file.read_row_group(group, columns=["img"], use_threads=False)
                 cells = table["img"].take(inside - start)
-                pictures = (cell["bytes"] for cell in cells.to_pylist())
-                found |= dict(zip(inside.tolist(), pictures, strict=True))
+                pngs = (cell["bytes"] for cell in cells.to_pylist())
+                found |= dict(zip(inside.tolist(), pngs, strict=True))
             start = end
     pa.default_memory_pool().release_unused()  # else a hundred megabytes stay with the process
     return {key: png for key, png in found.items() if png.startswith(PNG)}

@@ -102,7 +102,7 @@ class Recipe:
     class_weights: Amount = 0.0  # power of a class's inverse frequency; 1: all count alike
     distillation: Share = 0.0  # share of the target that is what a teacher says
     averaging: Annotated[float, Field(ge=0, lt=1)] = 0.0  # of the running mean of weights; 0: none
-    pruning: Share = 0.0  # share of the images already learnt that an epoch leaves out
+    pruning: Share = 0.0  # data pruning: share of the images learned best that an epoch skips
 
 
 @dataclass(frozen=True, config=CHECKED)

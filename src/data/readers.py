@@ -17,10 +17,10 @@ def image_archive(
     Raises:
         DataError: it does not hold as many images of each part as `counts` says.
     """
-    raw = image_folders.read_pictures(folder / name, (shape[0], shape[1], shape[2]))
+    raw = image_folders.read_images(folder / name, (shape[0], shape[1], shape[2]))
     found = {part: len(images.labels) for part, images in raw.items()}
     if found != dict(counts):
-        raise DataError(f"{name} holds {found} pictures, expected {dict(counts)}.")
+        raise DataError(f"{name} holds {found} images, expected {dict(counts)}.")
     return raw
 
 

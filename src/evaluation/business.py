@@ -17,7 +17,9 @@ from src.evaluation.thresholds import SortingTarget
 Page = Literal[
     "project_summary", "data_visualizer", "model_performance", "image_classifier", "hypotheses"
 ]
-Metric = Literal["accuracy", "weakest_recall", "filing_coverage", "filing_precision", "latency_ms"]
+Metric = Literal[
+    "accuracy", "weakest_recall", "automation_rate", "automatic_precision", "latency_ms"
+]
 UNITS = dict.fromkeys(get_args(Metric), "share") | {"latency_ms": "ms"}
 CHECKED = ConfigDict(extra="forbid")
 
@@ -79,7 +81,7 @@ class Case:
 
     @property
     def latency_limit(self) -> float:
-        """Milliseconds that success allows one picture; infinite where nothing is said."""
+        """Milliseconds that success allows one image; infinite where nothing is said."""
         allowed = [
             c.target
             for c in self.criteria
@@ -115,8 +117,8 @@ def _measured(
     return {
         "accuracy": stats.wilson(int(test.correct.sum()), test.n),
         "weakest_recall": _weakest_recall(test),
-        "filing_coverage": sorting.coverage,
-        "filing_precision": sorting.precision,
+        "automation_rate": sorting.coverage,
+        "automatic_precision": sorting.precision,
         "latency_ms": _published(latency),
     }
 

@@ -23,7 +23,7 @@ def compare(first: Scored, second: Scored) -> dict[str, Any]:
     """
     order_a, order_b = np.argsort(first.ids, kind="stable"), np.argsort(second.ids, kind="stable")
     if not np.array_equal(first.ids[order_a], second.ids[order_b]):
-        raise ValueError("the two models answered different pictures and cannot be compared")
+        raise ValueError("the two models answered different images and cannot be compared")
     label_a = np.array(first.classes)[first.labels[order_a]]
     if not np.array_equal(label_a, np.array(second.classes)[second.labels[order_b]]):
         raise ValueError("the two models were scored against different labels")

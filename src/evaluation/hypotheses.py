@@ -21,7 +21,7 @@ from src.evaluation import comparison, metrics, sample_sizes, stats
 from src.evaluation.stats import Estimate, FloatArray
 
 VERDICTS = ("supported", "refuted", "undecided")
-REALISTIC = 1_000_000  # pictures that someone might still collect
+REALISTIC = 1_000_000  # images that someone might still collect
 NUMBERS = {"value", "low", "high", "margin", "n", "needed"}  # what every meaning may quote
 RESAMPLES = 10_000  # of a bootstrap
 
@@ -42,7 +42,7 @@ MANY = 99
 KINDS = {
     "accuracy": Kind("Does a model reach an accuracy?", "share", (0, 1), (1, 1)),
     "difference": Kind(
-        "Is the last model better than the best of the others, on the same pictures?",
+        "Is the last model better than the best of the others, on the same images?",
         "percentage points",
         (-100, 100),
         (2, MANY),
@@ -310,7 +310,7 @@ def _pair_correlation(h: Hypothesis, evidence: Evidence) -> Finding:
 
 
 def pair_confusion(scored: metrics.Scored) -> FloatArray:
-    """(K, K) symmetric: share of the pictures of two classes that are taken for the other one.
+    """(K, K) symmetric: share of the images of two classes that are taken for the other one.
 
     Ranks as the symmetric counts do where classes have equal support, and fairly where not.
     The diagonal is 0.
@@ -343,7 +343,7 @@ def _largest(square: FloatArray, names: list[tuple[str, str]]) -> str:
 
 
 def _defined(estimate: Estimate) -> Estimate:
-    """A model without any confusion, or look-alikes all equal, correlates with nothing."""
+    """A model without any confusion, or similarities all equal, correlates with nothing."""
     if math.isfinite(estimate.value):
         return estimate
     return Estimate(0.0, -1.0, 1.0, estimate.method)
@@ -368,13 +368,13 @@ def _accuracy(h: Hypothesis, evidence: Evidence) -> Finding:
     scored = _scored(evidence, h.models[0], h.split)
     hits = int(scored.correct.sum())
     estimate = stats.wilson(hits, scored.n, h.level)
-    needed = sample_sizes.pictures_needed(estimate.value, h.margin, scored.n, h.level)
+    needed = sample_sizes.images_needed(estimate.value, h.margin, scored.n, h.level)
     others = {m: _scored(evidence, m, h.split) for m in evidence.predictions}
     return Finding(
         estimate=estimate,
         p_value=stats.score_test(hits, scored.n, h.margin),
         n=scored.n,
-        needed=_needed(needed, f"{h.split} picture", f"{h.split} pictures"),
+        needed=_needed(needed, f"{h.split} image", f"{h.split} images"),
         details=[
             _detail(m, stats.wilson(int(s.correct.sum()), s.n, h.level), s.n, h.unit)
             for m, s in others.items()
@@ -383,7 +383,7 @@ def _accuracy(h: Hypothesis, evidence: Evidence) -> Finding:
     )
 
 
-# Two models on the same pictures ----------------------------------------------------------------
+# Two models on the same images ----------------------------------------------------------------
 
 
 def _difference(h: Hypothesis, evidence: Evidence) -> Finding:
@@ -391,13 +391,13 @@ def _difference(h: Hypothesis, evidence: Evidence) -> Finding:
     result = _compared(h, evidence, reference)
     counts = result["only_first"], result["only_second"], result["n"]
     estimate = stats.paired_difference(*counts, h.level).scaled(100)
-    needed = sample_sizes.pictures_for_interval(estimate, h.margin, result["n"])
+    needed = sample_sizes.images_for_interval(estimate, h.margin, result["n"])
     others = {m: _compared(h, evidence, m) for m in h.models[:-1] if m != reference}
     return Finding(
         estimate=estimate,
         p_value=stats.paired_test(*counts, h.margin / 100),
         n=result["n"],
-        needed=_needed(needed, f"{h.split} picture", f"{h.split} pictures"),
+        needed=_needed(needed, f"{h.split} image", f"{h.split} images"),
         facts={"reference": evidence.titles.get(reference, reference)},
         details=[_paired_detail(h, f"{tested} minus {m}", other) for m, other in others.items()],
         models=(reference, tested),
@@ -413,15 +413,15 @@ def _paired_detail(h: Hypothesis, name: str, result: Mapping[str, Any]) -> dict[
 def _error_ratio(h: Hypothesis, evidence: Evidence) -> Finding:
     reference, tested = _reference(h, evidence), h.models[-1]
     result = _compared(h, evidence, reference)
-    # A picture that only one model got right is one that only the other got wrong.
+    # An image that only one model got right is one that only the other got wrong.
     counts = result["neither"], result["only_second"], result["only_first"]
     estimate = stats.paired_ratio(*counts, h.level)
-    needed = sample_sizes.pictures_for_interval(estimate, h.margin, result["n"])
+    needed = sample_sizes.images_for_interval(estimate, h.margin, result["n"])
     return Finding(
         estimate=estimate,
         p_value=stats.ratio_test(*counts, h.margin),
         n=result["n"],
-        needed=_needed(needed, f"{h.split} picture", f"{h.split} pictures"),
+        needed=_needed(needed, f"{h.split} image", f"{h.split} images"),
         facts={"reference": evidence.titles.get(reference, reference)},
         models=(reference, tested),
     )
@@ -434,7 +434,7 @@ def _reference(h: Hypothesis, evidence: Evidence) -> str:
 
 
 def _compared(h: Hypothesis, evidence: Evidence, other: str) -> dict[str, Any]:
-    """The hypothesis's last model against another one, on the same pictures."""
+    """The hypothesis's last model against another one, on the same images."""
     return comparison.compare(*(_scored(evidence, m, h.split) for m in (h.models[-1], other)))
 
 
@@ -468,12 +468,12 @@ def _resampled(
 ) -> Finding:
     """A finding whose interval and p-value come from the same bootstrap samples (B,)."""
     estimate = stats.percentile_interval(value, samples, metrics.STRATIFIED, h.level)
-    needed = sample_sizes.pictures_for_interval(estimate, h.margin, n)
+    needed = sample_sizes.images_for_interval(estimate, h.margin, n)
     return Finding(
         estimate=estimate,
         p_value=stats.bootstrap_test(samples, h.margin),
         n=n,
-        needed=_needed(needed, f"{h.split} picture", f"{h.split} pictures"),
+        needed=_needed(needed, f"{h.split} image", f"{h.split} images"),
         facts=facts,
     )
 
@@ -510,7 +510,7 @@ def _paired_seeds(h: Hypothesis, evidence: Evidence) -> pd.DataFrame:
 
 
 def _seed_details(h: Hypothesis, evidence: Evidence) -> list[dict[str, Any]]:
-    """Each seed's gain on the same pictures, where their predictions were kept."""
+    """Each seed's gain on the same images, where their predictions were kept."""
     if any(m not in evidence.seed_predictions for m in h.models):
         return []
     rows = [_right_answers(evidence.seed_predictions[m], h.split) for m in h.models]
@@ -532,7 +532,7 @@ def _right_answers(seed_predictions: pd.DataFrame, split: str) -> pd.Series:
 
 
 def _also_details(h: Hypothesis, evidence: Evidence) -> list[dict[str, Any]]:
-    """The second pair, such as the full training set: one seed, the same pictures."""
+    """The second pair, such as the full training set: one seed, the same images."""
     if not h.also or any(m not in evidence.predictions for m in h.also):
         return []
     without, with_ = (_scored(evidence, m, h.split) for m in h.also)

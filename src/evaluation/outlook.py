@@ -20,7 +20,7 @@ def accuracy(hits: float, n: int, photos: int, within: float = WITHIN) -> str:
         within: how far either side the 95 % interval may reach.
     """
     found = stats.wilson(hits, n)
-    more = _share_of_all(sample_sizes.pictures_within(found.value, within, n), n, photos)
+    more = _share_of_all(sample_sizes.images_within(found.value, within, n), n, photos)
     known = (
         f"Of {n:,} photos, each answered by a model that had not seen it, {_percent(found.value)} "
         f"were classified correctly (95\N{NO-BREAK SPACE}% interval {_percent(found.low)} to "

@@ -28,7 +28,7 @@ def _smallest(decides: Callable[[int], bool], start: int, limit: int = 10**9) ->
     return high
 
 
-def pictures_needed(share: float, margin: float, n: int, level: float = stats.LEVEL) -> int | None:
+def images_needed(share: float, margin: float, n: int, level: float = stats.LEVEL) -> int | None:
     """Further images until Wilson's interval leaves `margin` out, if the share stays as it is.
 
     None where no number under 10^9 would (share equal to the margin).
@@ -42,7 +42,7 @@ def pictures_needed(share: float, margin: float, n: int, level: float = stats.LE
     return None if total is None else total - n
 
 
-def pictures_for_interval(estimate: Estimate, margin: float, n: int) -> int | None:
+def images_for_interval(estimate: Estimate, margin: float, n: int) -> int | None:
     """Further images until an interval leaves `margin` out, if the value stays as it is.
 
     Its half towards the margin is taken to shrink with the square root of n. None where value and
@@ -55,7 +55,7 @@ def pictures_for_interval(estimate: Estimate, margin: float, n: int) -> int | No
     return max(math.ceil(n * (half / gap) ** 2) - n, 0)
 
 
-def pictures_within(share: float, half: float, n: int, level: float = stats.LEVEL) -> int:
+def images_within(share: float, half: float, n: int, level: float = stats.LEVEL) -> int:
     """Further images until Wilson's interval is at most 2 · `half` wide, if the share stays."""
 
     def narrow(total: int) -> bool:

@@ -19,7 +19,7 @@ from src.runs.drafts import Draft
 
 
 def record(draft: Draft, plan: Mapping[str, Estimator], fitted: Mapping[str, Fitted]) -> None:
-    """Write what is known about fitted models before the test pictures are read.
+    """Write what is known about fitted models before the test images are read.
 
     `models/<name>/config.json` of each, and all candidates of the searches.
     """
@@ -74,7 +74,7 @@ def at_a_glance(
 ) -> pd.DataFrame:
     """One row per model: title, accuracy on validation as value, low and high, n, and costs.
 
-    seconds: of the final fit, with the members'; milliseconds: per picture, all of validation at
+    seconds: of the final fit, with the members'; milliseconds: per image, all of validation at
     once; megabytes: of the files.
     """
     rows = []

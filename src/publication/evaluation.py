@@ -28,7 +28,7 @@ from src.serving import drawing, inference
 from src.serving.inference import BATCH, PRECISIONS, ServedModel
 from src.training import export
 
-PER_CELL = 3  # pictures kept per cell of a confusion matrix; one of a control's
+PER_CELL = 3  # images kept per cell of a confusion matrix; one of an ablation's
 MISTAKES = 40  # most confident mistakes kept per model
 EXAMPLES = 4  # test photos of each class that are kept in the size of the models
 
@@ -37,10 +37,10 @@ EXAMPLES = 4  # test photos of each class that are kept in the size of the model
 
 
 def record_evaluation(draft: Draft, dataset: Dataset, name: str) -> dict[str, Any]:
-    """Ask one model for every validation and test picture; returns its metrics.
+    """Ask one model for every validation and test image; returns its metrics.
 
     Networks answer through the files that are served. What a classical model said to validation is
-    kept from its fitting: a blend's answers must be cross-fitted there. A control whose files are
+    kept from its fitting: a blend's answers must be cross-fitted there. An ablation whose files are
     gone (it was taken over, or a publication was refused) is not asked again: what it said stands.
     """
     folder = f"models/{name}"
@@ -76,7 +76,7 @@ def record_evaluation(draft: Draft, dataset: Dataset, name: str) -> dict[str, An
 
 
 def _learned_moved(made: dict[str, Any]) -> bool:
-    """Whether a network saw its training pictures moved, so that it knows such views."""
+    """Whether a network saw its training images moved, so that it knows such views."""
     return made["family"] == "network" and bool((made["augmentation"] or {}).get("shift"))
 
 
@@ -91,12 +91,12 @@ def _averaged(model: ServedModel, dataset: Dataset, mirrored: bool) -> dict[str,
 
 
 def at_a_glance(measured: Mapping[str, dict[str, Any]]) -> pd.DataFrame:
-    """One row per model: parameters, seconds of training, milliseconds a picture, accuracies."""
+    """One row per model: parameters, seconds of training, milliseconds per image, accuracies."""
     rows = {
         name: {
             "parameters": found["cost"].get("parameters"),
             "training s": found["cost"]["training_seconds"],
-            "ms a picture": min(t["value"] for t in found["cost"]["latency_ms"].values()),
+            "ms per image": min(t["value"] for t in found["cost"]["latency_ms"].values()),
             **{
                 f"{split} accuracy": scored["metrics"]["accuracy"]["value"]
                 for split, scored in found["splits"].items()
@@ -201,14 +201,14 @@ def _sizes(draft: Draft, folder: str, made: dict[str, Any]) -> dict[str, int]:
 
 
 def _latency(model: ServedModel | Classifier, images: NDArray[np.uint8]) -> dict[str, Any]:
-    """Median milliseconds of one picture and its 95 % interval."""
+    """Median milliseconds of one image and its 95 % interval."""
     model.predict(images[:1])  # the first call allocates
     times = [model.predict(images[i % len(images)][None]).milliseconds for i in range(200)]
     return _median(times)
 
 
 def _throughput(model: ServedModel | Classifier, images: NDArray[np.uint8]) -> dict[str, Any]:
-    """Median pictures per second in batches and its 95 % interval."""
+    """Median images per second in batches and its 95 % interval."""
     batch = np.resize(images, (BATCH, *images.shape[1:]))
     model.predict(batch)
     rates = []
@@ -233,7 +233,7 @@ def _median(values: list[float]) -> dict[str, Any]:
     }
 
 
-# --- 06: hypotheses, pictures, card, manifest --------------------------------------------------
+# --- 06: hypotheses, images, card, manifest --------------------------------------------------
 
 
 def record_drawings(draft: Draft, dataset: Dataset) -> dict[str, Any]:
@@ -273,16 +273,16 @@ def record_hypotheses(draft: Draft) -> list[dict[str, Any]]:
 
 
 def record_gallery(draft: Draft, dataset: Dataset) -> pd.DataFrame:
-    """Keep the pictures that charts and tables point to, each once."""
+    """Keep the images that charts and tables point to, each once."""
     wanted = [
         draft.read_table(f"eda/{name}.parquet")[["split", "id"]]
         for name in ("embedding_map", "extremes", "duplicates")
     ]
     for name in draft.models():
         predictions = draft.read_table(f"models/{name}/predictions.parquet")
-        control = draft.read_json(f"models/{name}/config.json").get("control", False)
+        ablation = draft.read_json(f"models/{name}/config.json").get(published.ABLATION, False)
         scored = metrics.from_frame(predictions, "test")
-        wanted.append(_pictures_of(scored, 1 if control else PER_CELL))
+        wanted.append(_images_of(scored, 1 if ablation else PER_CELL))
     random = metrics.drawn(dataset.test.ids, metrics.DRAWN)
     wanted.append(pd.DataFrame({"split": "test", "id": random}))
     ids = pd.concat(wanted).drop_duplicates()
@@ -302,8 +302,8 @@ def _examples(dataset: Dataset) -> pd.DataFrame:
     return exploration.gallery(dataset, wanted, max(dataset.spec.image_shape))
 
 
-def _pictures_of(scored: metrics.Scored, per_cell: int) -> pd.DataFrame:
-    """Test pictures worth keeping: the surest of each confusion cell, and the surest mistakes."""
+def _images_of(scored: metrics.Scored, per_cell: int) -> pd.DataFrame:
+    """Test images worth keeping: the surest of each confusion cell, and the surest mistakes."""
     frame = pd.DataFrame(
         {
             "id": scored.ids,

@@ -1,7 +1,7 @@
 """What a new version takes over from a published one, instead of training it again.
 
-A network is inherited where its plan and its pictures are what they were: architecture, recipe,
-seeds, training and validation pictures, and the network that taught it; its name may have changed.
+A network is inherited where its plan and its images are what they were: architecture, recipe,
+seeds, training and validation images, and its teacher; its name may have changed.
 Its files are copied, tables in today's encoding, with a note of where they come from; only its
 calibration and evaluation are done anew.
 """
@@ -31,12 +31,12 @@ def from_base(draft: Draft, dataset: Dataset, parameters: config.Parameters) -> 
     The draft's data set must have been recorded. Returns the names of the networks.
 
     Raises:
-        RunError: there is no such version, or it was made of other pictures.
+        RunError: there is no such version, or it was made of other images.
     """
     if parameters.base is None:
         return []
     base = published.open_run(parameters.study, parameters.base)
-    _check_pictures(draft, base)
+    _check_images(draft, base)
     planned = plans.networks(dataset.spec.plan, parameters.profile)
     names = unchanged(planned.values(), base)
     for name, known_as in names.items():
@@ -61,10 +61,10 @@ def unchanged(planned: Iterable[Experiment], base: Run) -> dict[str, str]:
     return names
 
 
-def _check_pictures(draft: Draft, base: Run) -> None:
+def _check_images(draft: Draft, base: Run) -> None:
     if not draft.read_table("splits.parquet").equals(base.table("splits.parquet")):
         raise published.RunError(
-            f"{base.study} {base.version} was made of other pictures, or of other splits of them, "
+            f"{base.study} {base.version} was made of other images, or of other splits of them, "
             "so nothing can be taken over from it. Run this without --base."
         )
 
@@ -116,7 +116,7 @@ def _take_over(
         "name": experiment.name,
         "title": experiment.title,
         "description": experiment.description,
-        "control": experiment.ablation,
+        published.ABLATION: experiment.ablation,
         "origin": _origin(record.config, base),
     }
     if record.served:

@@ -21,7 +21,7 @@ from src.runs.drafts import Draft
 from src.training import architectures, export, loop, transfer
 from src.training.loop import Trained
 
-REPRESENTATIVE_PICTURES = 500  # training pictures that give int8 its ranges
+REPRESENTATIVE_IMAGES = 500  # training images that give int8 its ranges
 REPRESENTATIVE_VALUES = 2**24  # in all of them, so fewer of photos
 
 
@@ -71,7 +71,7 @@ def record_training(
 
 
 def _representative(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    wanted = min(REPRESENTATIVE_PICTURES, REPRESENTATIVE_VALUES // images[0].size)
+    wanted = min(REPRESENTATIVE_IMAGES, REPRESENTATIVE_VALUES // images[0].size)
     return images[:: max(1, len(images) // wanted)]
 
 
@@ -105,7 +105,7 @@ def _model_config(
         **_stated(experiment, first),
         "trained_on": experiment.trained_on,
         "n_train": len(train),
-        "control": isinstance(experiment, Experiment) and experiment.ablation,
+        published.ABLATION: isinstance(experiment, Experiment) and experiment.ablation,
         "seed": experiment.seeds[0],
         "seeds": list(trained),
         "best_epoch": first.best_epoch,

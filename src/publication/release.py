@@ -66,8 +66,8 @@ def manifest(draft: Draft) -> dict[str, Any]:
 def publish(draft: Draft, version: str | None = None) -> str:
     """Write the model card and publish; returns the version.
 
-    Only the default model can be trained further, and controls do not answer: a `.keras` file holds
-    the same weights as the `.tflite` beside it, and a run must stay small.
+    Only the default model can be trained further, and ablations are not served: a `.keras` file
+    holds the same weights as the `.tflite` beside it, and a run must stay small.
     """
     content = manifest(draft)
     for name in set(draft.models()) - {content["default_model"]}:

@@ -39,7 +39,7 @@ REQUIRED = (
 )
 REQUIRED_OF_A_MODEL = "config.json predictions.parquet report.csv metrics.json".split()
 REQUIRED_OF_A_NETWORK = ["history.csv"]
-# Networks are served, but for controls; classical models are there to be compared with.
+# Networks are served, except ablations; classical models are there to be compared with.
 REQUIRED_OF_A_SERVED_MODEL = "model.tflite model_int8.tflite".split()
 
 
@@ -133,11 +133,11 @@ class Draft:
         return made.get("family", "network") in published.NETWORKS
 
     def to_serve(self) -> list[str]:
-        """Names of the networks that will answer in the app: all but controls."""
+        """Names of the networks that will answer in the app: all except ablations."""
         return [
             name
             for name in filter(self.is_network, self.models())
-            if not self.read_json(f"models/{name}/config.json").get("control")
+            if not self.read_json(f"models/{name}/config.json").get(published.ABLATION)
         ]
 
     def publish(self, manifest: dict[str, Any], version: str | None = None) -> str:

@@ -9,7 +9,7 @@ from src.runs.published import Run
 
 @dataclass(frozen=True)
 class Headline:
-    """What a run amounts to: its default model on its test pictures."""
+    """What a run amounts to: its default model on its test images."""
 
     study: str
     version: str
@@ -17,12 +17,12 @@ class Headline:
     profile: str
     created: str  # ISO 8601, UTC
     model: str  # title of the default model
-    accuracy: float  # 0 to 1, of the test pictures, with its 95 % interval
+    accuracy: float  # 0 to 1, of the test images, with its 95 % interval
     low: float
     high: float
-    n: int  # test pictures
+    n: int  # test images
     parameters: int | None
-    pictures: int  # of all splits
+    images: int  # of all splits
     classes: int
     shape: tuple[int, int, int]  # height, width, channels
     test_ids_sha256: str  # runs of a study are only ranked where it is equal
@@ -46,7 +46,7 @@ def headline(run: Run) -> Headline:
         high=accuracy["high"],
         n=test["n"],
         parameters=record.metrics["cost"].get("parameters"),
-        pictures=card["totals"]["all"],
+        images=card["totals"]["all"],
         classes=len(card["classes"]),
         shape=(height, width, channels),
         test_ids_sha256=card["test_ids_sha256"],

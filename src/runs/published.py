@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 MANIFEST = "manifest.json"
 SCHEMA = 1
 NETWORKS = ("network", "transfer")  # the families whose models learn by epochs
+ABLATION = "control"  # the key of `config.json` that marks a network trained for comparison only
 # The deployed app never loads these, so a deployment may leave them out.
 NOT_DEPLOYED = (".keras", ".png", "_predictions.parquet")  # see .slugignore
 
@@ -160,7 +161,7 @@ class Run:
 
     @cached_property
     def served(self) -> list[str]:
-        """Names of the models that can classify new pictures, in the order of `models`."""
+        """Names of the models that can classify new images, in the order of `models`."""
         return [name for name in self.models if self.model(name).served]
 
     def model(self, name: str) -> ModelRecord:
@@ -187,13 +188,13 @@ class ModelRecord:
 
     @property
     def served(self) -> bool:
-        """Whether it can classify new pictures: not a classical model or an ablation."""
+        """Whether it can classify new images: not a classical model or an ablation."""
         return self._path("model.tflite") in self.run.manifest["files"]
 
     @property
     def ablation(self) -> bool:
         """Whether it was trained for comparison only."""
-        return bool(self.config.get("control", False))
+        return bool(self.config.get(ABLATION, False))
 
     @property
     def family(self) -> str:

@@ -1,8 +1,8 @@
-"""A drawn digit → a picture as the study's own were made, and how well models read drawings.
+"""Drawn digits: from strokes or a canvas to a model's input, and how well models read them.
 
 A drawing comes as strokes or as the pixels of a canvas. Both are reduced to the path of the pen, so
 that neither its width nor its colour matters; the path is then scaled, drawn with the pen of the
-training pictures and placed as they are. What a study's pictures look like is one line of `STYLES`.
+training images and placed as they are. What a study's images look like is one line of `STYLES`.
 """
 
 from __future__ import annotations
@@ -44,11 +44,11 @@ class DrawingError(ValueError):
 
 @dataclass(frozen=True)
 class Style:
-    """How a set's pictures were made; lengths in pixels of the pictures.
+    """How a set's images were made; lengths in pixels of the images.
 
     box: (height, width) that the ink is scaled to. pen: width of the strokes. proportional: whether
     the scaling keeps proportions. place: what moves the scaled path, (n, 2), whose ink begins at
-    (0, 0), to its place in a picture of the given side.
+    (0, 0), to its place in an image of the given side.
     """
 
     box: tuple[float, float]
@@ -67,12 +67,12 @@ def suits(card: Mapping[str, Any]) -> bool:
 
 
 def normalise(drawing: Strokes | Pixels, shape: Shape) -> Pixels:
-    """The picture that a model sees of a drawing.
+    """The image that a model sees of a drawing.
 
     Args:
         drawing: strokes, each (n, 2), in any unit, x to the right and y down; or the pixels of a
             canvas, uint8 (h, w), (h, w, 1), (h, w, 3) or (h, w, 4), dark on light or light on dark.
-        shape: (H, W, 1) of the model's pictures, a key of `STYLES`.
+        shape: (H, W, 1) of the model's images, a key of `STYLES`.
 
     Returns:
         uint8 (H, W, 1), strokes bright on black.
@@ -209,11 +209,11 @@ def _outer(ink: Mask, *, first: bool) -> Mask:
     return np.asarray((number >= 2) & (number <= 6) & (begins == 1) & ~kept)
 
 
-# --- as the training pictures were made --------------------------------------------------------
+# --- as the training images were made --------------------------------------------------------
 
 
 def _scaled(points: Points, style: Style) -> Points:
-    """The path in pixels of the picture, the ink of its pen beginning at (0, 0).
+    """The path in pixels of the image, the ink of its pen beginning at (0, 0).
 
     Scaled as the sets' makers scaled their scans: by the extent of the ink, their pen included.
     """
@@ -231,7 +231,7 @@ def inked(points: Points, side: int, pen: float, cells: int = CELLS) -> Floats:
 
     Args:
         points: (n, 2) in pixels, closer together than the pen is wide.
-        side: height and width of the picture.
+        side: height and width of the image.
         pen: the pen's width in pixels.
         cells: how finely a pixel is divided.
     """
@@ -250,7 +250,7 @@ def inked(points: Points, side: int, pen: float, cells: int = CELLS) -> Floats:
 def _by_mass(points: Points, style: Style, side: int) -> Points:
     """The ink's centre of mass within half a pixel of pixel (side / 2, side / 2), all inside.
 
-    By whole pixels, as LeCun et al. (1998) moved the 20 × 20 pictures of MNIST.
+    By whole pixels, as LeCun et al. (1998) moved the 20 × 20 images of MNIST.
     """
     covered = inked(points, side, style.pen)
     weights = np.stack([covered.sum(0), covered.sum(1)])
@@ -282,28 +282,15 @@ def _left(x: Floats, y: Floats, radius: float) -> float:
     return float((x[near] - np.sqrt(radius**2 - y[near] ** 2)).min())
 
 
-# The box and the place are those of the sets' makers and hold for every training picture looked at:
+# The box and the place are those of the sets' makers and hold for every training image looked at:
 # MNIST's ink is 20 long and its centre of mass half a pixel from (14, 14) at most; the UCI digits
 # fill 32 × 20 of 32 × 32 bitmaps, whose 4 × 4 blocks were counted (hsfsys, `norm_2nd_gen`). The pen
-# is measured: training pictures go through `normalise` themselves, and with this pen the median of
-# their `stroke_width` stays what it was. The tests measure all of it again.
+# is measured: training images go through `normalise` themselves, and with this pen the median of
+# their strokes' widths stays what it was. The tests measure all of it again.
 STYLES: dict[Shape, Style] = {
     (28, 28, 1): Style((20, 20), 2.40, True, _by_mass),
     (8, 8, 1): Style((8, 5), 1.40, False, _upright),
 }
-
-
-def stroke_width(pictures: Pixels) -> Floats:
-    """Mean width in pixels of the strokes of each picture, (n, H, W, 1) → (n,).
-
-    Twice the inked area over the length of its edge, which is the sum of the gradient's size: a
-    line of width w and length l has the area wl and the edge 2l. For comparisons: at a pixel's
-    scale it is a little too small, more so for slanted lines.
-    """
-    ink = np.pad(pictures[..., 0].astype(np.float64), ((0, 0), (1, 1), (1, 1)))
-    down, right = np.diff(ink, axis=1)[:, :, :-1], np.diff(ink, axis=2)[:, :-1]
-    edge = np.hypot(down, right).sum((1, 2))
-    return np.asarray(2 * ink.sum((1, 2)) / edge)
 
 
 # --- how well models read drawings -------------------------------------------------------------
@@ -378,7 +365,7 @@ def evaluate(
     """One row per treatment, variant and drawing, in the orders of those.
 
     Columns: treatment, variant, label, hand, prediction, confidence (0–1), correct, and png, the
-    picture that the model saw.
+    image that the model saw.
     """
     import pandas as pd
 
@@ -392,7 +379,7 @@ def evaluate(
     frame["prediction"] = np.array(list(classes))[probabilities.argmax(1)]
     frame["confidence"] = probabilities.max(1)
     frame["correct"] = frame["prediction"] == frame["label"]
-    frame["png"] = [images.to_png(picture) for picture in seen]
+    frame["png"] = [images.to_png(image) for image in seen]
     return frame
 
 

@@ -22,18 +22,18 @@ from src.runs import published
 Floats = NDArray[np.float32]
 PRECISIONS = ("float32", "int8")
 UNCALIBRATED = Calibration()
-BATCH = 32  # one interpreter for single pictures, one for this many
-LARGE = 96 * 96  # pixels; larger pictures go one by one: a batch would take 100s of megabytes
+BATCH = 32  # one interpreter for single images, one for this many
+LARGE = 96 * 96  # pixels; larger images go one by one: a batch would take 100s of megabytes
 THREADS = min(2, os.cpu_count() or 1)
 
 
 class InferenceError(Exception):
-    """The model cannot be loaded or does not take these pictures."""
+    """The model cannot be loaded or does not take these images."""
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a model says about n pictures, in their order."""
+    """What a model says about n images, in their order."""
 
     logits: Floats  # (n, K)
     probabilities: Floats  # (n, K), rows sum to 1, as calibrated on validation
@@ -62,14 +62,14 @@ class ServedModel:
         self._lock = threading.Lock()
 
     def predict(self, pixels: NDArray[np.uint8]) -> Prediction:
-        """Classify pictures, (n, H, W, C) uint8 in the model's own shape.
+        """Classify images, (n, H, W, C) uint8 in the model's own shape.
 
         Raises:
-            InferenceError: the pictures are not of that shape and type, or there are none.
+            InferenceError: the images are not of that shape and type, or there are none.
         """
         if pixels.dtype != np.uint8 or pixels.shape[1:] != self.image_shape or not len(pixels):
             raise InferenceError(
-                f"{self.name} takes pictures (n, {', '.join(map(str, self.image_shape))}) uint8, "
+                f"{self.name} takes images (n, {', '.join(map(str, self.image_shape))}) uint8, "
                 f"not {pixels.shape} {pixels.dtype}."
             )
         with self._lock:
@@ -107,9 +107,9 @@ def _parts(pixels: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
 
 
 def averaged(model: ServedModel, pixels: NDArray[np.uint8], mirrored: bool) -> Floats:
-    """Test-time averaging: probabilities (n, K) from the mean logits over views of each picture.
+    """Test-time averaging: probabilities (n, K) from the mean logits over views of each image.
 
-    The views are the picture, and it moved by a pixel to two opposite corners and continued by
+    The views are the image, and it moved by a pixel to two opposite corners and continued by
     reflection, which count half; with `mirrored` their mirror images too (K. Jordan 2024, arXiv
     2404.00498). It takes 3 times as long as `ServedModel.predict`, or 6.
     """
@@ -124,7 +124,7 @@ def averaged(model: ServedModel, pixels: NDArray[np.uint8], mirrored: bool) -> F
 
 
 def _moved(pixels: NDArray[np.uint8], start: int) -> NDArray[np.uint8]:
-    """Pictures moved by one pixel along both axes: right and down from 0, left and up from 2."""
+    """Images moved by one pixel along both axes: right and down from 0, left and up from 2."""
     height, width = pixels.shape[1:3]
     framed = np.pad(pixels, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="reflect")
     return framed[:, start : start + height, start : start + width]

@@ -50,7 +50,7 @@ class Head:
 def examples(
     embeddings: Floats, labels: NDArray[np.int64], n_classes: int, class_weights: float = 0.0
 ) -> Examples:
-    """Views (V, n, D) of n pictures as V · n examples; `class_weights` as in `Recipe`."""
+    """Views (V, n, D) of n images as V · n examples; `class_weights` as in `Recipe`."""
     views, _, width = embeddings.shape
     counts = np.bincount(labels, minlength=n_classes)
     weights = np.maximum(counts, 1.0) ** -class_weights

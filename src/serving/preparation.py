@@ -48,7 +48,7 @@ def preparation(run: published.Run, fit: Fit = "crop") -> Preparation:
     return Preparation((height, width, channels), fit)
 
 
-def prepare(upload: decoding.Picture | drawing.Strokes, how: Preparation) -> Prepared:
+def prepare(upload: decoding.DecodedImage | drawing.Strokes, how: Preparation) -> Prepared:
     """The model input of a decoded photo or of the strokes of a drawing.
 
     Raises:

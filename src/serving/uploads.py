@@ -48,7 +48,7 @@ def sha256(data: bytes) -> str:
 
 
 def shown_name(name: str) -> str:
-    """A stranger's file name without invisible characters, its middle left out where long."""
+    """A client's file name without invisible characters, its middle left out where long."""
     clean = "".join(char for char in name if char.isprintable()).strip() or "unnamed"
     return clean if len(clean) <= NAME else f"{clean[: NAME - 16]}…{clean[-15:]}"
 
@@ -60,18 +60,18 @@ def read(data: bytes, name: str, shapes: Iterable[Shape], truth: str | None = No
         decoding.ImageError: it is no image, or one that cannot be read; the message says why.
     """
     started = time.perf_counter()
-    picture = decoding.decode(data)
+    decoded = decoding.decode(data)
     ways = [Preparation(shape, fit) for shape in dict.fromkeys(shapes) for fit in FITS]
-    inputs = {how: prepare(picture, how).pixels for how in ways}
+    inputs = {how: prepare(decoded, how).pixels for how in ways}
     milliseconds = 1000 * (time.perf_counter() - started)
     return Photo(
         sha256(data),
         shown_name(name),
-        thumbnail(picture.rgb),
+        thumbnail(decoded.rgb),
         inputs,
-        picture.format,
-        picture.size,
-        picture.notes,
+        decoded.format,
+        decoded.size,
+        decoded.notes,
         milliseconds,
         truth,
     )

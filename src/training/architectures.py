@@ -277,9 +277,9 @@ def _identity(shape: tuple[int, ...], dtype: Any = None) -> tf.Tensor:
 def _whiten(model: keras.Model, images: NDArray[np.uint8], n: int = 2000) -> None:
     """Set the first convolution to the whitening of 2×2 patches and their negatives; freeze it."""
     layer = model.get_layer(WHITENING)
-    pictures = model.get_layer("normalised")(images[:n].astype(np.float32)).numpy()
-    windows = np.lib.stride_tricks.sliding_window_view(pictures, (2, 2), axis=(1, 2))
-    channels = pictures.shape[-1]
+    normalised = model.get_layer("normalised")(images[:n].astype(np.float32)).numpy()
+    windows = np.lib.stride_tricks.sliding_window_view(normalised, (2, 2), axis=(1, 2))
+    channels = normalised.shape[-1]
     patches = windows.transpose(0, 1, 2, 4, 5, 3).reshape(-1, 4 * channels)
     values, vectors = np.linalg.eigh(np.cov(patches, rowvar=False))
     filters = (vectors / np.sqrt(values + 1e-2)).reshape(2, 2, channels, -1)

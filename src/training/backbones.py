@@ -344,6 +344,6 @@ def _published(path: str, image_shape: Shape) -> keras.Model:
         model = keras.saving.load_model(file)
     if model.input.shape[1:] != image_shape:
         raise BackboneError(
-            f"{RUN}{path} takes pictures {model.input.shape[1:]}, this study has {image_shape}."
+            f"{RUN}{path} takes images {model.input.shape[1:]}, this study has {image_shape}."
         )
     return keras.Model(model.input, model.get_layer("features").output, name=f"{study}_{name}")

@@ -181,7 +181,7 @@ def convert(served: keras.Model, calibration: Pixels | None = None, *, half: boo
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
             converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
             converter.representative_dataset = lambda: (
-                {"image": picture[None].astype(np.float32)} for picture in calibration
+                {"image": image[None].astype(np.float32)} for image in calibration
             )
         elif half:
             converter.optimizations = [tf.lite.Optimize.DEFAULT]

@@ -87,7 +87,7 @@ class Reader:
         key = self._key(split, views)
         paths = [self.folder / key / str(view) for view in range(views.n + 1)]
         missing = [view for view, path in enumerate(paths) if not _embedding(path).is_file()]
-        with tqdm(total=len(missing) * len(split), unit="picture", disable=not missing) as bar:
+        with tqdm(total=len(missing) * len(split), unit="image", disable=not missing) as bar:
             for view in missing:
                 self._compute(views.of(split.images, view), paths[view], bar)
         kept = [np.load(_embedding(path)) for path in paths]

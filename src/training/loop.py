@@ -139,7 +139,7 @@ def fit(
             small; nothing was begun.
     """
     compute = compute or precision(recipe)
-    n_classes = int(train.labels.max()) + 1  # every class has training images, see `studies`
+    n_classes = int(train.labels.max()) + 1  # every class has training images, see `datasets`
     model = architectures.build(architecture, train.images, n_classes, seed, compute)
     settings = _fingerprint(architecture, recipe, train, validation, seed, compute)
     if teacher_probs is not None:
@@ -148,7 +148,7 @@ def fit(
         model,
         recipe,
         train.labels,
-        _pictures(train, recipe, seed),
+        _epoch_images(train, recipe, seed),
         (validation.images, validation.labels),
         seed=seed,
         record=replace(record, settings=settings),
@@ -162,7 +162,7 @@ def computes_in(model: keras.Model) -> str:
     return "mixed_bfloat16" if half else "float32"
 
 
-def _pictures(train: Split, recipe: Recipe, seed: int) -> Callable[[int], Pixels]:
+def _epoch_images(train: Split, recipe: Recipe, seed: int) -> Callable[[int], Pixels]:
     changes = recipe.augmentation
     if changes is None:
         return lambda _: train.images

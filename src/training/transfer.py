@@ -1,7 +1,7 @@
-"""Transfer learning: what a network learnt on other pictures, used on few pictures of our own.
+"""Transfer learning: a pretrained network adapted to few images of our own.
 
 `frozen` is a linear head on the features of an unchanged backbone. `fine_tuned` starts from it and
-trains the backbone's top layers too. What stays frozen is computed once for every picture and every
+trains the backbone's top layers too. What stays frozen is computed once for every image and every
 augmented view of it, by LiteRT, and kept on the disk: an epoch of fine-tuning then computes the top
 alone. Activations are kept in half precision; everything is computed in float32.
 """
@@ -34,9 +34,9 @@ from src.training.loop import HISTORY, Record, Trained
 
 COMPUTE = "float32"
 FEATURES = "features"  # folder beside the checkpoints
-HEAD_VIEWS = 3  # of every training picture, for the head: more change nothing
+HEAD_VIEWS = 3  # of every training image, for the head: more change nothing
 NARROWEST = "narrowest"
-MOST = 5_000  # pictures that are cross-validated
+MOST = 5_000  # images that are cross-validated
 
 
 # --- plan --------------------------------------------------------------------------------------
@@ -72,7 +72,7 @@ def run(
     """Train a model once per seed, in turn; each can be interrupted and resumed.
 
     Histories have a column `phase` beside those of `training.HISTORY`: "head", whose epochs are
-    iterations over all training pictures and have no learning rate, then "fine_tuning".
+    iterations over all training images and have no learning rate, then "fine_tuning".
 
     Raises:
         BackboneError: the backbone cannot be used; nothing was trained.
@@ -92,7 +92,7 @@ def run(
 
 
 class _Start:
-    """The backbone of one seed's model, and the features of training and validation pictures."""
+    """The backbone of one seed's model, and the features of training and validation images."""
 
     def __init__(self, transfer: Transfer, dataset: Dataset, seed: int, folder: Path) -> None:
         self.transfer, self.seed = transfer, seed
@@ -105,7 +105,7 @@ class _Start:
 
     @property
     def settings(self) -> str:
-        """Same settings, same pictures, same backbone: see `Record`."""
+        """Same settings, same images, same backbone: see `Record`."""
         stated = [asdict(self.transfer), self.seen.key, self.held.key, self.seed]
         return hashlib.sha256(json.dumps([*stated, keras.__version__]).encode()).hexdigest()
 
@@ -144,7 +144,7 @@ class _Start:
     def tuned(self, recipe: Recipe, record: Record) -> Trained:
         """Train what is above the last frozen layer, normalisation as it is; the model shares it.
 
-        Where no layer is frozen, pictures are augmented anew in every epoch.
+        Where no layer is frozen, images are augmented anew in every epoch.
         """
         upper = _above(self.model, self.below)
         for layer in upper.layers:
@@ -241,9 +241,9 @@ def stated(transfer: Transfer, trained: Trained) -> dict[str, Any]:
 
 
 def cross_validate(transfer: Transfer, dataset: Dataset, *, folder: Path) -> CrossValidation:
-    """Cross-validate a frozen model over training and validation pictures; test is left alone.
+    """Cross-validate a frozen model over training and validation images; test is left alone.
 
-    Features that `run` has kept in `folder` are used again. Of more than `MOST` pictures a
+    Features that `run` has kept in `folder` are used again. Of more than `MOST` images a
     stratified part is taken: where there are many, one split says enough.
 
     Raises:
@@ -257,8 +257,8 @@ def cross_validate(transfer: Transfer, dataset: Dataset, *, folder: Path) -> Cro
     labels = np.concatenate([s.labels for s in splits])
     rows = exploration.stratified(labels, MOST)
     embeddings = [reader.read(s, views).embeddings for s in splits]
-    pictures = [image for s in splits for image in s.images]
-    signatures = np.stack([audit.signature(pictures[row]) for row in rows])
+    images = [image for s in splits for image in s.images]
+    signatures = np.stack([audit.signature(images[row]) for row in rows])
     pool = Pool(
         embeddings=np.concatenate(embeddings, axis=1)[:, rows],
         labels=labels[rows],

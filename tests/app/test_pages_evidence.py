@@ -188,7 +188,7 @@ def test_an_altered_run_is_named_where_it_is_needed(
 
 def test_summary_answers_first_and_links_every_requirement(published: Path) -> None:
     app = visit(version="v1")
-    assert app.title[0].value == "Filing product photos automatically"
+    assert app.title[0].value == "Sorting product photos automatically"
     assert app.markdown[0].value.startswith("#### Best model classifies ")
     assert [metric.label for metric in app.metric] == [
         "Accuracy",
@@ -198,7 +198,7 @@ def test_summary_answers_first_and_links_every_requirement(published: Path) -> N
     ]
     headline = factories.read(published / "cifar10" / "v1" / "manifest.json")["headline"]
     assert app.metric[0].value == f"{headline['accuracy']:.1%}".replace("%", "\u00a0%")
-    assert "n\u00a0=\u00a0120 test pictures" in words(app)
+    assert "n\u00a0=\u00a0120 test images" in words(app)
     assert [link.proto.page for link in app.get("page_link")] == [
         "data_visualizer",
         "image_classifier",
@@ -211,7 +211,7 @@ def test_summary_answers_first_and_links_every_requirement(published: Path) -> N
 def test_summary_shows_card_model_and_rerun() -> None:
     app = visit(version="v1")
     facts = app.table[0].value.iloc[:, 0].to_dict()
-    assert facts["Pictures"] == "400, 32 × 32 pixels, colour"
+    assert facts["Images"] == "400, 32 × 32 pixels, colour"
     assert facts["Split"] == "80 train, 200 validation, 120 test (seed 20260)"
     assert facts["Licence"] == "for research and teaching"
     assert app.code[0].value == "make notebooks STUDY=cifar10 PROFILE=full"

@@ -351,7 +351,7 @@ def test_bad_files_are_named_with_a_reason_and_spoil_nothing(
         "half.jpg",
         "huge.png",
     ]
-    for part in ("is empty", "not a picture", "damaged or incomplete", "too large"):
+    for part in ("is empty", "not an image", "damaged or incomplete", "too large"):
         assert part in warning.value
 
 

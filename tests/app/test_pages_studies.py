@@ -117,9 +117,9 @@ def test_the_overview_answers_first_and_lists_every_version(published: Path) -> 
 
 def test_versions_are_ranked_only_on_the_same_test_pictures() -> None:
     text = words(visit("studies"))
-    assert "Other test pictures than v3, so the two are not ranked." in text  # v1
-    assert "On the same test pictures v3 is " in text  # v2
-    assert text.count("On the same test pictures") == 1
+    assert "Other test images than v3, so the two are not ranked." in text  # v1
+    assert "On the same test images v3 is " in text  # v2
+    assert text.count("On the same test images") == 1
 
 
 def test_every_card_leads_to_the_pages_of_its_study() -> None:

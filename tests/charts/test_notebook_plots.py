@@ -246,6 +246,10 @@ FIGURES: dict[str, tuple[Callable[[], plots.Figure], str]] = {
         lambda: plots.reliability(calibration()),
         "Overconfident by 10.0 points on average",
     ),
+    "no mistakes": (
+        lambda: plots.mistakes(mistakes().head(0), gallery("test")),
+        "No mistake: every image is classified correctly",
+    ),
     "mistakes": (
         lambda: plots.mistakes(mistakes(), gallery("test")),
         "The 2 mistakes the model was surest of",

@@ -123,7 +123,7 @@ def test_twenty_classes_of_very_different_counts(inputs: Path) -> None:
     assert (spec.title, spec.image_shape, spec.test_share) == ("Shop", SHAPE, 0.2)
     assert sum(expected.values()) + 1 == 816
     assert spec.description == (
-        "816 pictures of 20 categories from the folder shop, 5 to 105 of each."
+        "816 images of 20 categories from the folder shop, 5 to 105 of each."
     )
     counts = _counts(spec)
     for name, n in (expected | {"shelf 7": 18}).items():
@@ -235,7 +235,7 @@ def test_one_class_is_refused_before_anything_is_read(inputs: Path) -> None:
         _spec()
     assert not (inputs / ".prepared").exists()
     shutil.rmtree(shop / "only")
-    with pytest.raises(DataError, match="shop has no class folder with pictures"):
+    with pytest.raises(DataError, match="shop has no class folder with images"):
         _spec()
 
 
@@ -251,7 +251,7 @@ def test_classes_too_small_to_be_one_are_listed(inputs: Path) -> None:
 def test_too_many_pictures_for_the_memory(inputs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(inputs / "shop", {"a": 5, "b": 5})
     monkeypatch.setattr(environment, "available_bytes", lambda: 1000)
-    with pytest.raises(DataError, match=r"10 pictures need about 0\.0 GB.*Use about 1 of them"):
+    with pytest.raises(DataError, match=r"10 images need about 0\.0 GB.*Use about 1 of them"):
         _spec()
     monkeypatch.setattr(environment, "available_bytes", lambda: 10**9)
     assert len(_spec().classes) == 2

@@ -137,7 +137,7 @@ def test_a_zip_holds_what_its_folder_holds(tmp_path: Path, inside: str, above: s
     path = packed(album, tmp_path / "album.zip", inside)
     assert _placed(path) == _placed(album)
     assert _skipped(path) == _skipped(album) == {"notes.txt": "other format"}
-    read, same = (image_folders.read_pictures(place, SHAPE) for place in (path, album))
+    read, same = (image_folders.read_images(place, SHAPE) for place in (path, album))
     for part, (pixels, labels, ids, _) in read.items():
         assert np.array_equal(pixels, same[part].images)
         assert labels.tolist() == same[part].labels.tolist()
@@ -168,7 +168,7 @@ def test_a_zip_cannot_reach_out_of_itself(tmp_path: Path) -> None:
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr(link, "/etc/passwd")
     assert _skipped(path) == dict.fromkeys(names, "unsafe name") | {"a/link.png": "link"}
-    image_folders.read_pictures(path, SHAPE)
+    image_folders.read_images(path, SHAPE)
     assert sorted(p.name for p in tmp_path.rglob("*")) == ["evil.zip"]
 
 
@@ -190,7 +190,7 @@ def test_a_zip_that_lies_about_its_sizes_gives_an_unreadable_picture(tmp_path: P
     size = len(picture(1, (90, 90), "BMP"))
     path.write_bytes(path.read_bytes().replace(size.to_bytes(4, "little"), b"\x10\x00\x00\x00"))
     with pytest.raises(DataError, match=r"a/1.bmp cannot be used. The file"):
-        image_folders.read_pictures(path, SHAPE)
+        image_folders.read_images(path, SHAPE)
 
 
 def test_encrypted_and_damaged_zips(tmp_path: Path) -> None:
@@ -210,15 +210,15 @@ def test_all_formats_are_read_and_a_damaged_one_is_named(tmp_path: Path) -> None
     (tmp_path / "a").mkdir()
     for ending, kind in kinds.items():
         (tmp_path / "a" / f"1.{ending}").write_bytes(picture(1, kind=kind))
-    assert image_folders.read_pictures(tmp_path, SHAPE)["train"].images.shape == (9, *SHAPE)
+    assert image_folders.read_images(tmp_path, SHAPE)["train"].images.shape == (9, *SHAPE)
     (tmp_path / "a" / "1.gif").write_bytes(b"%PDF-1.7")
     with pytest.raises(DataError, match=r"a/1.gif cannot be used. The file is a PDF document"):
-        image_folders.read_pictures(tmp_path, SHAPE)
+        image_folders.read_images(tmp_path, SHAPE)
 
 
 def test_pixels_are_those_of_the_one_way_in(tmp_path: Path) -> None:
     fill(tmp_path, {"a": 2, "b": 1})
-    part = image_folders.read_pictures(tmp_path, SHAPE)["train"]
+    part = image_folders.read_images(tmp_path, SHAPE)["train"]
     for pixels, number in zip(part.images, range(3), strict=True):
         expected = images.model_input(decoding.decode(picture(number)).rgb, SHAPE, "crop")
         assert np.array_equal(pixels, expected)
@@ -232,5 +232,5 @@ def test_huge_files_are_refused_unread_and_filters_stay_as_they_were(tmp_path: P
         stream.truncate(decoding.MAX_BYTES + 1)
     filters = list(warnings.filters)
     with pytest.raises(DataError, match="at most 25 MB are accepted"):
-        image_folders.read_pictures(tmp_path, SHAPE)
+        image_folders.read_images(tmp_path, SHAPE)
     assert list(warnings.filters) == filters

@@ -84,7 +84,7 @@ def test_every_allowed_format_is_decoded_by_this_pillow() -> None:
 def test_a_format_off_the_list_is_refused() -> None:
     for kind in ("PPM", "ICO", "TGA", "PCX"):
         with pytest.raises(
-            decoding.ImageError, match="Accepted are pictures in one of these formats"
+            decoding.ImageError, match="Accepted are images in one of these formats"
         ):
             decoding.decode(saved(Image.new("RGB", (16, 16)), kind))
 
@@ -260,21 +260,19 @@ def refusal(data: bytes) -> str:
 
 
 def test_messages_of_refusal() -> None:
-    accepted = (
-        "Accepted are pictures in one of these formats: JPEG, PNG, WEBP, AVIF, GIF, BMP, TIFF."
-    )
+    accepted = "Accepted are images in one of these formats: JPEG, PNG, WEBP, AVIF, GIF, BMP, TIFF."
     assert refusal(b"") == "The file is empty."
-    assert refusal(b"hello") == f"The file is not a picture, or a damaged one. {accepted}"
+    assert refusal(b"hello") == f"The file is not an image, or a damaged one. {accepted}"
     assert refusal(b"\0\0\0\x18ftypheic") == f"The file is an HEIC photo. {accepted}"
     assert refusal(b"%PDF-1.7") == f"The file is a PDF document. {accepted}"
     assert refusal(b"<svg/>") == f"The file is an SVG drawing. {accepted}"
     assert refusal(bytes(26 * 2**20)) == "The file has 26.0 MB; at most 25 MB are accepted."
     assert refusal(png(5000, 5000)) == (
-        "The picture is too large: 5000 × 5000 are 25.0 megapixels, and at most 15.0 megapixels "
+        "The image is too large: 5000 × 5000 are 25.0 megapixels, and at most 15.0 megapixels "
         "are accepted for PNG. Make it smaller and try again."
     )
     assert refusal(png(30_000, 30_000)) == (
-        "The picture is too large: 900.0 megapixels, and at most 90.0 megapixels are accepted for "
+        "The image is too large: 900.0 megapixels, and at most 90.0 megapixels are accepted for "
         "JPEG. Make it smaller and try again."
     )
 
@@ -289,7 +287,7 @@ def test_truncated_files_are_refused(kind: str) -> None:
 
 
 def test_a_picture_without_pixels_is_refused() -> None:
-    assert refusal(png(0, 5)).startswith(("The picture has no pixels", "The file is not a picture"))
+    assert refusal(png(0, 5)).startswith(("The image has no pixels", "The file is not an image"))
 
 
 def test_a_png_bomb_is_refused_before_it_is_decoded() -> None:

@@ -174,7 +174,7 @@ def test_missing_class_wrong_shape_and_other_pictures_are_refused(mirror: Path) 
     (mirror / "data.bin").write_bytes(CONTENT)
     spec = _spec()
     for change, message in (
-        ({"classes": ("left", "right", "up")}, "no picture of .*up"),
+        ({"classes": ("left", "right", "up")}, "no image of .*up"),
         ({"image_shape": (4, 4, 1)}, "expected"),
         ({"content_sha256": "0" * 64}, "not the published ones"),
     ):

@@ -163,12 +163,12 @@ def test_accuracy_refuted_and_undecided() -> None:
     result = judged("accuracy", Evidence({"net": right(75, 100)}))
     total = int(np.ceil(1.959964**2 * 0.7 * 0.3 / 0.05**2))
     assert result["verdict"] == "undecided"
-    assert result["needed"] == f"about {total - 100} more test pictures"
-    assert result["meaning"] == f"open: about {total - 100} more test pictures"
+    assert result["needed"] == f"about {total - 100} more test images"
+    assert result["meaning"] == f"open: about {total - 100} more test images"
     even = judged("accuracy", Evidence({"net": right(70, 100)}))
-    assert even["needed"].startswith("no number of further test pictures")
+    assert even["needed"].startswith("no number of further test images")
     close = judged("accuracy", Evidence({"net": right(70_010, 100_000)}))
-    assert close["needed"].startswith("no realistic number of further test pictures")
+    assert close["needed"].startswith("no realistic number of further test images")
 
 
 def test_alpha_sets_the_level_of_the_interval() -> None:
@@ -413,9 +413,7 @@ def test_difference_undecided_says_how_many_pictures_would_do() -> None:
     result = judged("difference", evidence, margin=10.0)
     assert (result["effect"]["value"], result["verdict"]) == (25, "undecided")
     half = 25 - result["effect"]["low"]
-    assert (
-        result["needed"] == f"about {int(np.ceil(20 * (half / 15) ** 2)) - 20} more test pictures"
-    )
+    assert result["needed"] == f"about {int(np.ceil(20 * (half / 15) ** 2)) - 20} more test images"
 
 
 def test_error_ratio() -> None:

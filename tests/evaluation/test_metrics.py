@@ -471,7 +471,7 @@ def test_compare_pairs_by_id_whatever_the_order() -> None:
 
 
 def test_compare_refuses_different_pictures_or_labels() -> None:
-    with pytest.raises(ValueError, match="different pictures"):
+    with pytest.raises(ValueError, match="different images"):
         comparison.compare(answers("aabb", [1, 2, 3, 4]), answers("aabb", [1, 2, 3, 5]))
     with pytest.raises(ValueError, match="different labels"):
         comparison.compare(

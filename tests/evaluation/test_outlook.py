@@ -13,7 +13,7 @@ def test_accuracy_with_its_interval_and_the_photos_that_would_narrow_it() -> Non
         "correctly (95 % interval 82.7 % to 90.3 %). About 990 more photos would narrow that to 2 "
         "percentage points either side."
     )
-    assert sample_sizes.pictures_within(0.87, 0.02, 300) == 787  # which are 80 % of 984
+    assert sample_sizes.images_within(0.87, 0.02, 300) == 787  # which are 80 % of 984
 
 
 def test_accuracy_that_is_known_well() -> None:

@@ -240,14 +240,14 @@ def test_pair_correlation_covers() -> None:
 
 
 def test_pictures_needed_is_the_first_number_that_decides() -> None:
-    more = sample_sizes.pictures_needed(0.71, 0.70, 1_000)
+    more = sample_sizes.images_needed(0.71, 0.70, 1_000)
     total = 1_000 + more
     assert evaluation_stats.wilson(0.71 * total, total).low > 0.7
     assert evaluation_stats.wilson(0.71 * (total - 1), total - 1).low <= 0.7
     # Wilson's interval ends at the margin where the score test is on its edge.
     assert total == math.ceil(stats.norm.ppf(0.975) ** 2 * 0.70 * 0.30 / 0.01**2)
-    assert sample_sizes.pictures_needed(0.8, 0.7, 1_000) == 0
-    assert sample_sizes.pictures_needed(0.7, 0.7, 1_000) is None
+    assert sample_sizes.images_needed(0.8, 0.7, 1_000) == 0
+    assert sample_sizes.images_needed(0.7, 0.7, 1_000) is None
 
 
 def test_seeds_needed_is_the_first_number_that_decides() -> None:
@@ -349,18 +349,18 @@ def test_bootstrap_test() -> None:
 
 def test_pictures_for_an_interval() -> None:
     estimate = Estimate(2.0, 0.0, 5.0, "")
-    assert sample_sizes.pictures_for_interval(estimate, 1.0, 100) == 300  # half of 2 to half of 1
-    assert sample_sizes.pictures_for_interval(estimate, 8.0, 100) == 0
-    assert sample_sizes.pictures_for_interval(estimate, 2.0, 100) is None
+    assert sample_sizes.images_for_interval(estimate, 1.0, 100) == 300  # half of 2 to half of 1
+    assert sample_sizes.images_for_interval(estimate, 8.0, 100) == 0
+    assert sample_sizes.images_for_interval(estimate, 2.0, 100) is None
 
 
 def test_pictures_until_an_interval_is_narrow() -> None:
-    more = sample_sizes.pictures_within(0.87, 0.02, 300)
+    more = sample_sizes.images_within(0.87, 0.02, 300)
     for total, narrow in ((300 + more, True), (299 + more, False)):
         found = evaluation_stats.wilson(0.87 * total, total)
         assert (found.high - found.low <= 0.04) is narrow
     assert more == 787
-    assert sample_sizes.pictures_within(0.87, 0.02, 5000) == 0
+    assert sample_sizes.images_within(0.87, 0.02, 5000) == 0
 
 
 @pytest.mark.parametrize(("share", "expected"), [(0.95, 73), (0.99, 381)])

@@ -54,7 +54,7 @@ def test_the_surest_pictures_of_every_cell_and_the_surest_mistakes_are_kept() ->
         answers[:, None] == [0, 1], confidence[:, None], 1 - confidence[:, None]
     )
     scored = metrics.score(labels, probabilities, ("a", "b"), np.arange(300), "test")
-    kept = set(evaluation._pictures_of(scored, 2)["id"])
+    kept = set(evaluation._images_of(scored, 2)["id"])
     surest_mistakes = {3 * i for i in range(evaluation.MISTAKES)}
     assert kept == surest_mistakes | {1, 2, 4, 5}  # right: b, a, a, b
-    assert set(evaluation._pictures_of(scored, 1)["id"]) == surest_mistakes | {1, 2}
+    assert set(evaluation._images_of(scored, 1)["id"]) == surest_mistakes | {1, 2}

@@ -133,7 +133,7 @@ def test_its_served_file_can_teach(draft: Draft, dataset: Dataset) -> None:
 def test_other_pictures_are_refused(draft: Draft, dataset: Dataset) -> None:
     splits = draft.read_table("splits.parquet")
     draft.write_table("splits.parquet", splits.iloc[1:])
-    with pytest.raises(published.RunError, match="made of other pictures"):
+    with pytest.raises(published.RunError, match="made of other images"):
         inheritance.from_base(draft, dataset, PARAMETERS)
     assert draft.models() == []
 

@@ -43,7 +43,7 @@ shift = 0.1
 widths = [4, 8]
 subset_epochs = 2
 full_epochs = 2
-seeds = 2
+seeds = 1
 
 [networks.best]
 architecture = { widths = [8, 8, 8] }

@@ -118,7 +118,7 @@ def test_failing_notebook_is_reported_and_nothing_is_published(tmp_path: Path) -
 @pytest.mark.training
 @pytest.mark.parametrize(
     ("backbone", "said"),
-    [("VGG99", "There is no backbone 'VGG99'"), ("run:mnist/best", "takes pictures (28, 28, 1)")],
+    [("VGG99", "There is no backbone 'VGG99'"), ("run:mnist/best", "takes images (28, 28, 1)")],
 )
 def test_a_backbone_that_cannot_serve_is_refused_first(
     tmp_path: Path, backbone: str, said: str

@@ -135,7 +135,7 @@ def test_wrong_input_and_precision_are_refused(digits: runs_published.Run) -> No
         np.zeros((1, 8, 8, 1), np.float32),
         np.zeros((0, 8, 8, 1), np.uint8),
     ):
-        with pytest.raises(inference.InferenceError, match=r"takes pictures \(n, 8, 8, 1\) uint8"):
+        with pytest.raises(inference.InferenceError, match=r"takes images \(n, 8, 8, 1\) uint8"):
             model.predict(wrong)  # type: ignore[arg-type]
     with pytest.raises(inference.InferenceError, match="not 'int4'"):
         inference.load(digits, digits.default_model, "int4")

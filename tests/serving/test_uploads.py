@@ -63,7 +63,7 @@ def test_a_large_photo_gets_a_small_thumbnail_in_its_proportions() -> None:
 
 
 def test_what_is_no_picture_is_refused() -> None:
-    with pytest.raises(decoding.ImageError, match="not a picture"):
+    with pytest.raises(decoding.ImageError, match="not an image"):
         uploads.read(b"hello", "a.png", [SHAPE])
 
 

@@ -240,7 +240,7 @@ def test_a_published_network_is_a_backbone(tmp_path: Path, monkeypatch: pytest.M
     trunk(given, training=True)
     for before, after in zip(statistics, trunk.get_weights(), strict=True):
         np.testing.assert_array_equal(before, after)
-    with pytest.raises(BackboneError, match=r"takes pictures \(8, 8, 1\), this study has"):
+    with pytest.raises(BackboneError, match=r"takes images \(8, 8, 1\), this study has"):
         backbones.load("run:letters/best", (28, 28, 1))
 
 
