@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, ParamSpec, TypeAlias, TypeVar
 import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
+from pandas.io.formats.style import Styler
 from streamlit.elements.lib.mutable_tab_container import TabContainer
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
@@ -385,9 +386,14 @@ def share_figure(label: str, metric: Mapping[str, Any], basis: str) -> Figure:
     )
 
 
-def in_percent(frame: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
-    """Shares as percentages, for tables that print them with a fixed number of decimals."""
-    return frame.assign(**{column: 100 * frame[column] for column in columns})
+def formatted(frame: pd.DataFrame, formats: theme.Formats) -> Styler:
+    """A table whose cells read as on a card: `theme` formats both. Columns stay sortable numbers.
+
+    Args:
+        formats: a function of `theme` by column; columns that the frame has not are passed over.
+    """
+    known: Any = {name: form for name, form in formats.items() if name in frame}
+    return frame.style.format(known, na_rep="–")
 
 
 # --- charts --------------------------------------------------------------------------------

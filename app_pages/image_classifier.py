@@ -23,6 +23,10 @@ MAX_PHOTOS = 40  # kept for one visitor, about 5 MB
 MAX_RESULTS = 400  # kept for one visitor, a few kB each
 UPLOAD_MB = 10  # of one file
 PER_PAGE = 5
+FORMATS: theme.Formats = {
+    **dict.fromkeys(("confidence", "runner_up_confidence"), theme.confidence),
+    "model_ms": theme.milliseconds,
+}
 EXAMPLES = 12
 FIT_NAMES: dict[Fit, str] = {"crop": "Crop to the centre", "pad": "Pad with white"}
 OLD_FIT_NAMES: dict[str, Fit] = {"Cut to the middle": "crop"}  # in links of earlier versions
@@ -182,8 +186,8 @@ def opening(setup: Setup, answer: str, extra: list[components.Figure]) -> None:
         *extra,
         components.Figure(
             "Time per photo",
-            f"{latency['value']:.2g} ms",
-            f"{latency['low']:.2g}–{latency['high']:.2g} ms",
+            theme.milliseconds(latency["value"]),
+            theme.milliseconds_interval(latency["low"], latency["high"]),
             f"n = {theme.count(latency['n'])} images",
             "One image at a time, on the machine that published this version.",
         ),
@@ -310,7 +314,7 @@ def draw_examples(run: published.Run, draw: int) -> pd.DataFrame:
     stored = "examples.parquet" if run.has("examples.parquet") else "gallery.parquet"
     rows = loaders.table(run.study, run.version, stored)
     rows = rows[rows["split"] == "test"]
-    every = loaders.answers(run.study, run.version, run.default_model, "test")
+    every = loaders.answers(loaders.Subject(run.study, run.version, run.default_model, "test"))
     kind = ["label", "prediction"]
     occurs = every.groupby(kind).size().rename("occurs").reset_index()
     rows = rows.merge(every[["id", "prediction"]], on="id").merge(occurs, on=kind)
@@ -356,7 +360,10 @@ def results_table(setup: Setup, shown: Shown) -> int | None:
     frame = uploads.table(photos, found, setup.run.dataset["classes"])
     st.subheader(f"Results for {len(shown)} photo{'s' if len(shown) > 1 else ''}")
     event = st.dataframe(
-        frame.assign(image=[answers.data_uri(photo.inputs[setup.how]) for photo, _ in shown]),
+        components.formatted(
+            frame.assign(image=[answers.data_uri(photo.inputs[setup.how]) for photo, _ in shown]),
+            FORMATS,
+        ),
         column_order=[
             *("image", "file", "category", "confidence", "decision", "reason"),
             *("runner_up", "runner_up_confidence", "model_ms", "notes"),
@@ -365,16 +372,12 @@ def results_table(setup: Setup, shown: Shown) -> int | None:
             "image": st.column_config.ImageColumn("", width="small", help="What the model saw"),
             "file": "Photo",
             "category": "Category",
-            "confidence": st.column_config.ProgressColumn(
-                "Confidence", format="percent", min_value=0, max_value=1
-            ),
+            "confidence": "Confidence",
             "decision": "Decision",
             "reason": "Why",
             "runner_up": "Next best",
-            "runner_up_confidence": st.column_config.NumberColumn(
-                "Its confidence", format="percent"
-            ),
-            "model_ms": st.column_config.NumberColumn("Time per photo (ms)", format="%.2f"),
+            "runner_up_confidence": "Its confidence",
+            "model_ms": "Time per photo",
             "notes": "What was done",
         },
         hide_index=True,
@@ -455,9 +458,8 @@ def heading(photo: uploads.Photo, result: Classification) -> None:
     width, height = photo.size
     done = "".join(f", {note}" for note in photo.notes)
     together = f", {result.batch} photos together" if result.batch > 1 else ""
-    time = (
-        f"Read in {photo.milliseconds:.0f} ms, classified in {result.milliseconds:.1f} ms{together}"
-    )
+    read, classified = map(theme.milliseconds, (photo.milliseconds, result.milliseconds))
+    time = f"Read in {read}, classified in {classified}{together}"
     st.caption(
         f"{components.plain(photo.name)}: {photo.format}, {width} × {height}{done}. "
         f"{time}. Decision: {result.reason}."

@@ -7,7 +7,7 @@ entries push it out. Frames are shared, not copied: read them, never write into 
 import contextlib
 import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 import streamlit as st
@@ -55,10 +55,19 @@ def model(study: str, version: str, name: str) -> published.ModelRecord:
     return open_run(study, version).model(name)
 
 
+class Subject(NamedTuple):
+    """One model of a published run, and the split on which it is judged."""
+
+    study: str
+    version: str
+    model: str
+    split: str
+
+
 @st.cache_resource(show_spinner=False, max_entries=48)
-def scored(study: str, version: str, name: str, split: str) -> metrics.Scored:
+def scored(subject: Subject) -> metrics.Scored:
     """One split as one model of a run answered it."""
-    return metrics.from_frame(model(study, version, name).predictions, split)
+    return metrics.from_frame(model(*subject[:3]).predictions, subject.split)
 
 
 MEASURES: dict[str, Callable[[metrics.Scored], pd.DataFrame]] = {
@@ -72,16 +81,16 @@ MEASURES: dict[str, Callable[[metrics.Scored], pd.DataFrame]] = {
 
 
 @st.cache_resource(show_spinner=False, max_entries=64)
-def measured(study: str, version: str, name: str, split: str, measure: str) -> pd.DataFrame:
+def measured(subject: Subject, measure: str) -> pd.DataFrame:
     """One of `MEASURES` of a model's answers. Read only."""
-    return MEASURES[measure](scored(study, version, name, split))
+    return MEASURES[measure](scored(subject))
 
 
 @st.cache_resource(show_spinner=False, max_entries=16)
-def answers(study: str, version: str, name: str, split: str) -> pd.DataFrame:
+def answers(subject: Subject) -> pd.DataFrame:
     """id, label, prediction, confidence of one split, most confident first. Read only."""
-    rows = model(study, version, name).predictions
-    rows = rows[rows["split"] == split]
+    rows = model(*subject[:3]).predictions
+    rows = rows[rows["split"] == subject.split]
     columns = [column for column in rows.columns if column.startswith("p_")]
     rows = rows[["split", "id", "label", "prediction"]].assign(confidence=rows[columns].max(axis=1))
     return rows.sort_values("confidence", ascending=False, kind="stable", ignore_index=True)
@@ -90,17 +99,15 @@ def answers(study: str, version: str, name: str, split: str) -> pd.DataFrame:
 @st.cache_resource(show_spinner=False, max_entries=16)
 def random_answers(study: str, version: str, name: str) -> pd.DataFrame:
     """What a model said to the test pictures that a run keeps at random. Read only."""
-    rows = answers(study, version, name, "test")
+    rows = answers(Subject(study, version, name, "test"))
     ids = metrics.drawn(rows["id"], metrics.DRAWN)
     return rows.set_index("id").loc[ids].reset_index()
 
 
 @st.cache_data(show_spinner=False, max_entries=64)
-def compared(
-    first: tuple[str, str, str], second: tuple[str, str, str], split: str
-) -> dict[str, Any]:
-    """Two models, each (study, version, name), on the same pictures; ValueError otherwise."""
-    return comparison.compare(scored(*first, split), scored(*second, split))
+def compared(first: Subject, second: Subject) -> dict[str, Any]:
+    """Two models on the same images; ValueError where they answered others."""
+    return comparison.compare(scored(first), scored(second))
 
 
 @st.cache_resource(show_spinner=False, max_entries=8)
@@ -110,7 +117,7 @@ def all_compared(
     """Pairs of models of a run, all or those of one (`evaluation.compare_all`). Read only."""
     names = open_run(study, version).models
     return comparison.compare_all(
-        {name: scored(study, version, name, split) for name in names}, reference
+        {name: scored(Subject(study, version, name, split)) for name in names}, reference
     )
 
 

@@ -37,9 +37,9 @@ def opening(run: published.Run) -> None:
     cost = cost["latency_ms"][models.engine(cost)]
     sorting = loaders.sorting(run.study, run.version, name)
     title = models.record(run, name).config["title"]
-    sentence = performance.sorting_sentence(
-        title, sorting, models.measured(run, name, "test", "confusion")
-    )
+    subject = loaders.Subject(run.study, run.version, name, "test")
+    counts = loaders.measured(subject, "confusion")
+    sentence = performance.sorting_sentence(title, sorting, counts)
     figures = [
         components.share_figure("Accuracy", metrics["metrics"]["accuracy"], basis),
         components.share_figure("Macro F1", metrics["metrics"]["macro_f1"], basis),
@@ -56,27 +56,27 @@ def opening(run: published.Run) -> None:
     components.opening("Model performance", sentence, figures)
 
 
-def choose(run: published.Run) -> tuple[str, str]:
+def choose(run: published.Run) -> loaders.Subject:
     """The model and the split that the tabs are about."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         model = components.choose(
             "Model", "model", models.titles(run), run.default_model, width=380
         )
         split = components.switch("Measured on", "split", SPLITS)
-    return model, split
+    return loaders.Subject(run.study, run.version, model, split)
 
 
-def sections(run: published.Run, name: str, split: str) -> dict[str, Callable[[], None]]:
+def sections(run: published.Run, subject: loaders.Subject) -> dict[str, Callable[[], None]]:
     """What each tab draws, by its key; only what this run has."""
     found: dict[str, Callable[[], None]] = {
-        "overview": lambda: models.overview(run, split),
-        "answers": lambda: answers.sample(run, name),
-        "confusion": lambda: answers.confusion(run, name, split),
-        "classes": lambda: answers.classes(run, name, split),
-        "curves": lambda: confidence.curves(run, name, split),
-        "confidence": lambda: confidence.confidence(run, name, split),
+        "overview": lambda: models.overview(run, subject.split),
+        "answers": lambda: answers.sample(run, subject.model),
+        "confusion": lambda: answers.confusion(run, subject),
+        "classes": lambda: answers.classes(run, subject),
+        "curves": lambda: confidence.curves(run, subject),
+        "confidence": lambda: confidence.confidence(run, subject),
         "training": lambda: making.training(run),
-        "comparison": lambda: comparison.comparison(run, split),
+        "comparison": lambda: comparison.comparison(run, subject.split),
     }
     if making.classical_tables(run):
         found["classical"] = lambda: making.classical(run)
@@ -85,8 +85,7 @@ def sections(run: published.Run, name: str, split: str) -> dict[str, Callable[[]
 
 run = components.current_run()
 opening(run)
-name, split = choose(run)
-drawn = sections(run, name, split)
+drawn = sections(run, choose(run))
 for key, tab in components.tabs("tab", {key: TABS[key] for key in drawn}, old=OLD_TABS).items():
     if tab.open:
         with tab:

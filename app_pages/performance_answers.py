@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from app_pages import components, loaders
-from app_pages.performance_models import measured, record, titles
+from app_pages.performance_models import record, titles
 from src.charts import performance, theme
 from src.evaluation import findings
 from src.runs import published
@@ -70,9 +70,9 @@ def _pick_cell() -> None:
 
 
 @components.section
-def confusion(run: published.Run, name: str, split: str) -> None:
+def confusion(run: published.Run, subject: loaders.Subject) -> None:
     """The confusion matrix, and the pictures behind the chosen cell."""
-    counts = measured(run, name, split, "confusion")
+    counts = loaders.measured(subject, "confusion")
     left, right = st.columns([3, 2], gap="large")
     with left:
         mode = components.switch("Show", "cells", MODES, noun="view")
@@ -84,10 +84,10 @@ def confusion(run: published.Run, name: str, split: str) -> None:
             key="matrix",
             select=_pick_cell,
             data=counts.reset_index(names="really"),
-            name=f"{run.study}_{run.version}_{name}_{split}_confusion",
+            name=f"{'_'.join(subject)}_confusion",
         )
     with right:
-        _cell_pictures(run, name, split, picked)
+        _cell_pictures(run, subject, picked)
 
 
 def _cell_selectors(counts: pd.DataFrame) -> tuple[str, str]:
@@ -102,9 +102,9 @@ def _cell_selectors(counts: pd.DataFrame) -> tuple[str, str]:
     return really, answer
 
 
-def _cell_pictures(run: published.Run, name: str, split: str, cell: tuple[str, str]) -> None:
+def _cell_pictures(run: published.Run, subject: loaders.Subject, cell: tuple[str, str]) -> None:
     """The pictures behind one cell, the most confident answers first."""
-    answers = loaders.answers(run.study, run.version, name, split)
+    answers = loaders.answers(subject)
     rows = answers[(answers["label"] == cell[0]) & (answers["prediction"] == cell[1])]
     what = "classified correctly" if cell[0] == cell[1] else f"classified as {cell[1]}"
     verb = "are" if len(rows) > 1 else "is"
@@ -128,12 +128,12 @@ def _pick_class() -> None:
 
 
 @components.section
-def classes(run: published.Run, name: str, split: str) -> None:
+def classes(run: published.Run, subject: loaders.Subject) -> None:
     """One measure per class, for this model and for all; the mistakes about one class."""
     metric = components.switch("Measure", "measure", MEASURES)
     names = run.dataset["classes"]
-    report = record(run, name).report
-    report = report[report["split"] == split]
+    report = record(run, subject.model).report
+    report = report[report["split"] == subject.split]
     left, right = st.columns(2, gap="large")
     with left:
         components.chart(
@@ -141,7 +141,7 @@ def classes(run: published.Run, name: str, split: str) -> None:
             key="bars",
             select=_pick_class,
             data=report,
-            name=f"{run.study}_{run.version}_{name}_{split}_classes",
+            name=f"{'_'.join(subject)}_classes",
         )
     with right:
         every = pd.concat(
@@ -151,15 +151,15 @@ def classes(run: published.Run, name: str, split: str) -> None:
                 if record(run, other).family != "baseline"  # guessing would flatten the colours
             ]
         )
-        every = every[every["split"] == split]
+        every = every[every["split"] == subject.split]
         components.chart(performance.class_heatmap(every, names, metric), key="class_heatmap")
-    _class_mistakes(run, name, split)
+    _class_mistakes(run, subject)
 
 
-def _class_mistakes(run: published.Run, name: str, split: str) -> None:
+def _class_mistakes(run: published.Run, subject: loaders.Subject) -> None:
     """Pictures of one class that were classified wrongly."""
     names = run.dataset["classes"]
-    mistakes = measured(run, name, split, "mistakes")
+    mistakes = loaders.measured(subject, "mistakes")
     hardest = mistakes["label"].value_counts().reindex(names).fillna(0).argmax()
     with st.container(width=380):
         label = components.choose(

@@ -14,7 +14,7 @@ FEW = 5  # models of which every pair is shown
 @components.section
 def comparison(run: published.Run, split: str) -> None:
     """Two models on the same pictures, and every pair of this version or one against all."""
-    pool, different = _comparable(run)
+    pool, different = _comparable(run, split)
     labels = list(pool)
     if len(labels) > 1:
         left, right = st.columns(2)
@@ -22,7 +22,7 @@ def comparison(run: published.Run, split: str) -> None:
             first = components.choose("First", "first", labels, noun="model")
         with right:
             second = components.choose("Second", "second", labels, labels[1], noun="model")
-        _compare_two(pool, first, second, split)
+        _compare_two(pool, first, second)
     else:
         st.info("There is only one model tested on these pictures, so nothing to compare yet.")
     if different:
@@ -33,9 +33,9 @@ def comparison(run: published.Run, split: str) -> None:
         _compare_every(run, split)
 
 
-def _comparable(run: published.Run) -> tuple[dict[str, tuple[str, str, str]], list[str]]:
+def _comparable(run: published.Run, split: str) -> tuple[dict[str, loaders.Subject], list[str]]:
     """Models of all versions tested on this run's pictures, by label; the other versions."""
-    pool: dict[str, tuple[str, str, str]] = {}
+    pool: dict[str, loaders.Subject] = {}
     different = []
     others = [version for version in loaders.versions(run.study) if version != run.version]
     for version in [run.version, *others]:
@@ -43,7 +43,7 @@ def _comparable(run: published.Run) -> tuple[dict[str, tuple[str, str, str]], li
             other = loaders.open_run(run.study, version)
             if same_test(run, other):
                 for name in other.models:
-                    pool[f"{version} · {name}"] = (run.study, version, name)
+                    pool[f"{version} · {name}"] = loaders.Subject(run.study, version, name, split)
             else:
                 different.append(version)
         except published.RunError:
@@ -51,14 +51,12 @@ def _comparable(run: published.Run) -> tuple[dict[str, tuple[str, str, str]], li
     return pool, different
 
 
-def _compare_two(
-    pool: dict[str, tuple[str, str, str]], first: str, second: str, split: str
-) -> None:
+def _compare_two(pool: dict[str, loaders.Subject], first: str, second: str) -> None:
     if first == second:
         st.info("Choose two different models.", icon=":material/compare_arrows:")
         return
     try:
-        result = loaders.compared(pool[first], pool[second], split)
+        result = loaders.compared(pool[first], pool[second])
     except ValueError as error:
         st.warning(str(error))
         return

@@ -4,7 +4,7 @@ import pandas as pd
 import streamlit as st
 
 from app_pages import components, loaders
-from app_pages.performance_models import measured, record
+from app_pages.performance_models import record
 from src.charts import performance, theme
 from src.evaluation import thresholds
 from src.runs import published
@@ -41,26 +41,26 @@ def precision_figure(sorting: thresholds.Sorting) -> components.Figure:
 
 
 @components.section
-def curves(run: published.Run, name: str, split: str) -> None:
+def curves(run: published.Run, subject: loaders.Subject) -> None:
     """ROC and precision–recall curves of the chosen classes."""
     names = run.dataset["classes"]
     chosen = st.multiselect(
         "Classes", names, key="only", bind="query-params", placeholder="All classes"
     )
-    n = len(loaders.scored(run.study, run.version, name, split).labels)
+    n = len(loaders.scored(subject).labels)
     left, right = st.columns(2, gap="large")
     for column, measure, draw in (
         (left, "roc", performance.roc),
         (right, "precision_recall", performance.precision_recall),
     ):
-        frame = measured(run, name, split, measure)
+        frame = loaders.measured(subject, measure)
         frame = frame[frame["label"].isin(chosen or names)]
         with column:
             components.chart(
                 draw(frame, names, n),
                 key=measure,
                 data=frame,
-                name=f"{run.study}_{run.version}_{name}_{split}_{measure}",
+                name=f"{'_'.join(subject)}_{measure}",
             )
 
 
@@ -68,16 +68,18 @@ def curves(run: published.Run, name: str, split: str) -> None:
 
 
 @components.section
-def confidence(run: published.Run, name: str, split: str) -> None:
+def confidence(run: published.Run, subject: loaders.Subject) -> None:
     """What to sort automatically, how well calibrated confidence is, and where it errs."""
-    curve = measured(run, name, split, "selective")
-    n = len(loaders.scored(run.study, run.version, name, split).labels)
+    curve = loaders.measured(subject, "selective")
+    n = len(loaders.scored(subject).labels)
     left, right = st.columns(2, gap="large")
     with left:
-        _threshold(run, name, split, curve, n)
+        _threshold(subject, curve, n)
     with right:
-        table = measured(run, name, split, "calibration")
-        error = record(run, name).metrics["splits"][split]["metrics"]["calibration_error"]
+        table = loaders.measured(subject, "calibration")
+        error = record(run, subject.model).metrics["splits"][subject.split]["metrics"][
+            "calibration_error"
+        ]
         components.chart(
             performance.reliability(table, n),
             key="reliability",
@@ -87,16 +89,16 @@ def confidence(run: published.Run, name: str, split: str) -> None:
                 "accuracy lie apart on average."
             ),
             data=table,
-            name=f"{run.study}_{run.version}_{name}_{split}_calibration",
+            name=f"{'_'.join(subject)}_calibration",
         )
     st.subheader("The most confident mistakes")
     st.caption("Check these first: they include wrong labels, similar classes and odd crops.")
-    components.answers(run, measured(run, name, split, "mistakes"), key="mistakes", per_page=24)
+    components.answers(run, loaders.measured(subject, "mistakes"), key="mistakes", per_page=24)
 
 
-def _threshold(run: published.Run, name: str, split: str, curve: pd.DataFrame, n: int) -> None:
+def _threshold(subject: loaders.Subject, curve: pd.DataFrame, n: int) -> None:
     """The slider that decides which images need checking."""
-    sorting = loaders.sorting(run.study, run.version, name)
+    sorting = loaders.sorting(*subject[:3])
     aim = theme.percent(sorting.target, 0)
     chosen = st.select_slider(
         "Sort automatically at this confidence or above",
@@ -116,7 +118,7 @@ def _threshold(run: published.Run, name: str, split: str, curve: pd.DataFrame, n
             else f"On validation, no confidence assures {aim} precision."
         ),
         data=curve,
-        name=f"{run.study}_{run.version}_{name}_{split}_threshold",
+        name=f"{'_'.join(subject)}_threshold",
     )
 
 

@@ -13,6 +13,12 @@ from src.charts import classical as classical_charts
 from src.charts import performance, theme
 from src.runs import published
 
+FORMATS: theme.Formats = {
+    **dict.fromkeys(("accuracy", "low", "high", "validation_accuracy"), theme.percent),
+    **dict.fromkeys(("n", "n_train"), theme.count),
+    "test_accuracy": theme.percent,
+    "seconds": theme.decimal(1),
+}
 OVER: dict[Literal["epoch", "seconds"], str] = {"epoch": "Epoch", "seconds": "Seconds"}
 
 # --- training ------------------------------------------------------------------------------
@@ -65,18 +71,16 @@ def _seeds(run: published.Run, names: dict[str, str]) -> None:
         )
     )
     st.dataframe(
-        components.in_percent(table, ["validation_accuracy", "test_accuracy"]),
+        components.formatted(table, FORMATS),
         column_order=["model", *[c for c in table.columns if c != "model"]],
         column_config={
             "model": "Model",
             "seed": "Seed",
             "epochs": "Epochs",
             "best_epoch": "Best epoch",
-            "seconds": st.column_config.NumberColumn("Seconds", format="%.0f"),
-            "validation_accuracy": st.column_config.NumberColumn(
-                "Validation accuracy", format="%.1f %%"
-            ),
-            "test_accuracy": st.column_config.NumberColumn("Test accuracy", format="%.1f %%"),
+            "seconds": "Seconds",
+            "validation_accuracy": "Validation accuracy",
+            "test_accuracy": "Test accuracy",
         },
         hide_index=True,
         alt="Accuracy of every seed",
@@ -173,16 +177,16 @@ CLASSICAL: dict[str, Callable[[pd.DataFrame], go.Figure]] = {
 def _candidates(search: pd.DataFrame) -> None:
     with st.expander("Every candidate of every search"):
         st.dataframe(
-            components.in_percent(search, ["accuracy", "low", "high"]),
+            components.formatted(search, FORMATS),
             column_config={
                 "title": "Model",
                 "settings": "Settings",
-                "n_train": st.column_config.NumberColumn("Fitted to", format="localized"),
-                "accuracy": st.column_config.NumberColumn("Validation accuracy", format="%.2f %%"),
-                "low": st.column_config.NumberColumn("from", format="%.2f %%"),
-                "high": st.column_config.NumberColumn("to", format="%.2f %%"),
-                "n": st.column_config.NumberColumn("Pictures", format="localized"),
-                "seconds": st.column_config.NumberColumn("Seconds", format="%.1f"),
+                "n_train": "Fitted to",
+                "accuracy": "Validation accuracy",
+                "low": "from",
+                "high": "to",
+                "n": "Images",
+                "seconds": "Seconds",
                 "chosen": "Chosen",
             },
             column_order=[

@@ -26,11 +26,6 @@ def record(run: published.Run, name: str) -> published.ModelRecord:
     return loaders.model(run.study, run.version, name)
 
 
-def measured(run: published.Run, name: str, split: str, measure: str) -> pd.DataFrame:
-    """One of `loaders.MEASURES` of a model of a run."""
-    return loaders.measured(run.study, run.version, name, split, measure)
-
-
 def engine(cost: dict[str, Any]) -> str:
     """The form in which a model's speed is shown: `float32`, or `scikit-learn`."""
     return str(next(iter(cost["latency_ms"])))
@@ -137,32 +132,40 @@ def _cross_validated(run: published.Run) -> None:
     )
 
 
-PERCENTAGES = [f"{name}{end}" for name in METRICS[:2] for end in ("", "_low", "_high")]
-PERCENTAGES += ["averaged", "calibration_error"]
 COLUMNS = {
-    "title": ("Model", None),
-    "family": ("Kind", None),
-    "accuracy": ("Accuracy", "%.2f %%"),
-    "accuracy_low": ("from", "%.2f %%"),
-    "accuracy_high": ("to", "%.2f %%"),
-    "averaged": ("Accuracy with TTA", "%.2f %%"),
-    "n": ("Pictures", "localized"),
-    "macro_f1": ("Macro F1", "%.2f %%"),
-    "macro_f1_low": ("from ", "%.2f %%"),
-    "macro_f1_high": ("to ", "%.2f %%"),
-    "log_loss": ("Log-loss", "%.3f"),
-    "roc_auc": ("ROC area", "%.4f"),
-    "calibration_error": ("Calibration error", "%.1f %%"),
-    "n_train": ("Trained on", "localized"),
-    "training": ("Training (processor min)", "%.1f"),
-    "training_wall": ("Training (wall min)", "%.1f"),
-    "latency": ("Time per photo (ms)", "%.2f"),
-    "latency_low": ("from  ", "%.2f"),
-    "latency_high": ("to  ", "%.2f"),
-    "per_second": ("Photos per second", "localized"),
-    "parameters": ("Parameters", "localized"),
-    "megabytes": ("File (MB)", "%.2f"),
-    "int8_megabytes": ("int8 file (MB)", "%.2f"),
+    "title": "Model",
+    "family": "Kind",
+    "accuracy": "Accuracy",
+    "accuracy_low": "from",
+    "accuracy_high": "to",
+    "averaged": "Accuracy with TTA",
+    "n": "Images",
+    "macro_f1": "Macro F1",
+    "macro_f1_low": "from ",
+    "macro_f1_high": "to ",
+    "log_loss": "Log-loss",
+    "roc_auc": "ROC area",
+    "calibration_error": "Calibration error",
+    "n_train": "Trained on",
+    "training": "Training (processor min)",
+    "training_wall": "Training (wall min)",
+    "latency": "Time per photo",
+    "latency_low": "from  ",
+    "latency_high": "to  ",
+    "per_second": "Photos per second",
+    "parameters": "Parameters",
+    "megabytes": "File (MB)",
+    "int8_megabytes": "int8 file (MB)",
+}
+SHARES = [f"{name}{end}" for name in METRICS[:2] for end in ("", "_low", "_high")]
+FORMATS: theme.Formats = {
+    **dict.fromkeys([*SHARES, "averaged", "calibration_error"], theme.percent),
+    **dict.fromkeys(("n", "n_train", "per_second", "parameters"), theme.count),
+    **dict.fromkeys(("latency", "latency_low", "latency_high"), theme.milliseconds),
+    **dict.fromkeys(("training", "training_wall"), theme.decimal(1)),
+    **dict.fromkeys(("megabytes", "int8_megabytes"), theme.decimal(2)),
+    "log_loss": theme.decimal(3),
+    "roc_auc": theme.decimal(4),
 }
 
 
@@ -175,15 +178,11 @@ def _table(run: published.Run, models: pd.DataFrame, split: str) -> None:
         "augmentation) averages mirrored and shifted copies, which takes as many times as long. "
         "Select a row to see mistakes."
     )
-    config = {
-        key: st.column_config.NumberColumn(label, format=form) if form else label
-        for key, (label, form) in COLUMNS.items()
-    }
     kinds = models["family"].map(lambda family: charts.FAMILIES[family][0])
     shown = models[list(COLUMNS)].assign(family=kinds).dropna(axis="columns", how="all")
     event = st.dataframe(
-        components.in_percent(shown, [name for name in PERCENTAGES if name in shown]),
-        column_config=config,
+        components.formatted(shown, FORMATS),
+        column_config=COLUMNS,
         hide_index=True,
         on_select="rerun",
         selection_mode="single-row",
@@ -193,7 +192,8 @@ def _table(run: published.Run, models: pd.DataFrame, split: str) -> None:
     for row in event.selection.rows:
         name = models["name"].iloc[row]
         st.markdown(f"**Most confident mistakes of {models['title'].iloc[row]}**")
-        components.answers(run, measured(run, name, split, "mistakes"), key="row_mistakes")
+        subject = loaders.Subject(run.study, run.version, name, split)
+        components.answers(run, loaders.measured(subject, "mistakes"), key="row_mistakes")
     _parity(run)
 
 
@@ -249,15 +249,17 @@ def _versions(run: published.Run) -> None:
         "rank": "Rank",
         "version": "Version",
         "model": "Its best model",
-        "accuracy": st.column_config.NumberColumn("Test accuracy", format="%.1f %%"),
-        "low": st.column_config.NumberColumn("from", format="%.1f %%"),
-        "high": st.column_config.NumberColumn("to", format="%.1f %%"),
-        "n": st.column_config.NumberColumn("Test pictures", format="localized"),
+        "accuracy": "Test accuracy",
+        "low": "from",
+        "high": "to",
+        "n": "Test images",
         "tested": "Tested on",
         "created": st.column_config.DatetimeColumn("Published", format="D MMM YYYY"),
     }
     st.dataframe(
-        components.in_percent(table.drop(columns="same"), ["accuracy", "low", "high"]),
+        components.formatted(
+            table.drop(columns="same"), FORMATS | dict.fromkeys(("low", "high"), theme.percent)
+        ),
         column_config=config,
         column_order=list(config),
         hide_index=True,

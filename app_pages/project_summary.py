@@ -20,7 +20,9 @@ def opening(run: published.Run, case: business.Case, sorting: thresholds.Sorting
     test = record.metrics["splits"]["test"]
     latency = record.metrics["cost"]["latency_ms"]["float32"]
     basis = f"{theme.sample(test['n'])} test images"
-    counts = loaders.measured(run.study, run.version, run.default_model, "test", "confusion")
+    counts = loaders.measured(
+        loaders.Subject(run.study, run.version, run.default_model, "test"), "confusion"
+    )
     shares = {
         name: {key: getattr(estimate, key) for key in ("value", "low", "high")}
         for name, estimate in (("coverage", sorting.coverage), ("precision", sorting.precision))

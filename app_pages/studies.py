@@ -1,6 +1,7 @@
 """Every study and version: what is in it, how well its model does, and where to read on."""
 
 from dataclasses import asdict
+from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -20,21 +21,25 @@ PAGES = {
     "image_classifier": "Classifier",
     "hypotheses": "Hypotheses",
 }
-COLUMNS = {
-    "title": ("Study", None),
-    "version": ("Version", None),
-    "accuracy": ("Test accuracy", "%.2f %%"),
-    "low": ("from", "%.2f %%"),
-    "high": ("to", "%.2f %%"),
-    "n": ("Test images", "localized"),
-    "alone": ("Automation rate", "%.1f %%"),
-    "model": ("Model", None),
-    "parameters": ("Parameters", "localized"),
-    "classes": ("Categories", None),
-    "images": ("Images", "localized"),
-    "size": ("Size", None),
-    "made": ("Made", "D MMM YYYY"),
-    "profile": ("Profile", None),
+COLUMNS: dict[str, Any] = {
+    "title": "Study",
+    "version": "Version",
+    "accuracy": "Test accuracy",
+    "low": "from",
+    "high": "to",
+    "n": "Test images",
+    "automatic": "Automation rate",
+    "model": "Model",
+    "parameters": "Parameters",
+    "classes": "Categories",
+    "images": "Images",
+    "size": "Size",
+    "made": st.column_config.DatetimeColumn("Made", format="D MMM YYYY"),
+    "profile": "Profile",
+}
+FORMATS: theme.Formats = {
+    **dict.fromkeys(("accuracy", "low", "high", "automatic"), theme.percent),
+    **dict.fromkeys(("n", "parameters", "images"), theme.count),
 }
 
 
@@ -54,6 +59,11 @@ def headlines() -> dict[str, list[Headline]]:
 def place(row: Headline) -> tuple[str, str, str]:
     """Study, version and default model of a row."""
     return row.study, row.version, loaders.open_run(row.study, row.version).default_model
+
+
+def tested(row: Headline) -> loaders.Subject:
+    """The default model of a row on its test images."""
+    return loaders.Subject(*place(row), "test")
 
 
 def size_text(shape: tuple[int, int, int]) -> str:
@@ -88,15 +98,8 @@ def everything(found: dict[str, list[Headline]]) -> None:
     )
     table = pd.DataFrame([_row(row) for rows in found.values() for row in rows])
     st.dataframe(
-        components.in_percent(table, ["accuracy", "low", "high", "alone"])[list(COLUMNS)],
-        column_config={
-            name: st.column_config.DatetimeColumn(title, format=form)
-            if name == "made"
-            else st.column_config.NumberColumn(title, format=form)
-            if form
-            else title
-            for name, (title, form) in COLUMNS.items()
-        },
+        components.formatted(table[list(COLUMNS)], FORMATS),
+        column_config=COLUMNS,
         hide_index=True,
         alt="All studies and versions",
     )
@@ -110,7 +113,7 @@ def everything(found: dict[str, list[Headline]]) -> None:
 def _row(row: Headline) -> dict[str, object]:
     sorting = loaders.sorting(*place(row))
     return asdict(row) | {
-        "alone": sorting.coverage.value,
+        "automatic": sorting.coverage.value,
         "size": size_text(row.shape),
         "made": pd.Timestamp(row.created),
     }
@@ -204,7 +207,7 @@ def compared(newest: Headline, row: Headline) -> str:
     )
     if row.test_ids_sha256 != newest.test_ids_sha256:
         return own + f"Other test images than {newest.version}, so the two are not ranked."
-    difference = loaders.compared(place(newest), place(row), "test")["difference"]
+    difference = loaders.compared(tested(newest), tested(row))["difference"]
     low, high = (theme.points(difference[end]) for end in ("low", "high"))
     return own + (
         f"On the same test images {newest.version} is {theme.points(difference['value'])} "

@@ -6,7 +6,7 @@ figure serves both themes; `template` only fixes the ink for a figure used outsi
 
 import math
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pandas as pd
@@ -163,6 +163,14 @@ def points(difference: float | None, digits: int = 1) -> str:
 def count(number: float | None) -> str:
     """10000 → "10,000"."""
     return "–" if number is None or math.isnan(number) else f"{number:,.0f}"
+
+
+Formats = dict[str, Callable[..., str]]  # how a table writes each of its columns
+
+
+def decimal(digits: int) -> Callable[[float | None], str]:
+    """`number` with so many decimals, for the columns of a table."""
+    return lambda value: number(value, digits)
 
 
 def sample(size: float) -> str:

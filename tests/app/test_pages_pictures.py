@@ -235,7 +235,10 @@ def table(app: AppTest) -> pd.DataFrame:
 
 
 def threshold() -> float:
-    scored = [loaders.scored("cifar10", "v1", "best", split) for split in ("validation", "test")]
+    scored = [
+        loaders.scored(loaders.Subject("cifar10", "v1", "best", split))
+        for split in ("validation", "test")
+    ]
     found = thresholds.sorting(studies.case("cifar10").sorting, *scored).threshold
     assert found is not None
     return found
