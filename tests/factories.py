@@ -34,10 +34,10 @@ SKILL = {
     "best": 6.0,
 }
 TITLES = {
-    "plain_subset": "Plain network, 5,000 pictures",
-    "plain_subset_augmented": "Plain network, 5,000 pictures, augmented",
-    "plain": "Plain network, all pictures",
-    "plain_augmented": "Plain network, all pictures, augmented",
+    "plain_subset": "Plain network, 5,000 images",
+    "plain_subset_augmented": "Plain network, 5,000 images, augmented",
+    "plain": "Plain network, all images",
+    "plain_augmented": "Plain network, all images, augmented",
     "best": "Best model",
 }
 # Models that are only compared: skill (none: it always says the first class), family and title.
@@ -108,7 +108,7 @@ def write_run(
     _write(folder / "dataset.json", dataset)
     judged = _hypotheses(folder, models, tables["eda/class_similarity.parquet"])
     _write(folder / "hypotheses.json", judged)
-    _write(folder / "MODEL_CARD.md", f"# {TITLES[default]}\n\nFiles pictures into categories.\n")
+    _write(folder / "MODEL_CARD.md", f"# {TITLES[default]}\n\nSorts images into categories.\n")
     _write(folder / "manifest.json", _manifest(folder, study, version, profile, dataset, headline))
     return folder
 

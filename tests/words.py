@@ -3,7 +3,12 @@
 One thing has one name. A pattern is a regular expression, matched without regard to case.
 """
 
+import json
 import re
+from collections.abc import Iterator
+from typing import Any
+
+from streamlit.testing.v1 import AppTest
 
 SAID_INSTEAD = {
     r"filed (alone|automatically|correctly)|files? .{0,40} alone": "sorted automatically",
@@ -42,3 +47,30 @@ def found(text: str) -> list[str]:
         for pattern, instead in SAID_INSTEAD.items()
         for match in re.finditer(pattern, text, re.IGNORECASE)
     ]
+
+
+def of_page(app: AppTest, *, charts: bool = True) -> Iterator[str]:
+    """All that a page says: text, labels, options, tables, and everything in its charts."""
+    for element in [*app.title, *app.header, *app.subheader, *app.markdown, *app.caption]:
+        yield str(element.value)
+    for element in [*app.info, *app.warning, *app.error]:
+        yield str(element.value)
+    for metric in app.metric:
+        yield f"{metric.label}\n{metric.proto.help}"
+    for widget in [*app.selectbox, *app.segmented_control, *app.select_slider, *app.toggle]:
+        yield widget.label
+    for widget in [*app.selectbox, *app.segmented_control]:
+        yield from map(str, widget.options)
+    yield from [tab.label for tab in app.tabs]
+    yield from [expander.label for expander in app.expander]
+    yield from [frame.proto.columns for frame in app.dataframe]
+    for table in app.table:
+        yield table.value.to_csv()
+    for chart in app.get("plotly_chart") if charts else []:
+        spec = json.loads(chart.proto.spec)
+        yield json.dumps([spec["layout"], [_words_of(trace) for trace in spec["data"]]])
+        yield chart.proto.alt
+
+
+def _words_of(trace: dict[str, Any]) -> dict[str, Any]:
+    return {key: trace[key] for key in ("name", "hovertemplate") if key in trace}

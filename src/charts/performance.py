@@ -370,7 +370,7 @@ def class_counts(counts: pd.DataFrame, classes: Sequence[str]) -> go.Figure:
     figure.update_xaxes(title="pictures")
     figure.update_yaxes(type="category", autorange="reversed")
     each = ordered[splits].sum(axis=1)
-    shown = f"Pictures per category and split, {theme.sample(each.sum())}"
+    shown = f"Images per category and split, {theme.sample(each.sum())}"
     return theme.finish(figure, wording.balance(each), shown, height=110 + 28 * len(ordered))
 
 

@@ -33,7 +33,7 @@ from src.runs import published
 from src.serving import inference, uploads
 from src.serving.classifier import Classifier
 from src.serving.preparation import preparation
-from tests import factories
+from tests import factories, words
 from tests.live import PATIENCE, Browser, Server
 
 ROOT = config.ROOT
@@ -555,6 +555,21 @@ def holds(reply: Reply, path: str, method: str = "get") -> None:
     answer = answers[str(reply.status)] if str(reply.status) in answers else answers["default"]
     schema = answer["content"]["application/json"]["schema"]
     jsonschema.validate(reply.json, {**schema, "components": spec["components"]})
+
+
+def sentences(node: Any) -> Iterator[str]:
+    """Everything in a description that a person reads: no names of fields."""
+    if isinstance(node, dict):
+        yield from (str(node[key]) for key in ("description", "summary", "examples") if key in node)
+    for inner in node.values() if isinstance(node, dict) else node:
+        if isinstance(inner, dict | list):
+            yield from sentences(inner)
+
+
+def test_the_description_uses_the_words_of_the_project() -> None:
+    said = list(sentences(described()))
+    assert len(said) > 50
+    assert words.found("\n".join(said)) == []
 
 
 def test_answers_and_errors_have_the_described_shape() -> None:

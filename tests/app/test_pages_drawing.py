@@ -17,7 +17,7 @@ from src import config
 from src.data import images
 from src.runs import published
 from src.serving import drawing, inference
-from tests import factories
+from tests import factories, words
 
 CLASSIFIER = "app_pages/image_classifier.py"
 DRAWINGS = drawing.load(config.drawings_file())
@@ -233,3 +233,9 @@ def test_classifiers_script_is_served_from_a_folder_with_nothing_else() -> None:
         *("canvas.css", "canvas.html", "canvas.js")
     ]
     assert np.all([path.stat().st_size < 10_000 for path in canvas.ASSETS.iterdir()])
+
+
+def test_the_canvas_uses_plain_words(app: AppTest) -> None:
+    opened(app)
+    drawn(app, SEVEN.strokes)
+    assert words.found("\n".join(words.of_page(app))) == []

@@ -5,7 +5,6 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pytest
@@ -17,6 +16,7 @@ from src import config
 from src.evaluation import metrics as evaluation_metrics
 from src.runs import published as runs_published
 from tests import factories
+from tests import words as vocabulary
 
 APP = str(config.ROOT / "app.py")
 TABS = [
@@ -246,7 +246,7 @@ def test_classical_models_stand_in_the_table_with_what_applies_to_them() -> None
     table = app.dataframe[0].value.set_index("title")
     assert table["family"].to_dict() == {
         "Best model": "Network",
-        "Plain network, all pictures": "Network",
+        "Plain network, all images": "Network",
         "Random forest": "Classical model",
         "Logistic regression": "Classical model",
         "Always the most frequent class": "Baseline",
@@ -319,7 +319,7 @@ def test_cross_validation_is_shown_where_a_run_has_it(
     monkeypatch.setenv("OUTPUTS_DIR", str(tmp_path))
     found = charts(visit("model_performance"))
     assert found[2] == (
-        "Cross-validated, Plain network, all pictures is right in 85.0\u00a0% of the cases"
+        "Cross-validated, Plain network, all images is right in 85.0\u00a0% of the cases"
     )
 
 
@@ -530,46 +530,26 @@ def banned(texts: Iterable[str]) -> list[str]:
     return [found.group() for text in texts for found in BANNED.finditer(text)]
 
 
-def every_text(app: AppTest) -> Iterator[str]:
-    """All that a page says: text, labels, options, tables, and everything in its charts."""
-    for element in [*app.title, *app.header, *app.subheader, *app.markdown, *app.caption]:
-        yield str(element.value)
-    for element in [*app.info, *app.warning, *app.error]:
-        yield str(element.value)
-    for metric in app.metric:
-        yield f"{metric.label}\n{metric.proto.help}"
-    for widget in [*app.selectbox, *app.segmented_control, *app.select_slider, *app.toggle]:
-        yield widget.label
-    for widget in [*app.selectbox, *app.segmented_control]:
-        yield from map(str, widget.options)
-    yield from [tab.label for tab in app.tabs]
-    yield from [expander.label for expander in app.expander]
-    yield from [frame.proto.columns for frame in app.dataframe]
-    for table in app.table:
-        yield table.value.to_csv()
-    for chart in app.get("plotly_chart"):
-        spec = json.loads(chart.proto.spec)
-        yield json.dumps([spec["layout"], [_words_of(trace) for trace in spec["data"]]])
-        yield chart.proto.alt
-
-
-def _words_of(trace: dict[str, Any]) -> dict[str, Any]:
-    return {key: trace[key] for key in ("name", "hovertemplate") if key in trace}
-
-
 def test_private_words_are_found() -> None:
     told = ["Net files 79 of 100 photos", "Mix-ups", "Turned out", "Sorted automatically"]
     assert banned(told) == ["files 79 of", "Mix-up", "Turned out"]
 
 
-# Summary and hypotheses also show texts of `inputs`, which still hold some of these words.
 @pytest.mark.parametrize(
     ("page", "tab"),
     [("studies", ""), *(("model_performance", tab) for tab in [*TABS, "Classical models"])],
 )
 def test_no_page_uses_private_words(page: str, tab: str) -> None:
     app = visit(page, study="mnist", version="v1", **({"tab": tab} if tab else {}))
-    assert banned(every_text(app)) == []
+    assert banned(vocabulary.of_page(app)) == []
+
+
+@pytest.mark.parametrize("study", ["cifar10", "mnist"])
+@pytest.mark.parametrize("page", ["project_summary", "hypotheses"])
+def test_pages_with_texts_of_the_study_use_plain_words(page: str, study: str) -> None:
+    app = visit(page, study=study, version="v1")
+    said = list(vocabulary.of_page(app, charts=False))
+    assert [text for text in said if vocabulary.found(text)] == []
 
 
 # --- shared pieces -------------------------------------------------------------------------

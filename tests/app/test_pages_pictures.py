@@ -19,7 +19,7 @@ from src.evaluation import thresholds
 from src.runs import published
 from src.serving import inference
 from src.serving.classifier import Classifier, sorting
-from tests import factories
+from tests import factories, words
 
 CLASSES = factories.CLASSES
 DATA, CLASSIFIER = "app_pages/data_visualizer.py", "app_pages/image_classifier.py"
@@ -520,3 +520,19 @@ def test_a_version_with_another_image_shape_classifies_the_same_photos(
         fine(app.run())
         assert list(table(app)["category"]) == ["airplane"]
     assert set(saw) == {(1, 32, 32, 3), (1, 16, 16, 3)}
+
+
+# --- words ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("tab", TABS)
+def test_the_data_visualizer_uses_plain_words(data: AppTest, tab: str) -> None:
+    data.session_state["look"] = tab
+    assert words.found("\n".join(words.of_page(fine(data.run())))) == []
+
+
+def test_the_classifier_uses_plain_words(classifier: AppTest) -> None:
+    assert words.found("\n".join(words.of_page(classifier))) == []
+    upload(classifier, ("white.png", picture(255)), ("broken.png", b"hello"))
+    said = list(words.of_page(classifier))
+    assert words.found("\n".join(said)) == []

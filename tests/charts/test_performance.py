@@ -251,7 +251,7 @@ def test_class_counts_stack_the_splits() -> None:
     }
     assert theme.headline(figure) == (
         "Every category has 8 images",
-        "Pictures per category and split, n\u00a0=\u00a024",
+        "Images per category and split, n\u00a0=\u00a024",
     )
     uneven = performance.class_counts(counts.assign(test=[2, 3, 1]), CLASSES)
     assert theme.headline(uneven)[0] == ("Bee has 1.3 times as many images as cow: 9 and 7")

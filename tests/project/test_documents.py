@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import subprocess
@@ -231,6 +232,23 @@ def test_benchmarks_are_described_in_the_words_of_the_project(name: str) -> None
 @each
 def test_documents_use_the_words_of_the_project(name: str) -> None:
     assert words.found(prose(BY_HAND[name])) == []
+
+
+NOTEBOOKS = sorted((ROOT / "jupyter_notebooks").glob("*.ipynb"), key=lambda path: path.name)
+STUDY_FILES = sorted((ROOT / "inputs/studies").glob("*.toml"), key=lambda path: path.name)
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_notebooks_explain_in_the_words_of_the_project(path: Path) -> None:
+    cells = json.loads(path.read_text("utf-8"))["cells"]
+    texts = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown"]
+    assert texts
+    assert words.found("\n".join(texts)) == []
+
+
+@pytest.mark.parametrize("path", STUDY_FILES, ids=lambda path: path.stem)
+def test_study_files_use_the_words_of_the_project(path: Path) -> None:
+    assert words.found(path.read_text("utf-8")) == []
 
 
 def test_words_that_are_not_used_are_found() -> None:
