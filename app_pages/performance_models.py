@@ -159,7 +159,7 @@ COLUMNS = {
 }
 SHARES = [f"{name}{end}" for name in METRICS[:2] for end in ("", "_low", "_high")]
 FORMATS: theme.Formats = {
-    **dict.fromkeys([*SHARES, "averaged", "calibration_error"], theme.percent),
+    **dict.fromkeys([*SHARES, "averaged", "calibration_error", "low", "high"], theme.percent),
     **dict.fromkeys(("n", "n_train", "per_second", "parameters"), theme.count),
     **dict.fromkeys(("latency", "latency_low", "latency_high"), theme.milliseconds),
     **dict.fromkeys(("training", "training_wall"), theme.decimal(1)),

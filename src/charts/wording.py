@@ -189,8 +189,8 @@ def calibration(table: pd.DataFrame) -> str:
 
 
 def most_accurate(best: Entry, digits: int = 1) -> str:
-    """Which model is right most often (`findings.ends`)."""
-    return f"{best.name} is right most often: {theme.percent(best.value, digits)}"
+    """Which model has the highest accuracy (`findings.ends`)."""
+    return f"{best.name} has the highest accuracy: {theme.percent(best.value, digits)}"
 
 
 def explained_variance(components: pd.DataFrame, share: float) -> str:

@@ -246,10 +246,6 @@ FIGURES: dict[str, tuple[Callable[[], plots.Figure], str]] = {
         lambda: plots.reliability(calibration()),
         "Overconfident by 10.0 points on average",
     ),
-    "no mistakes": (
-        lambda: plots.mistakes(mistakes().head(0), gallery("test")),
-        "No mistake: every image is classified correctly",
-    ),
     "mistakes": (
         lambda: plots.mistakes(mistakes(), gallery("test")),
         "The 2 mistakes the model was surest of",
@@ -396,3 +392,8 @@ def test_colours_repeat_after_the_last() -> None:
         palette.PALETTE[9],
         palette.PALETTE[0],
     ]
+
+
+def test_a_model_without_mistakes_can_be_plotted() -> None:
+    figure = plots.mistakes(mistakes().head(0), gallery("test"))
+    assert figure.get_suptitle() == "No mistake: every image is classified correctly"
