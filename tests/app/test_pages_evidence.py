@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
 import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
@@ -396,10 +397,32 @@ def test_the_table_holds_every_model_with_interval_and_cost(published: Path) -> 
     row = table.iloc[1]
     accuracy = metrics["splits"]["test"]["metrics"]["accuracy"]
     assert [row["accuracy"], row["accuracy_low"], row["accuracy_high"]] == pytest.approx(
-        [100 * accuracy[key] for key in ("value", "low", "high")]
+        [accuracy[key] for key in ("value", "low", "high")]
     )
     assert row["parameters"] == metrics["cost"]["parameters"]
     assert row["latency"] == metrics["cost"]["latency_ms"]["float32"]["value"]
+
+
+def written(app: AppTest, table: int = 0) -> pd.DataFrame:
+    """A table as a person reads it: the texts that its numbers are written as."""
+    return pa.ipc.open_stream(
+        app.dataframe[table].proto.arrow_data.styler.display_values
+    ).read_pandas()
+
+
+@pytest.mark.parametrize("version", ["v1", "v2"])
+def test_a_card_and_a_table_write_the_same_number_alike(version: str) -> None:
+    app = visit("model_performance", version=version)
+    cards = {metric.label: metric for metric in app.metric}
+    default = written(app).iloc[0]
+    assert default["accuracy"] == cards["Accuracy"].value
+    low, high = default["accuracy_low"], default["accuracy_high"]
+    assert cards["Accuracy"].delta == low.partition("\u00a0")[0] + "–" + high
+    assert default["macro_f1"] == cards["Macro F1"].value
+    assert default["latency"] == cards["Time per photo"].value
+    rows = written(visit("studies"))
+    row = rows[rows["version"] == version].iloc[0]
+    assert row["accuracy"] == cards["Accuracy"].value
 
 
 def test_ablations_cost_time_to_train_and_never_answer(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -111,7 +111,7 @@ def test_the_overview_answers_first_and_lists_every_version(published: Path) -> 
     ]
     assert table["size"].tolist()[2:] == ["32 × 32, colour", "28 × 28, grey", "224 × 224, colour"]
     headline = factories.read(published / "cifar10/v3/manifest.json")["headline"]
-    assert table["accuracy"][0] == pytest.approx(100 * headline["accuracy"])
+    assert table["accuracy"][0] == pytest.approx(headline["accuracy"])
     assert table["profile"].tolist() == ["full"] * 4 + ["quick"]
 
 
