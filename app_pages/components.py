@@ -35,7 +35,7 @@ class Figure(NamedTuple):
     label: str
     value: str
     interval: str = ""
-    basis: str = ""  # such as "n = 10,000 test pictures"
+    basis: str = ""  # such as "n = 10,000 test images"
     help: str | None = None
 
 
@@ -485,7 +485,7 @@ def download_csv(frame: pd.DataFrame, name: str, *, key: str, label: str = "CSV"
 
 
 def download_png(png: bytes, name: str, *, key: str, label: str = "PNG") -> None:
-    """Offer a picture as PNG."""
+    """Offer an image as PNG."""
     st.download_button(
         label,
         data=png,
@@ -498,11 +498,11 @@ def download_png(png: bytes, name: str, *, key: str, label: str = "PNG") -> None
     )
 
 
-# --- pictures ------------------------------------------------------------------------------
+# --- images ------------------------------------------------------------------------------
 
 
 class Picture(NamedTuple):
-    """A small picture to show: PNG in its original size, text below it, text instead of it."""
+    """A small image to show: PNG in its original size, text below it, text instead of it."""
 
     png: bytes
     caption: str
@@ -510,10 +510,10 @@ class Picture(NamedTuple):
 
 
 def picture(png: bytes, *, caption: str | None = None, alt: str, side: int = 128) -> None:
-    """One picture, enlarged a whole number of times without smoothing up to `side` pixels."""
+    """One image, enlarged a whole number of times without smoothing up to `side` pixels."""
     larger, width = loaders.enlarged(png, side)
-    # Without a width, a longer caption would stretch the picture.
-    # PNG said aloud: "auto" would send colour pictures as JPEG, which smears small ones.
+    # Without a width, a longer caption would stretch the image.
+    # PNG said aloud: "auto" would send colour images as JPEG, which smears small ones.
     st.image(
         larger,
         caption=caption and plain(caption),
@@ -524,21 +524,21 @@ def picture(png: bytes, *, caption: str | None = None, alt: str, side: int = 128
 
 
 def picture_grid(
-    pictures: Sequence[Picture], *, key: str, side: int = 128, per_page: int = 24
+    images: Sequence[Picture], *, key: str, side: int = 128, per_page: int = 24
 ) -> None:
-    """Pictures with captions, in pages of at most `per_page`."""
-    pages = math.ceil(len(pictures) / per_page)
+    """Images with captions, in pages of at most `per_page`."""
+    pages = math.ceil(len(images) / per_page)
     page = st.pagination(pages, key=key) if pages > 1 else 1
-    shown = pictures[(page - 1) * per_page : page * per_page]
+    shown = images[(page - 1) * per_page : page * per_page]
     with st.container(horizontal=True, gap="small"):
         for item in shown:
             picture(item.png, caption=item.caption, alt=item.alt, side=side)
 
 
 def answers(run: published.Run, rows: pd.DataFrame, *, key: str, per_page: int = 24) -> None:
-    """The pictures of some answers (split, id, label, prediction, confidence), in their order.
+    """The images of some answers (split, id, label, prediction, confidence), in their order.
 
-    A run carries only part of its pictures; says how many of `rows` those are.
+    A run carries only part of its images; says how many of `rows` those are.
     """
     stored = loaders.gallery(run.study, run.version)
     shown = [
@@ -548,11 +548,11 @@ def answers(run: published.Run, rows: pd.DataFrame, *, key: str, per_page: int =
     ]
     picture_grid(shown, key=key, per_page=per_page)
     if len(shown) < len(rows):
-        st.caption(f"{len(shown):,} of these {len(rows):,} pictures are stored with this version.")
+        st.caption(f"{len(shown):,} of these {len(rows):,} images are stored with this version.")
 
 
 def _answer_texts(row: Any) -> tuple[str, str]:
-    """Caption and alternative text of one answered picture."""
+    """Caption and alternative text of one answered image."""
     sure = theme.percent(row.confidence, 0)
     if row.label == row.prediction:
         return f"{row.label}, {sure}", f"{row.label}, correct with {sure} confidence"

@@ -98,7 +98,7 @@ def answers(subject: Subject) -> pd.DataFrame:
 
 @st.cache_resource(show_spinner=False, max_entries=16)
 def random_answers(study: str, version: str, name: str) -> pd.DataFrame:
-    """What a model said to the test pictures that a run keeps at random. Read only."""
+    """What a model said to the test images that a run keeps at random. Read only."""
     rows = answers(Subject(study, version, name, "test"))
     ids = metrics.drawn(rows["id"], metrics.DRAWN)
     return rows.set_index("id").loc[ids].reset_index()
@@ -141,7 +141,7 @@ def input_shapes() -> tuple[tuple[int, int, int], ...]:
 
 @st.cache_resource(show_spinner=False, max_entries=4)
 def gallery(study: str, version: str) -> dict[tuple[str, int | str], bytes]:
-    """PNG bytes of the pictures a run carries, by (split, id)."""
+    """PNG bytes of the images a run carries, by (split, id)."""
     frame = table(study, version, "gallery.parquet")
     return dict(zip(zip(frame["split"], frame["id"], strict=True), frame["png"], strict=True))
 
@@ -204,9 +204,9 @@ def limits(study: str) -> list[Limit]:
 
 @st.cache_data(show_spinner=False, max_entries=50)
 def samples(study: str, version: str, limit: int = 10) -> list[tuple[str, bytes]]:
-    """(label, PNG) of one validation picture of each of the first categories.
+    """(label, PNG) of one validation image of each of the first categories.
 
-    Test pictures of a run are chosen by how they were answered, validation pictures at random.
+    Test images of a run are chosen by how they were answered, validation images at random.
     """
     run = open_run(study, version)
     frame = run.table("gallery.parquet")  # not kept: a page needs only these few
@@ -248,5 +248,5 @@ def first_study(studies: list[str]) -> str:
 
 @st.cache_data(ttl=15, show_spinner=False, max_entries=1)
 def waiting() -> tuple[str, ...]:
-    """Folders and zips of pictures in `inputs/`; looked up afresh every 15 seconds."""
+    """Folders and zips of images in `inputs/`; looked up afresh every 15 seconds."""
     return folders.names()

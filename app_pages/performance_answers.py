@@ -1,4 +1,4 @@
-"""What one model said to the pictures: a random sample, its confusion matrix, its classes."""
+"""What one model said to the images: a random sample, its confusion matrix, its classes."""
 
 from typing import Any
 
@@ -18,30 +18,30 @@ SHOWN = {"all": "All", "right": "Correct", "wrong": "Wrong"}
 
 @components.section
 def sample(run: published.Run, name: str) -> None:
-    """Test pictures drawn at random, each with the model's answer."""
+    """Test images drawn at random, each with the model's answer."""
     rows = loaders.random_answers(run.study, run.version, name)
     stored = loaders.gallery(run.study, run.version)
     if not all(("test", key) in stored for key in rows["id"]):
         st.info(
-            "This version was published without a random sample of its test pictures. Those it "
+            "This version was published without a random sample of its test images. Those it "
             "has were chosen by how they were answered: see Confusion matrix and Classes.",
             icon=":material/photo_library:",
         )
         return
     right = rows["label"] == rows["prediction"]
     st.markdown(
-        f"**{right.sum()} of {theme.pictures(len(rows))} drawn at random are classified correctly**"
+        f"**{right.sum()} of {theme.images(len(rows))} drawn at random are classified correctly**"
     )
     whole = record(run, name).metrics["splits"]["test"]
     accuracy = theme.percent(whole["metrics"]["accuracy"]["value"])
     st.caption(
-        f"The same test pictures for every model. Of all {theme.count(whole['n'])}, {accuracy} "
+        f"The same test images for every model. Of all {theme.count(whole['n'])}, {accuracy} "
         "are classified correctly. ✓ correct, ✗ wrong (true label → prediction); confidence."
     )
     shown = components.switch("Show", "drawn", SHOWN, noun="selection")
     kept = {"right": right, "wrong": ~right}.get(shown, right | ~right)
-    pictures = [_picture(stored["test", row.id], row) for row in theme.rows(rows[kept])]
-    components.picture_grid(pictures, key="drawn_pictures")
+    images = [_picture(stored["test", row.id], row) for row in theme.rows(rows[kept])]
+    components.picture_grid(images, key="drawn_pictures")
 
 
 def _picture(png: bytes, row: Any) -> components.Picture:
@@ -71,7 +71,7 @@ def _pick_cell() -> None:
 
 @components.section
 def confusion(run: published.Run, subject: loaders.Subject) -> None:
-    """The confusion matrix, and the pictures behind the chosen cell."""
+    """The confusion matrix, and the images behind the chosen cell."""
     counts = loaders.measured(subject, "confusion")
     left, right = st.columns([3, 2], gap="large")
     with left:
@@ -103,13 +103,13 @@ def _cell_selectors(counts: pd.DataFrame) -> tuple[str, str]:
 
 
 def _cell_pictures(run: published.Run, subject: loaders.Subject, cell: tuple[str, str]) -> None:
-    """The pictures behind one cell, the most confident answers first."""
+    """The images behind one cell, the most confident answers first."""
     answers = loaders.answers(subject)
     rows = answers[(answers["label"] == cell[0]) & (answers["prediction"] == cell[1])]
     what = "classified correctly" if cell[0] == cell[1] else f"classified as {cell[1]}"
     verb = "are" if len(rows) > 1 else "is"
     st.markdown(
-        "**" + theme.sentence(f"{theme.pictures(len(rows))} of {cell[0]} {verb} {what}") + "**"
+        "**" + theme.sentence(f"{theme.images(len(rows))} of {cell[0]} {verb} {what}") + "**"
     )
     st.caption("Click a cell of the matrix, or choose it above.")
     components.answers(run, rows, key="cell_pictures", per_page=12)
@@ -157,7 +157,7 @@ def classes(run: published.Run, subject: loaders.Subject) -> None:
 
 
 def _class_mistakes(run: published.Run, subject: loaders.Subject) -> None:
-    """Pictures of one class that were classified wrongly."""
+    """Images of one class that were classified wrongly."""
     names = run.dataset["classes"]
     mistakes = loaders.measured(subject, "mistakes")
     hardest = mistakes["label"].value_counts().reindex(names).fillna(0).argmax()
@@ -166,7 +166,7 @@ def _class_mistakes(run: published.Run, subject: loaders.Subject) -> None:
             "Mistakes about", "class", names, names[int(hardest)], noun="category"
         )
     rows = mistakes[mistakes["label"] == label]
-    elsewhere = f"{theme.pictures(len(rows))} of {label} classified wrongly"
+    elsewhere = f"{theme.images(len(rows))} of {label} classified wrongly"
     st.caption(
         f"{theme.sentence(elsewhere)}, the most confident mistakes first. "
         "A click on a bar chooses its class."

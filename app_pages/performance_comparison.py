@@ -1,4 +1,4 @@
-"""Models tested on the same pictures, two by two and one against all."""
+"""Models tested on the same images, two by two and one against all."""
 
 import streamlit as st
 
@@ -13,7 +13,7 @@ FEW = 5  # models of which every pair is shown
 
 @components.section
 def comparison(run: published.Run, split: str) -> None:
-    """Two models on the same pictures, and every pair of this version or one against all."""
+    """Two models on the same images, and every pair of this version or one against all."""
     pool, different = _comparable(run, split)
     labels = list(pool)
     if len(labels) > 1:
@@ -24,9 +24,9 @@ def comparison(run: published.Run, split: str) -> None:
             second = components.choose("Second", "second", labels, labels[1], noun="model")
         _compare_two(pool, first, second)
     else:
-        st.info("There is only one model tested on these pictures, so nothing to compare yet.")
+        st.info("There is only one model tested on these images, so nothing to compare yet.")
     if different:
-        st.caption(f"Not offered, because tested on other pictures: {theme.listing(different)}.")
+        st.caption(f"Not offered, because tested on other images: {theme.listing(different)}.")
     if len(run.models) > FEW:
         _compare_with(run, split)
     elif len(run.models) > 1:
@@ -34,7 +34,7 @@ def comparison(run: published.Run, split: str) -> None:
 
 
 def _comparable(run: published.Run, split: str) -> tuple[dict[str, loaders.Subject], list[str]]:
-    """Models of all versions tested on this run's pictures, by label; the other versions."""
+    """Models of all versions tested on this run's images, by label; the other versions."""
     pool: dict[str, loaders.Subject] = {}
     different = []
     others = [version for version in loaders.versions(run.study) if version != run.version]
@@ -68,7 +68,7 @@ def _compare_two(pool: dict[str, loaders.Subject], first: str, second: str) -> N
             f"Difference {theme.points(difference['value'], 2)} (95\u00a0% interval "
             f"{theme.points(difference['low'], 2)} to {theme.points(difference['high'], 2)}, "
             f"{difference['method']}); exact McNemar test on the {result['only_first']} and "
-            f"{result['only_second']} pictures that only one of them gets right, "
+            f"{result['only_second']} images that only one of them gets right, "
             f"{theme.p_value(result['p_value'])}."
         ),
     )

@@ -108,7 +108,7 @@ def _facts(config: dict[str, Any], names: dict[str, str]) -> dict[str, str]:
     origin = config.get("origin")
     members = [names.get(member, member) for member in config.get("members", ())]
     facts = {
-        "Trained on": f"{theme.count(config['n_train'])} pictures ({config['trained_on']})",
+        "Trained on": f"{theme.count(config['n_train'])} images ({config['trained_on']})",
         "Taken over from": origin
         and f"{origin['version']} of {pd.Timestamp(origin['created']):%d %B %Y}",
         "Best epoch": config.get("best_epoch"),

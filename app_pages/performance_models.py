@@ -119,7 +119,7 @@ def _references(run: published.Run, split: str) -> pd.DataFrame:
 
 
 def _cross_validated(run: published.Run) -> None:
-    """What cross-validation says, where test pictures are too few to say much."""
+    """What cross-validation says, where test images are too few to say much."""
     if not run.has(CROSS_VALIDATION):
         return
     folds = loaders.table(run.study, run.version, CROSS_VALIDATION)
@@ -173,7 +173,7 @@ def _table(run: published.Run, models: pd.DataFrame, split: str) -> None:
     """The full table; a selected row shows that model's mistakes."""
     st.subheader("All models of this version")
     st.caption(
-        f"{split.capitalize()} split, the same {theme.pictures(models['n'].iloc[0])} for each; "
+        f"{split.capitalize()} split, the same {theme.images(models['n'].iloc[0])} for each; "
         "“from” and “to” are the 95\u00a0% interval of the column before; “TTA” (test-time "
         "augmentation) averages mirrored and shifted copies, which takes as many times as long. "
         "Select a row to see mistakes."
@@ -208,7 +208,7 @@ def _parity(run: published.Run) -> None:
     if not rows:
         return
     with st.expander("Is the deployed model identical to the trained one?"):
-        st.caption("Every validation picture through both, before publication.")
+        st.caption("Every validation image through both, before publication.")
         st.dataframe(pd.DataFrame(rows), hide_index=True, alt="Trained and deployed models")
 
 
@@ -231,7 +231,7 @@ def _parity_rows(title: str, parity: dict[str, Any]) -> list[dict[str, str]]:
 
 
 def _versions(run: published.Run) -> None:
-    """All versions of the study; ranked only where they were tested on the same pictures."""
+    """All versions of the study; ranked only where they were tested on the same images."""
     versions = loaders.versions(run.study)
     if len(versions) < 2:
         return
@@ -242,8 +242,8 @@ def _versions(run: published.Run) -> None:
     ranks = table["accuracy"].where(table["same"]).rank(ascending=False, method="min")
     table["rank"] = ranks.map(theme.count)
     st.caption(
-        f"Ranked where the test pictures are those of {run.version}. A version with other test "
-        "pictures is shown without a rank: its accuracy answers another question."
+        f"Ranked where the test images are those of {run.version}. A version with other test "
+        "images is shown without a rank: its accuracy answers another question."
     )
     config: dict[str, Any] = {
         "rank": "Rank",
@@ -279,11 +279,11 @@ def _version_row(run: published.Run, version: str) -> dict[str, Any]:
         "model": headline["model"],
         **{key: headline[key] for key in ("accuracy", "low", "high", "n")},
         "same": same,
-        "tested": "the same pictures" if same else "other pictures",
+        "tested": "the same images" if same else "other images",
         "created": pd.Timestamp(other.manifest["created"]),
     }
 
 
 def same_test(run: published.Run, other: published.Run) -> bool:
-    """Whether two runs were tested on the same pictures."""
+    """Whether two runs were tested on the same images."""
     return bool(run.dataset["test_ids_sha256"] == other.dataset["test_ids_sha256"])

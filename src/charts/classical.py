@@ -39,7 +39,7 @@ def search(candidates: pd.DataFrame) -> go.Figure:
     finding = f"Settings matter most for {wording.inline(most)}: {100 * reach[most]:.1f} points"
     shown = (
         f"Accuracy on validation ({theme.sample(candidates['n'].iloc[0])}) after fitting to "
-        f"{theme.count(candidates['n_train'].iloc[0])} training pictures"
+        f"{theme.count(candidates['n_train'].iloc[0])} training images"
     )
     figure.update_xaxes(title="validation accuracy", tickformat=".1%")
     figure.update_yaxes(autorange="reversed")
@@ -65,7 +65,7 @@ def importance(members: pd.DataFrame) -> go.Figure:
         )
     )
     figure.update_xaxes(title="rise of the log-loss (nats)")
-    shown = "When one member’s answers are dealt to other pictures; whiskers span all shuffles"
+    shown = "When one member’s answers are dealt to other images; whiskers span all shuffles"
     return theme.finish(figure, wording.importance(members), shown, height=100 + ROW * len(ordered))
 
 
@@ -135,4 +135,4 @@ def explained_variance(components: pd.DataFrame, share: float = 0.95) -> go.Figu
     figure.update_yaxes(title="share of the variance", tickformat=".0%", range=[0, 1.02])
     figure.update_layout(showlegend=False)
     finding = wording.explained_variance(components, share)
-    return theme.finish(figure, finding, "Principal components of the training pictures")
+    return theme.finish(figure, finding, "Principal components of the training images")

@@ -1,4 +1,4 @@
-"""What a model says about one picture, drawn: its probabilities and where its evidence lies."""
+"""What a model says about one image, drawn: its probabilities and where its evidence lies."""
 
 from collections.abc import Sequence
 
@@ -18,7 +18,7 @@ ROWS, COLUMNS = ("upper", "middle", "lower"), ("left", "centre", "right")
 def probabilities(
     values: Floats, classes: Sequence[str], threshold: float | None = None
 ) -> go.Figure:
-    """All class probabilities (K,) of one picture as bars, the largest on top.
+    """All class probabilities (K,) of one image as bars, the largest on top.
 
     `threshold` is drawn as a line: at or above it an image is sorted automatically.
     """
@@ -56,7 +56,7 @@ def probabilities_finding(values: Floats, classes: Sequence[str]) -> str:
 
 
 def evidence(activation: Floats, index: int, size: tuple[int, int]) -> Floats:
-    """Where a picture speaks for a class: (H, W), 0 none to 1 most, `size` being (H, W).
+    """Where an image speaks for a class: (H, W), 0 none to 1 most, `size` being (H, W).
 
     The class-activation map (h, w, K) of Zhou et al. (2016) for one class, negative evidence left
     out, divided by its maximum, enlarged bilinearly. All zero where nothing speaks for the class.
@@ -71,9 +71,9 @@ def evidence(activation: Floats, index: int, size: tuple[int, int]) -> Floats:
 
 
 def overlay(pixels: Pixels, heat: Floats, strength: float) -> Pixels:
-    """The picture, uint8 (H, W, 3), under an orange veil as thick as the evidence (H, W).
+    """The image, uint8 (H, W, 3), under an orange veil as thick as the evidence (H, W).
 
-    `strength` fades it, 0 to 1. At 0 it is the picture itself, at 1 the most evidence hides it.
+    `strength` fades it, 0 to 1. At 0 it is the image itself, at 1 the most evidence hides it.
     """
     veil = (strength * heat)[..., np.newaxis]
     return np.asarray(np.rint(pixels * (1 - veil) + HEAT * veil), np.uint8)

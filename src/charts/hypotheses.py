@@ -18,7 +18,7 @@ VERDICT_COLOURS = {
     "undecided": theme.REFERENCE,
 }
 AXES = {
-    "share": "share of the pictures",
+    "share": "share of the images",
     "correlation": "rank correlation",
     "percentage points": "difference in percentage points",
     "ratio": "mistakes, as a multiple",
@@ -288,7 +288,7 @@ def criteria(frame: pd.DataFrame) -> go.Figure:
         customdata=shares["criterion"],
         hovertemplate="%{customdata}<br>result %{x:.1%}<extra></extra>",
     )
-    figure.update_xaxes(title="share of the test pictures", tickformat=".0%", range=[-0.02, 1.02])
+    figure.update_xaxes(title="share of the test images", tickformat=".0%", range=[-0.02, 1.02])
     figure.update_yaxes(autorange="reversed")
     shown = "Results with 95\u00a0% interval (dots) against targets (upright lines)"
     return theme.finish(

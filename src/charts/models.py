@@ -49,7 +49,7 @@ MANY = 8  # models from which rows stand closer and only the best are named
 
 
 def digits(models: pd.DataFrame) -> int:
-    """Decimals of accuracies in percent: two where they are high and enough pictures bear them."""
+    """Decimals of accuracies in percent: two where they are high and enough images bear them."""
     return 2 if models["value"].max() >= 0.985 and models["n"].max() >= 5_000 else 1
 
 
@@ -86,7 +86,7 @@ def accuracy_ranking(models: pd.DataFrame, references: pd.DataFrame, split: str)
     finding = wording.most_accurate(findings.ends(models.set_index("title")["value"])[1], places)
     shown = (
         f"{split.capitalize()} accuracy with 95\u00a0% interval, "
-        f"{theme.sample(best['n'])} pictures per model"
+        f"{theme.sample(best['n'])} images per model"
     )
     names = [*ordered["title"], *references["name"]]
     lines = max(theme.extent(theme.wrapped(name))[0] for name in names)
@@ -256,7 +256,7 @@ def _add_family(
 
 
 def cross_validation(folds: pd.DataFrame) -> go.Figure:
-    """Accuracy of every fold, and of all pictures together with its interval.
+    """Accuracy of every fold, and of all images together with its interval.
 
     Args:
         folds: title, repeat, fold, n, accuracy (a run's cross_validation.csv, with titles). Where
@@ -272,7 +272,7 @@ def cross_validation(folds: pd.DataFrame) -> go.Figure:
         marker={"size": 7, "color": theme.REFERENCE, "symbol": "line-ns-open"},
         customdata=folds["n"],
         name="one fold",
-        hovertemplate="%{x:.1%} of %{customdata:,} pictures<extra></extra>",
+        hovertemplate="%{x:.1%} of %{customdata:,} images<extra></extra>",
     )
     figure.add_scatter(
         x=pooled["value"],
@@ -290,7 +290,7 @@ def cross_validation(folds: pd.DataFrame) -> go.Figure:
         f"Cross-validated, {best['title']} is right in {theme.percent(best['value'])} of the cases"
     )
     shown = (
-        "Every picture answered by a model that never saw it, with 95\u00a0% interval; "
+        "Every image answered by a model that never saw it, with 95\u00a0% interval; "
         f"{theme.sample(best['n'])}"
     )
     figure.update_xaxes(title="accuracy", tickformat=".0%")
@@ -298,7 +298,7 @@ def cross_validation(folds: pd.DataFrame) -> go.Figure:
 
 
 def _pooled(title: str, folds: pd.DataFrame) -> tuple[str, float, float, float, int]:
-    """Accuracy of all folds of one model: Wilson's interval on the pictures, counted once."""
+    """Accuracy of all folds of one model: Wilson's interval on the images, counted once."""
     repeats = folds["repeat"].nunique() if "repeat" in folds else 1
     n = folds["n"].sum() / repeats
     value = float((folds["n"] * folds["accuracy"]).sum() / folds["n"].sum())
@@ -344,7 +344,7 @@ def differences(pairs: pd.DataFrame, against: str | None = None) -> go.Figure:
     figure.update_xaxes(title=f"{axis} (points)")
     figure.update_yaxes(autorange="reversed")
     shown = (
-        f"Paired on the same {theme.count(pairs['n'].iloc[0])} pictures; 95\u00a0% intervals; "
+        f"Paired on the same {theme.count(pairs['n'].iloc[0])} images; 95\u00a0% intervals; "
         "significant where Holm's p is below 0.05"
     )
     row = 50 if len(pairs) <= MANY else 36
@@ -384,13 +384,13 @@ def agreement(result: Mapping[str, Any], first: str, second: str) -> go.Figure:
             hovertemplate=f"{name}: {theme.count(number)} (%{{x:.1%}})<extra></extra>",
         )
     figure.update_layout(barmode="stack")
-    figure.update_xaxes(tickformat=".0%", title="share of the pictures", range=[0, 1])
-    shown = f"The same {theme.count(result['n'])} {result['split']} pictures answered by both"
+    figure.update_xaxes(tickformat=".0%", title="share of the images", range=[0, 1])
+    shown = f"The same {theme.count(result['n'])} {result['split']} images answered by both"
     return theme.finish(figure, comparison_finding(result, first, second), shown, height=210)
 
 
 def comparison_finding(result: Mapping[str, Any], first: str, second: str) -> str:
-    """Which of two models is better on the same pictures, and whether chance explains it."""
+    """Which of two models is better on the same images, and whether chance explains it."""
     difference = result["difference"]
     p = result["p_value"]
     if difference["low"] <= 0 <= difference["high"]:

@@ -169,7 +169,7 @@ def confusion_matrix(
     figure.update_yaxes(title="true label", type="category", range=[edge, -0.5], showgrid=False)
     figure.update_layout(clickmode="event+select", showlegend=False)
     shown = {
-        "counts": "Pictures",
+        "counts": "Images",
         "shares": "Share of each row",
         "errors": "Share of each row, mistakes only",
     }[mode]
@@ -206,7 +206,7 @@ def _add_cells(
         customdata=[[names[r], names[c], int(numbers[r, c]), shares[r, c]] for r, c in cells],
         hovertemplate=(
             "True label: %{customdata[0]}, prediction: %{customdata[1]}<br>"
-            "%{customdata[2]:,} pictures, %{customdata[3]:.1%} of the row<extra></extra>"
+            "%{customdata[2]:,} images, %{customdata[3]:.1%} of the row<extra></extra>"
         ),
         name="",
     )
@@ -245,7 +245,7 @@ def class_scores(report: pd.DataFrame, classes: Sequence[str], metric: str) -> g
     figure.update_xaxes(title=metric, tickformat=".0%", range=[0, 1.02])
     support = ordered["support"]
     n = theme.count(support.iloc[0]) if support.nunique() == 1 else "different numbers of"
-    shown = f"{METRICS[metric]}, with 95\u00a0% interval; {n} pictures per class"
+    shown = f"{METRICS[metric]}, with 95\u00a0% interval; {n} images per class"
     return theme.finish(figure, finding, shown, height=90 + ROW * len(ordered))
 
 
@@ -261,7 +261,7 @@ def _add_class(figure: go.Figure, row: Mapping[Any, Any], metric: str, colour: s
         unselected={"marker": {"opacity": 0.35}},
         hovertemplate=(
             f"%{{y}}: %{{x:.1%}}<br>95\u00a0% interval {low:.1%} to {high:.1%}"
-            f"<br>{row['support']:,} pictures<extra></extra>"
+            f"<br>{row['support']:,} images<extra></extra>"
         ),
     )
     figure.add_scatter(
@@ -285,7 +285,7 @@ def _add_class(figure: go.Figure, row: Mapping[Any, Any], metric: str, colour: s
 
 
 METRICS = {
-    "recall": "Recall: of the pictures of a class, the share that is found",
+    "recall": "Recall: of the images of a class, the share that is found",
     "precision": "Precision: of the images classified as a class, the share that belongs there",
     "f1": "F1: the balance of precision and recall",
 }
@@ -353,7 +353,7 @@ def _add_shares(
 
 
 def class_counts(counts: pd.DataFrame, classes: Sequence[str]) -> go.Figure:
-    """Pictures per class, stacked by split: label and one column per split."""
+    """Images per class, stacked by split: label and one column per split."""
     splits = [split for split in ("train", "validation", "test") if split in counts.columns]
     ordered = counts.set_index("label").reindex(list(classes))
     figure = go.Figure()
@@ -367,7 +367,7 @@ def class_counts(counts: pd.DataFrame, classes: Sequence[str]) -> go.Figure:
             hovertemplate=f"%{{y}}, {split}: %{{x:,}}<extra></extra>",
         )
     figure.update_layout(barmode="stack")
-    figure.update_xaxes(title="pictures")
+    figure.update_xaxes(title="images")
     figure.update_yaxes(type="category", autorange="reversed")
     each = ordered[splits].sum(axis=1)
     shown = f"Images per category and split, {theme.sample(each.sum())}"
@@ -559,10 +559,10 @@ def reliability(table: pd.DataFrame, n: int) -> go.Figure:
             "opacity": 0.85,
         },
         line={"color": theme.ACCENT, "width": 1},
-        name="pictures in this band",
+        name="images in this band",
         customdata=table["n"],
         hovertemplate=(
-            "confidence %{x:.1%}, accuracy %{y:.1%}<br>%{customdata:,} pictures<extra></extra>"
+            "confidence %{x:.1%}, accuracy %{y:.1%}<br>%{customdata:,} images<extra></extra>"
         ),
     )
     figure.update_xaxes(title="confidence of the answer", tickformat=".0%", range=[0, 1.02])

@@ -7,7 +7,7 @@ from src.charts import theme
 
 
 def accuracies(studies: pd.DataFrame, references: pd.DataFrame) -> go.Figure:
-    """Test accuracy of one run per study, and published results on test pictures of that study.
+    """Test accuracy of one run per study, and published results on test images of that study.
 
     Args:
         studies: title, version, accuracy, low, high (shares), n; one row per study.
@@ -51,8 +51,8 @@ def accuracies(studies: pd.DataFrame, references: pd.DataFrame) -> go.Figure:
     )
     shown = (
         "Default model of each study’s newest version with its 95\u00a0% interval (dots); "
-        "published results on test pictures of the same study (marks). Every study has its own "
-        "pictures, so they are not ranked against each other"
+        "published results on test images of the same study (marks). Every study has its own "
+        "images, so they are not ranked against each other"
     )
     return theme.finish(
         figure, standing(studies, references), shown, height=140 + 46 * len(studies)

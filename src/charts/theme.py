@@ -193,9 +193,9 @@ def confidence(share: float | None) -> str:
     return percent(share)
 
 
-def pictures(number_of: int) -> str:
-    """0 → "no picture", 1 → "1 picture", 1234 → "1,234 pictures"."""
-    return {0: "no picture", 1: "1 picture"}.get(number_of, f"{number_of:,} pictures")
+def images(number_of: int) -> str:
+    """0 → "no image", 1 → "1 image", 1234 → "1,234 images"."""
+    return {0: "no image", 1: "1 image"}.get(number_of, f"{number_of:,} images")
 
 
 def milliseconds(value: float | None) -> str:

@@ -111,7 +111,7 @@ def test_nothing_failed_on_the_server(server: Server) -> None:
 
 @pytest.fixture
 def photo(tmp_path: Path) -> Path:
-    """A picture of 400 × 300 pixels that no data set holds."""
+    """An image of 400 × 300 pixels that no data set holds."""
     x, y = np.meshgrid(np.linspace(0, 1, 400), np.linspace(0, 1, 300))
     rgb = np.stack([255 * x, 255 * y, 255 * (1 - x)], axis=-1).astype(np.uint8)
     path = tmp_path / "my photo.png"
@@ -146,7 +146,7 @@ def test_one_bad_file_does_not_spoil_the_others(
     server: Server, browser: Browser, photo: Path, tmp_path: Path
 ) -> None:
     broken, cut = tmp_path / "broken.png", tmp_path / "cut.jpg"
-    broken.write_bytes(b"not a picture")
+    broken.write_bytes(b"not an image")
     whole = io.BytesIO()
     Image.open(photo).save(whole, "JPEG")
     cut.write_bytes(whole.getvalue()[:2000])
@@ -201,7 +201,7 @@ SEVEN = next(
     for drawn in drawing.load(config.drawings_file())
     if (drawn.label, drawn.hand) == ("7", "quick")
 )
-# Notes when the pen went up and when the picture of what the model saw changed.
+# Notes when the pen went up and when the image of what the model saw changed.
 WATCH = """
 window.ups = []; window.answers = [];
 arguments[0].addEventListener('pointerup', () => window.ups.push(performance.now()));

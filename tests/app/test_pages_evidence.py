@@ -30,7 +30,7 @@ SMALL = {"train": 80, "validation": 200, "test": 120}
 
 @pytest.fixture(scope="module")
 def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """v1 and v2 share their test pictures, v3 has others; a second study, made quickly."""
+    """v1 and v2 share their test images, v3 has others; a second study, made quickly."""
     outputs = tmp_path_factory.mktemp("outputs")
     factories.write_run(outputs, version="v1", counts=SMALL)
     factories.write_run(outputs, version="v2", counts=SMALL, models=("plain", "best"), bonus=0.5)
@@ -291,9 +291,9 @@ def test_a_random_sample_marks_right_and_wrong(published: Path) -> None:
     kept = rows.loc[evaluation_metrics.drawn(rows.index, evaluation_metrics.DRAWN)]
     right = int((kept["label"] == kept["prediction"]).sum())
     assert 0 < right < 48
-    assert f"**{right} of 48 pictures drawn at random are classified correctly**" in words(app)
+    assert f"**{right} of 48 images drawn at random are classified correctly**" in words(app)
     app.segmented_control(key="drawn").select("wrong").run()
-    captions = [picture.proto.imgs[0].caption for picture in app.get("image")]
+    captions = [image.proto.imgs[0].caption for image in app.get("image")]
     assert len(captions) == 48 - right
     assert all(caption.startswith("✗ ") and "→" in caption for caption in captions)
 
@@ -301,7 +301,7 @@ def test_a_random_sample_marks_right_and_wrong(published: Path) -> None:
 def test_without_a_random_sample_the_page_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    factories.write_run(tmp_path, models=("plain",))  # keeps only part of its test pictures
+    factories.write_run(tmp_path, models=("plain",))  # keeps only part of its test images
     monkeypatch.setenv("OUTPUTS_DIR", str(tmp_path))
     app = visit("model_performance", tab="Answers")
     assert "without a random sample" in app.info[0].value
@@ -457,10 +457,10 @@ def test_versions_with_other_test_pictures_are_shown_but_not_ranked() -> None:
     app = visit("model_performance", version="v1")
     versions = app.dataframe[2].value.set_index("version")
     assert sorted(versions.index) == ["v1", "v2", "v3"]
-    assert versions.loc["v3", ["rank", "tested"]].tolist() == ["–", "other pictures"]
+    assert versions.loc["v3", ["rank", "tested"]].tolist() == ["–", "other images"]
     assert sorted(versions.loc[["v1", "v2"], "rank"]) == ["1", "2"]
     comparison = visit("model_performance", version="v1", tab="Comparison")
-    assert "tested on other pictures: v3" in words(comparison)
+    assert "tested on other images: v3" in words(comparison)
     offered = comparison.selectbox(key="first").options
     assert {label.split(" · ")[0] for label in offered} == {"v1", "v2"}
 
@@ -479,12 +479,12 @@ def test_the_matrix_cell_of_a_link_shows_its_pictures(published: Path) -> None:
         (rows["split"] == "test") & (rows["label"] == "cat") & (rows["prediction"] == "dog")
     ]
     assert len(rows) > 1
-    assert f"**{len(rows)} pictures of cat are classified as dog**" in words(app)
+    assert f"**{len(rows)} images of cat are classified as dog**" in words(app)
     shown = app.get("image")
     assert 0 < len(shown) <= 12
-    pictures = [element.proto.imgs[0] for element in shown]
-    assert all(picture.caption.startswith("cat → dog, ") for picture in pictures)
-    assert all(picture.url.endswith(".png") for picture in pictures)
+    images = [element.proto.imgs[0] for element in shown]
+    assert all(image.caption.startswith("cat → dog, ") for image in images)
+    assert all(image.url.endswith(".png") for image in images)
     assert app.query_params["really"] == "cat"
 
 
@@ -540,7 +540,7 @@ def test_a_run_without_hypotheses_still_has_criteria() -> None:
 
 BANNED = re.compile(
     r"filed? (alone|automatically|correctly)|files \S+ of|of these right|right among those"
-    r"|goe?s? to a person|person should look|time per picture|numbers? of others|lies all"
+    r"|goe?s? to a person|person should look|time per image|numbers? of others|lies all"
     r"|claims more|keeps its word|file alone|another shape|cut to the middle|veil|speaks for"
     r"|^others$|really|served file|none is faster|everyone’s|turned out|mix-up|look-alike"
     r"|false alarm|views averaged",

@@ -1,4 +1,4 @@
-"""The two pages about pictures, run without a browser on a synthetic run and a stand-in model."""
+"""The two pages about images, run without a browser on a synthetic run and a stand-in model."""
 
 import io
 from collections.abc import Callable, Iterator
@@ -204,7 +204,7 @@ def test_identical_pictures_are_listed(data: AppTest) -> None:
 def picture(
     level: int = 255, size: tuple[int, int] = (64, 48), kind: str = "PNG", **how: Any
 ) -> bytes:
-    """A picture of one grey, but for a black spot in the upper left of its middle square."""
+    """An image of one grey, but for a black spot in the upper left of its middle square."""
     image = Image.new("RGB", size, (level, level, level))
     corner, side = (max(size) - min(size)) // 2, min(size) // 8
     image.paste((0, 0, 0), (corner, 0, corner + side, side))
@@ -338,7 +338,7 @@ def test_bad_files_are_named_with_a_reason_and_spoil_nothing(
     upload(
         classifier,
         ("empty.png", b""),
-        ("not a picture.png", b"hello"),
+        ("not an image.png", b"hello"),
         ("good.png", picture(255)),
         ("half.jpg", whole[: len(whole) // 2]),
         ("huge.png", picture(0, (9000, 5000))),
@@ -350,7 +350,7 @@ def test_bad_files_are_named_with_a_reason_and_spoil_nothing(
     assert lines[0] == "4 files were not added."
     assert [line.split("**")[1] for line in lines if line.startswith("- ")] == [
         "empty.png",
-        "not a picture.png",
+        "not an image.png",
         "half.jpg",
         "huge.png",
     ]

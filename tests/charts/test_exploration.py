@@ -178,7 +178,7 @@ def test_distribution_sends_five_numbers_per_class() -> None:
     assert [cat.name, ship.name] == ["cat", "ship"]
     five = (cat.lowerfence[0], cat.q1[0], cat.median[0], cat.q3[0], cat.upperfence[0])
     assert five == pytest.approx((0.2, 1, 2, 3, 3.8))
-    assert cat.x is None  # the pictures themselves stay on the server
+    assert cat.x is None  # the images themselves stay on the server
     title = "Brightness is highest for ship (median 12) and lowest for cat (2)"
     assert figure.layout.title.text == title
 

@@ -25,7 +25,7 @@ def test_accuracy_ranking_draws_intervals_and_other_peoples_numbers_apart() -> N
     assert floats(traces(figure)["published"].x) == [0.95]
     assert theme.headline(figure) == (
         "A has the highest accuracy: 90.0\u00a0%",
-        "Test accuracy with 95\u00a0% interval, n\u00a0=\u00a0100 pictures per model",
+        "Test accuracy with 95\u00a0% interval, n\u00a0=\u00a0100 images per model",
     )
 
 
@@ -269,7 +269,7 @@ def test_the_search_fills_what_was_chosen() -> None:
     assert floats(traces(figure)["chosen"].x) == [0.84, 0.7]
     assert theme.headline(figure) == (
         "Settings matter most for random forest: 4.0 points",
-        "Accuracy on validation (n\u00a0=\u00a0200) after fitting to 60 training pictures",
+        "Accuracy on validation (n\u00a0=\u00a0200) after fitting to 60 training images",
     )
 
 

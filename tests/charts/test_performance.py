@@ -68,13 +68,13 @@ def floats(values: Any) -> list[float]:
         (theme.confidence(0.99997), "99.997\u00a0%"),
         (theme.confidence(1.0), "more than 99.999\u00a0%"),
         (theme.confidence(0.723), "72.3\u00a0%"),
-        (theme.pictures(0), "no picture"),
-        (theme.pictures(1), "1 picture"),
-        (theme.pictures(1234), "1,234 pictures"),
+        (theme.images(0), "no image"),
+        (theme.images(1), "1 image"),
+        (theme.images(1234), "1,234 images"),
         (theme.listing(["a"]), "a"),
         (theme.listing(["a", "b", "c"]), "a, b and c"),
         (theme.sentence("mNIST is easy"), "MNIST is easy"),
-        (theme.wrapped("Plain network, all pictures", 14), "Plain network,<br>all pictures"),
+        (theme.wrapped("Plain network, all images", 14), "Plain network,<br>all images"),
     ],
 )
 def test_numbers_are_written_in_one_way(given: str, expected: str) -> None:
@@ -262,7 +262,7 @@ def test_class_counts_stack_the_splits() -> None:
 
 @pytest.fixture
 def scored() -> metrics.Scored:
-    """Four pictures of two classes; the third answer is wrong."""
+    """Four images of two classes; the third answer is wrong."""
     probabilities = [[0.9, 0.1], [0.8, 0.2], [0.6, 0.4], [0.3, 0.7]]
     return metrics.score([0, 0, 1, 1], probabilities, ["ant", "bee"])
 
@@ -309,7 +309,7 @@ def test_threshold_trade_marks_the_choice(scored: metrics.Scored) -> None:
 def test_reliability_says_which_way_confidence_errs(scored: metrics.Scored) -> None:
     table = metrics.calibration_table(scored, bins=2)
     figure = performance.reliability(table, scored.n)
-    assert floats(traces(figure)["pictures in this band"].x) == [0.75]
+    assert floats(traces(figure)["images in this band"].x) == [0.75]
     assert theme.headline(figure)[0] == "Confidence and accuracy agree on average"
     shifted = performance.reliability(table.assign(accuracy=0.85, accuracy_high=0.9), scored.n)
     assert theme.headline(shifted)[0] == "Underconfident by 10.0 points on average"
