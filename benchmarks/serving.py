@@ -1,6 +1,6 @@
-"""How much faster does the served model answer than Keras? One picture at a time, interleaved.
+"""How much faster does the served model answer than Keras? One image at a time, interleaved.
 
-Both get the same uint8 picture of the default model of the default study's newest version (or of
+Both get the same uint8 image of the default model of the default study's newest version (or of
 `--study`); Keras is called the way its documentation shows, `model.predict`. Rounds alternate, so
 that whatever else the machine does slows both down; the ratio is that of the medians.
 """
@@ -19,20 +19,21 @@ import numpy as np
 
 from benchmarks.interleaved import median_times
 from benchmarks.report import Measure, finish
-from src.data import images
+from src.data import decoding
 from src.runs import published
 from src.serving import inference
+from src.serving.classifier import Classifier
+from src.serving.preparation import preparation, prepare
 from src.training import architectures as _layers_that_keras_must_know  # noqa: F401
 
 TIMES_AS_FAST = 30
 ROUNDS = 60
 
 
-def picture(run: published.Run) -> np.ndarray:
-    """One picture of the run's gallery, uint8 (1, H, W, C)."""
-    height, width, channels = run.dataset["image_shape"]
-    rgb = images.from_png(run.table("gallery.parquet")["png"].iloc[0])
-    return images.model_input(rgb, (height, width, channels))[None]
+def model_input(run: published.Run) -> np.ndarray:
+    """One image of the run's gallery, uint8 (1, H, W, C)."""
+    png = run.table("gallery.parquet")["png"].iloc[0]
+    return prepare(decoding.decode(png), preparation(run)).pixels[None]
 
 
 def main() -> int:
@@ -43,9 +44,9 @@ def main() -> int:
     study = chosen.study or published.studies()[0]
     run = published.open_run(study, published.versions(study)[0])
     name = run.default_model
-    pixels = picture(run)
+    pixels = model_input(run)
     trained = keras.models.load_model(run.folder / "models" / name / "model.keras", compile=False)
-    served = {precision: inference.load(run, name, precision) for precision in inference.PRECISIONS}
+    served = {p: Classifier.of(run, precision=p).model for p in inference.PRECISIONS}
 
     calls: dict[str, Callable[[], object]] = {"keras": lambda: trained.predict(pixels, verbose=0)}
     for precision, model in served.items():
@@ -54,7 +55,7 @@ def main() -> int:
     ratios = {precision: median["keras"] / median[precision] for precision in served}
     best = max(ratios, key=lambda precision: ratios[precision])
     return finish(
-        f"One picture, {study} {run.version}, model {name}, median of {ROUNDS} rounds interleaved",
+        f"One image, {study} {run.version}, model {name}, median of {ROUNDS} rounds interleaved",
         [
             Measure("Keras model.predict", median["keras"], "ms"),
             *(Measure(f"served, {p}", median[p], "ms") for p in served),

@@ -192,6 +192,10 @@ def test_the_three_forms_of_a_body_give_the_same_answer() -> None:
     upload, raw, pixels = (reply.json["predictions"][0] for reply in replies)
     assert upload["label"] == "3"
     assert same(upload, raw)
+    assert [entry["sha256"] for entry in (upload, raw, pixels)] == [
+        *[hashlib.sha256(png).hexdigest()] * 2,
+        hashlib.sha256(np.array(THREE["pixels"], np.uint8).tobytes()).hexdigest(),
+    ]
     assert same(upload, pixels)
     assert [entry["name"] for entry in (upload, raw, pixels)] == ["3.png", None, None]
     seen = {"width": 8, "height": 8, "input": [8, 8, 1], "notes": []}
@@ -522,6 +526,23 @@ def test_every_study_and_version_is_listed() -> None:
                 "low": stated["low"],
                 "high": stated["high"],
             }
+
+
+def test_a_damaged_study_is_named_and_the_others_are_listed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OUTPUTS_DIR", str(tmp_path))
+    factories.write_run(tmp_path, models=["best"])
+    damaged = factories.write_run(tmp_path, study="digits", models=["best"])
+    assert [s["study"] for s in ask("/studies", method="GET").json["studies"]] == [
+        *("cifar10", "digits")
+    ]
+    (damaged / "manifest.json").write_text("{")
+    listed = ask("/studies", method="GET").json
+    assert [(s["study"], len(s["versions"])) for s in listed["studies"]] == [("cifar10", 1)]
+    assert listed["problems"] == ["The manifest of digits v1 cannot be read."]
+    (damaged / "manifest.json").write_text("{}")  # JSON, but no manifest
+    assert ask("/studies", method="GET").json == listed
 
 
 @pytest.mark.parametrize(("study", "version"), NEWEST)

@@ -428,6 +428,59 @@ def test_an_example_is_classified_with_a_click(classifier: AppTest) -> None:
     assert "True label: cat" in texts(classifier)
 
 
+def chosen(app: AppTest) -> dict[str, str]:
+    keys = ("precision", "fit")
+    return {key: app.segmented_control(key=key).value for key in keys} | {
+        "model": app.selectbox(key="model").value
+    }
+
+
+@pytest.fixture
+def visit(app: AppTest, model: StandIn) -> Callable[..., AppTest]:
+    """Opens the page by a link to the digits, in a browser that was not here before."""
+
+    def follow(**query: str) -> AppTest:
+        opened = AppTest.from_file(str(config.ROOT / "app.py"), default_timeout=60)
+        opened.query_params.update({"study": "digits", "version": "v1"} | query)
+        return fine(fine(opened.run()).switch_page(CLASSIFIER).run())
+
+    return follow
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"model": "plain", "fit": "pad", "precision": "int8"},
+        {"model": factories.TITLES["plain"], "fit": "Pad with white", "precision": "int8"},
+    ],
+    ids=["keys", "titles of older links"],
+)
+def test_a_link_opens_the_model_the_fit_and_the_precision(
+    visit: Callable[..., AppTest], query: dict[str, str]
+) -> None:
+    app = visit(**query)
+    assert chosen(app) == {"model": "plain", "fit": "pad", "precision": "int8"}
+    assert not app.warning
+
+
+def test_an_older_link_to_the_default_fit_is_understood(visit: Callable[..., AppTest]) -> None:
+    app = visit(fit="Cut to the middle")
+    assert (chosen(app)["fit"], list(app.warning)) == ("crop", [])
+
+
+@pytest.mark.parametrize(
+    ("key", "noun", "shown"),
+    [("model", "model", factories.TITLES["best"]), ("fit", "fit", "Crop to the centre")],
+)
+def test_a_link_to_what_is_not_there_says_so_in_one_line(
+    visit: Callable[..., AppTest], key: str, noun: str, shown: str
+) -> None:
+    app = visit(**{key: "nonsense"})
+    (warning,) = app.warning
+    assert warning.value == f"There is no {noun} “nonsense” here; showing “{shown}”."
+    assert chosen(app) == {"model": "best", "fit": "crop", "precision": "float32"}
+
+
 def test_photos_can_be_removed(classifier: AppTest) -> None:
     upload(classifier, ("a.png", picture(255)), ("b.png", picture(9)))
     next(button for button in classifier.button if button.label == "Remove").click()
