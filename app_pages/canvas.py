@@ -21,7 +21,7 @@ NAME = "studies.canvas"
 KEY = "canvas"  # of the component's state, which is gone with the page
 KEPT = "drawing"  # of the drawing, which is not
 SIDE = 320  # pixels of the canvas at most
-TREATMENTS = {
+TREATMENTS = {  # "pixels": only older versions have it
     "strokes": ("Strokes", "The strokes, prepared as the training images were, as above"),
     "pixels": ("Pixels", "The canvas as an image, prepared as the training images were"),
     "resized": ("Only resized", "The canvas as an image, only made smaller"),
@@ -220,6 +220,7 @@ def accuracy(run: published.Run, model: str) -> None:
         | {
             key: st.column_config.TextColumn(name, help=help_)
             for key, (name, help_) in TREATMENTS.items()
+            if key in found["accuracy"]
         },
         alt="Drawings read correctly, by what was changed and by how they were prepared",
     )
@@ -267,7 +268,7 @@ def drawings(run: published.Run, model: str) -> None:
         variant = st.selectbox("The drawings", rows["variant"].unique(), format_func=theme.sentence)
         treatment = st.selectbox(
             "What was done to them",
-            list(TREATMENTS),
+            [name for name in TREATMENTS if name in set(rows["treatment"])],
             format_func=lambda name: TREATMENTS[name][0],
         )
     shown = rows[(rows["variant"] == variant) & (rows["treatment"] == treatment)]

@@ -1,8 +1,8 @@
-"""Drawn digits: from strokes or a canvas to a model's input, and how well models read them.
+"""Drawn digits: from strokes to a model's input, and how well models classify them.
 
-A drawing comes as strokes or as the pixels of a canvas. Both are reduced to the path of the pen, so
-that neither its width nor its colour matters; the path is then scaled, drawn with the pen of the
-training images and placed as they are. What a study's images look like is one line of `STYLES`.
+The path of the pen is scaled, drawn with the pen of the training images and placed as they are, so
+that neither the width nor the colour of the canvas's pen matters. What a study's images look like
+is one line of `STYLES`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from src.data import images
 from src.evaluation import stats
@@ -27,14 +26,12 @@ if TYPE_CHECKING:
 
 Pixels = NDArray[np.uint8]
 Floats = NDArray[np.float64]
-Mask = NDArray[np.bool_]
 Points = Floats  # (n, 2): x to the right, y down
 Strokes = Sequence[Points]
 Shape = tuple[int, int, int]
 
 DIGITS = frozenset("0123456789")
 CELLS = 8  # a pixel is 8 × 8 cells, of which the inked ones are counted
-CONTRAST = 32  # grey levels by which ink differs from its ground at least
 MAX_POINTS = 20_000  # of one drawing; a slow digit has some hundred
 
 
@@ -66,12 +63,11 @@ def suits(card: Mapping[str, Any]) -> bool:
     return tuple(card["image_shape"]) in STYLES and bool(drawn)
 
 
-def normalise(drawing: Strokes | Pixels, shape: Shape) -> Pixels:
+def normalise(strokes: Strokes, shape: Shape) -> Pixels:
     """The image that a model sees of a drawing.
 
     Args:
-        drawing: strokes, each (n, 2), in any unit, x to the right and y down; or the pixels of a
-            canvas, uint8 (h, w), (h, w, 1), (h, w, 3) or (h, w, 4), dark on light or light on dark.
+        strokes: each (n, 2), in any unit, x to the right and y down.
         shape: (H, W, 1) of the model's images, a key of `STYLES`.
 
     Returns:
@@ -81,7 +77,7 @@ def normalise(drawing: Strokes | Pixels, shape: Shape) -> Pixels:
         DrawingError: nothing has been drawn.
     """
     style, side = STYLES[shape], shape[0]
-    placed = style.place(_scaled(path(drawing), style), style, side)
+    placed = style.place(_scaled(path(strokes), style), style, side)
     covered = inked(placed, side, style.pen)
     return np.rint(255 * covered).astype(np.uint8)[..., np.newaxis]
 
@@ -108,13 +104,13 @@ def parse(strokes: object) -> tuple[Points, ...]:
 # --- the path of the pen -----------------------------------------------------------------------
 
 
-def path(drawing: Strokes | Pixels) -> Points:
+def path(strokes: Strokes) -> Points:
     """Where the pen was, (n, 2), close together, in the drawing's own unit.
 
     Raises:
         DrawingError: nothing has been drawn.
     """
-    points = _middle(drawing) if isinstance(drawing, np.ndarray) else _along(drawing)
+    points = _along(strokes)
     if not len(points):
         raise DrawingError("Nothing has been drawn yet.")
     return points
@@ -136,77 +132,6 @@ def _filled(stroke: Points, step: float) -> Points:
         return stroke[:1]
     at = np.linspace(0, reached[-1], int(np.ceil(reached[-1] / step)) + 1)
     return np.stack([np.interp(at, reached, stroke[:, axis]) for axis in (0, 1)], axis=1)
-
-
-def _middle(pixels: Pixels) -> Points:
-    """The middle of the strokes on a canvas."""
-    contrast = _contrast(pixels if pixels.ndim == 3 else pixels[..., np.newaxis])
-    if not contrast.size or contrast.max() < CONTRAST:
-        return np.empty((0, 2))
-    ink = _ink(contrast / contrast.max())
-    y, x = np.nonzero(thinned(ink))
-    if not len(y):  # a blob that thinning leaves nothing of
-        y, x = (np.array([axis.mean()]) for axis in np.nonzero(ink))
-    return np.stack([x, y], axis=1).astype(np.float64)
-
-
-def _contrast(pixels: Pixels) -> NDArray[np.float32]:
-    """Difference of every pixel (h, w, C) from the ground, 0–255: strokes are high, either way."""
-    values = pixels.astype(np.float32)
-    if pixels.shape[2] == 4 and np.ptp(pixels[..., 3]):  # drawn on a transparent canvas
-        return np.asarray(values[..., 3])
-    grey = values[..., :3].mean(axis=2)
-    edge = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
-    return np.asarray(np.abs(grey - np.median(edge)), np.float32)
-
-
-def _ink(strength: NDArray[np.float32]) -> Mask:
-    """Where strokes are, of strength 0–1: only their surroundings, between 80 and 160 long."""
-    inked = strength > 0.5
-    rows, columns = np.flatnonzero(inked.any(1)), np.flatnonzero(inked.any(0))
-    top, left = max(rows[0] - 1, 0), max(columns[0] - 1, 0)
-    part = strength[top : rows[-1] + 2, left : columns[-1] + 2]
-    if max(part.shape) < 80:
-        factor = 160 // max(part.shape)
-        size = part.shape[1] * factor, part.shape[0] * factor
-        part = np.asarray(Image.fromarray(part).resize(size, Image.Resampling.BILINEAR))
-    return _reduced(np.asarray(part > 0.5))
-
-
-def _reduced(ink: Mask) -> Mask:
-    """At most 160 long; a pixel is ink where any of those it stands for was."""
-    factor = -(-max(ink.shape) // 160)
-    padded = np.pad(ink, [(0, -length % factor) for length in ink.shape])
-    height, width = (length // factor for length in padded.shape)
-    return np.asarray(padded.reshape(height, factor, width, factor).any((1, 3)))
-
-
-def thinned(ink: Mask) -> Mask:
-    """Lines one pixel wide in the middle of the strokes of (h, w).
-
-    Zhang and Suen, A fast parallel algorithm for thinning digital patterns, CACM 27 (1984).
-    """
-    left = np.pad(ink, 1)
-    while True:
-        before = int(left.sum())
-        for first in (True, False):
-            left[1:-1, 1:-1] &= ~_outer(left, first=first)
-        if int(left.sum()) == before:
-            return left[1:-1, 1:-1]
-
-
-def _outer(ink: Mask, *, first: bool) -> Mask:
-    """Pixels that thinning takes away, without those of the frame."""
-    height, width = ink.shape
-    clockwise = ((0, 1), (0, 2), (1, 2), (2, 2), (2, 1), (2, 0), (1, 0), (0, 0))  # from the north
-    ring = np.stack([ink[y : y + height - 2, x : x + width - 2] for y, x in clockwise])
-    number = ring.sum(0)
-    begins = (~ring & np.roll(ring, -1, axis=0)).sum(0)
-    north, east, south, west = ring[::2]
-    kept = (north & east & south) | (east & south & west)
-    if not first:
-        kept = (north & east & west) | (north & south & west)
-    return np.asarray((number >= 2) & (number <= 6) & (begins == 1) & ~kept)
 
 
 # --- as the training images were made --------------------------------------------------------
@@ -285,8 +210,8 @@ def _left(x: Floats, y: Floats, radius: float) -> float:
 # The box and the place are those of the sets' makers and hold for every training image looked at:
 # MNIST's ink is 20 long and its centre of mass half a pixel from (14, 14) at most; the UCI digits
 # fill 32 × 20 of 32 × 32 bitmaps, whose 4 × 4 blocks were counted (hsfsys, `norm_2nd_gen`). The pen
-# is measured: training images go through `normalise` themselves, and with this pen the median of
-# their strokes' widths stays what it was. The tests measure all of it again.
+# is measured: drawn anew along the middle of their own strokes with this pen, training images keep
+# the median width of their strokes. The tests measure all of it again.
 STYLES: dict[Shape, Style] = {
     (28, 28, 1): Style((20, 20), 2.40, True, _by_mass),
     (8, 8, 1): Style((8, 5), 1.40, False, _upright),
@@ -295,7 +220,7 @@ STYLES: dict[Shape, Style] = {
 
 # --- how well models read drawings -------------------------------------------------------------
 
-CANVAS = 280  # pixels of the side of a canvas that is looked at as pixels
+CANVAS = 280  # pixels of the side of a canvas that is only resized
 PEN = 0.06  # width of the canvas's pen, as a share of its side
 
 
@@ -331,7 +256,7 @@ VARIANTS: dict[str, tuple[tuple[float, float], float, float]] = {
     "thin pen": ((0.5, 0.5), 1.0, PEN / 2),
     "thick pen": ((0.5, 0.5), 1.0, 2 * PEN),
 }
-TREATMENTS = ("strokes", "pixels", "resized")
+TREATMENTS = ("strokes", "resized")
 
 
 def varied(drawing: Drawing, variant: str) -> tuple[Points, ...]:
@@ -349,14 +274,12 @@ def canvas(strokes: Strokes, pen: float = PEN) -> Pixels:
 def treated(drawing: Drawing, variant: str, treatment: str, shape: Shape) -> Pixels:
     """What a model sees of a drawing, uint8 (H, W, 1), with one of the `TREATMENTS`.
 
-    "strokes": `normalise`, as the dashboard does. "pixels": the same, from the canvas's pixels.
-    "resized": those pixels made smaller and nothing else.
+    "strokes": `normalise`, as the dashboard does. "resized": the canvas made smaller, nothing else.
     """
     strokes = varied(drawing, variant)
     if treatment == "strokes":
         return normalise(strokes, shape)
-    pixels = canvas(strokes, VARIANTS[variant][2])
-    return normalise(pixels, shape) if treatment == "pixels" else images.model_input(pixels, shape)
+    return images.model_input(canvas(strokes, VARIANTS[variant][2]), shape)
 
 
 def evaluate(
