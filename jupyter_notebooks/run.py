@@ -229,8 +229,11 @@ def _run(given: argparse.Namespace) -> int:
         try:
             execute(path, _destination(given, _number(path)))
         except CellExecutionError as error:
-            print(error.evalue if error.ename in TOLD else error, file=sys.stderr)
-            print(f"The libraries' own messages are in {log_of(path)}.", file=sys.stderr)
+            if error.ename in TOLD:
+                print(error.evalue, file=sys.stderr)
+            else:
+                print(error, file=sys.stderr)
+                print(f"The libraries' own messages are in {log_of(path)}.", file=sys.stderr)
             return 1
         except DeadKernelError:
             print("The notebook's process was ended, perhaps for want of memory.", file=sys.stderr)

@@ -183,7 +183,7 @@ def test_the_camera_hands_over_a_picture(server: Server, browser: Browser) -> No
 
     def switch_on() -> None:
         if not browser.all("video"):
-            browser.press("[data-testid=stCheckbox] label", "Use the camera")
+            browser.press("[data-testid=stCheckbox] input")
 
     playing = "const v = document.querySelector('video'); return !!v && v.currentTime > 0"
     browser.do_until(switch_on, lambda: browser.driver.execute_script(playing), "No camera.")

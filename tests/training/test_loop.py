@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import itertools
 import json
-import subprocess
-import sys
+import multiprocessing
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,12 +17,13 @@ import pandas as pd
 import pytest
 import tensorflow as tf
 
-from src import config, environment
+from src import environment
 from src.data import datasets, plans, studies
 from src.data.datasets import Dataset
 from src.data.plans import Architecture, Augmentation, Recipe
 from src.evaluation import calibration
 from src.training import architectures, export, loop
+from tests.training import memory
 
 pytestmark = pytest.mark.training
 
@@ -455,33 +456,10 @@ def test_a_container_may_leave_less_than_the_machine(
     assert environment.available_bytes() == pytest.approx(machine, rel=0.5)
 
 
-MEASURED = """
-import sys
-import numpy as np
-from pathlib import Path
-from src import environment, models, training
-from src.experiments import Architecture, Recipe
-from src.studies import Split
-
-images = np.random.default_rng(0).integers(0, 256, (2048, 32, 32, 3), np.uint8)
-split = Split("train", np.arange(2048), images, np.arange(2048) % 10)
-held = Split("validation", np.arange(64), images[:64], np.arange(64) % 10)
-record = training.Record(Path(sys.argv[1]))
-architecture, small, large = Architecture("fast", (32, 64)), Recipe(1, 128), Recipe(1, 2048)
-training.fit(architecture, small, split, held, seed=0, record=record, compute="float32")
-before = environment.peak_bytes()
-training.fit(architecture, large, split, held, seed=0, record=record, compute="float32")
-model = models.build(architecture, images, 10, 0)
-needed = training.needed_bytes(model, large) - training.needed_bytes(model, small)
-print(needed / (environment.peak_bytes() - before))
-"""
-
-
 @pytest.mark.slow
 def test_the_estimate_of_memory_is_near_what_is_taken(tmp_path: Path) -> None:
-    command = [sys.executable, "-c", MEASURED, str(tmp_path)]
-    done = subprocess.run(command, cwd=config.ROOT, capture_output=True, text=True, check=True)
-    assert 0.7 < float(done.stdout.splitlines()[-1]) < 3
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        assert 0.7 < pool.submit(memory.estimate_ratio, tmp_path).result() < 3
 
 
 # --- distillation ------------------------------------------------------------------------------

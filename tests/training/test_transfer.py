@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from keras import layers
 
-from src.data import datasets, studies
+from src.data import datasets, studies, study_files
 from src.data.datasets import Dataset
 from src.data.formats import DataError
 from src.data.plans import Augmentation, Recipe, Transfer
@@ -260,9 +260,9 @@ def test_plan_of_photos() -> None:
     assert (other.backbone, other.below) == ("InceptionV3", transfer.NARROWEST)
 
 
-def test_plan_of_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = replace(studies.get("clothing"), name="shelves", folder=tmp_path)
-    assert list(transfer.plan(folder, "full")) == ["frozen"]
+def test_plan_of_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    computed = {"title": "Shelves", "description": "Two.", "classes": ["a", "b"]}
+    assert list(transfer.plan(study_files.own("shelves", computed), "full")) == ["frozen"]
     assert transfer.plan(studies.get("digits"), "full") == {}
     monkeypatch.setattr(published, "versions", lambda _: [])
     assert transfer.plan(studies.get("mnist"), "full") == {}
