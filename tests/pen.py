@@ -6,6 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from src.serving import ink
+
 LONG = 160  # pixels that the strokes are enlarged to, as nearly as a whole factor comes
 
 Mask = NDArray[np.bool_]
@@ -13,7 +15,7 @@ Mask = NDArray[np.bool_]
 
 def middle(image: NDArray[np.uint8]) -> list[NDArray[np.float64]]:
     """The middle of the strokes of a small image, (h, w, 1), bright on black, a dot per point."""
-    y, x = np.nonzero(thinned(_ink(image[..., 0].astype(np.float32) / image.max())))
+    y, x = np.nonzero(ink.thinned(_ink(image[..., 0].astype(np.float32) / image.max())))
     return [np.array([point], np.float64) for point in zip(x, y, strict=True)]
 
 
@@ -26,31 +28,3 @@ def _ink(strength: NDArray[np.float32]) -> Mask:
     size = part.shape[1] * factor, part.shape[0] * factor
     larger = Image.fromarray(part).resize(size, Image.Resampling.BILINEAR)
     return np.asarray(larger) > 0.5
-
-
-def thinned(ink: Mask) -> Mask:
-    """Lines one pixel wide in the middle of the strokes of (h, w).
-
-    Zhang and Suen, A fast parallel algorithm for thinning digital patterns, CACM 27 (1984).
-    """
-    left = np.pad(ink, 1)
-    while True:
-        before = int(left.sum())
-        for first in (True, False):
-            left[1:-1, 1:-1] &= ~_outer(left, first=first)
-        if int(left.sum()) == before:
-            return left[1:-1, 1:-1]
-
-
-def _outer(ink: Mask, *, first: bool) -> Mask:
-    """Pixels that thinning takes away, without those of the frame."""
-    height, width = ink.shape
-    clockwise = ((0, 1), (0, 2), (1, 2), (2, 2), (2, 1), (2, 0), (1, 0), (0, 0))  # from the north
-    ring = np.stack([ink[y : y + height - 2, x : x + width - 2] for y, x in clockwise])
-    number = ring.sum(0)
-    begins = (~ring & np.roll(ring, -1, axis=0)).sum(0)
-    north, east, south, west = ring[::2]
-    kept = (north & east & south) | (east & south & west)
-    if not first:
-        kept = (north & east & west) | (north & south & west)
-    return np.asarray((number >= 2) & (number <= 6) & (begins == 1) & ~kept)

@@ -14,13 +14,16 @@ BLANK = 8  # of 255: an image whose values are no further apart shows nothing
 
 
 def model_input(
-    rgb: Pixels, shape: tuple[int, int, int], fit: Literal["crop", "pad"] = "crop"
+    rgb: Pixels,
+    shape: tuple[int, int, int],
+    fit: Literal["crop", "pad"] = "crop",
+    ground: int = 255,
 ) -> Pixels:
     """Return `rgb`, uint8 (h, w, 3) or (h, w, 1), as the model's uint8 (H, W, C), C being 1 or 3.
 
     An image of that shape already is returned as it is. Otherwise: grey by ITU-R 601 luma where
-    C = 1; the largest centred part of the model's proportions ("crop") or the whole on white
-    ("pad"); then Pillow's bicubic filter, which widens with the reduction and so is antialiased.
+    C = 1; the largest centred part of the model's proportions ("crop") or the whole on white, or
+    another grey `ground` ("pad"); then Pillow's bicubic filter, which widens with the reduction and so is antialiased.
     """
     _check_pixels(rgb)
     height, width, channels = shape
@@ -28,7 +31,8 @@ def model_input(
         raise ValueError(f"the model's shape must be (H, W, 1 or 3), got {shape}")
     if rgb.shape == shape:
         return rgb
-    part = centred(rgb, width / height) if fit == "crop" else _on_white(rgb, width / height)
+    ratio = width / height
+    part = centred(rgb, ratio) if fit == "crop" else _on_ground(rgb, ratio, ground)
     image = _as_image(part).convert("L" if channels == 1 else "RGB")
     resized = image.resize((width, height), Image.Resampling.BICUBIC)
     return np.asarray(resized, dtype=np.uint8).reshape(shape)
@@ -97,11 +101,11 @@ def _as_image(pixels: Pixels) -> Image.Image:
     return Image.fromarray(np.ascontiguousarray(pixels[:, :, 0] if single else pixels))
 
 
-def _on_white(pixels: Pixels, ratio: float) -> Pixels:
-    """Return (h, w, C) in the middle of the smallest white canvas with width / height = `ratio`."""
+def _on_ground(pixels: Pixels, ratio: float, ground: int) -> Pixels:
+    """Return (h, w, C) in the middle of the smallest grey canvas with width / height = `ratio`."""
     height, width, channels = pixels.shape
     rows, columns = max(height, _near(width / ratio)), max(width, _near(height * ratio))
-    canvas = np.full((rows, columns, channels), 255, np.uint8)
+    canvas = np.full((rows, columns, channels), ground, np.uint8)
     top, left = (rows - height) // 2, (columns - width) // 2
     canvas[top : top + height, left : left + width] = pixels
     return canvas

@@ -37,11 +37,28 @@ class Layout:
     images_in: Mapping[str, str] = field(default_factory=dict)  # split → Parquet file of its ids
 
 
+Fit = Literal["crop", "pad"]
+
+
 @dataclass(frozen=True, config=CHECKED)
 class Uploads:
-    """How a visitor's photo is prepared for the models of a study."""
+    """How a visitor's photo is prepared for the models of a study.
 
-    fit: Literal["crop", "pad"] = "crop"  # photos that are not square: cut or padded
+    fit: photos of other proportions are cut or padded, where the whole photo is the image.
+    ground: "dark" where the study's images are light on black; then photos are inverted.
+    placement: the whole photo, the garment in it placed as in Fashion-MNIST's images, or the digit
+    in it placed as the makers of MNIST and of the UCI digits did.
+    """
+
+    fit: Fit = "crop"
+    ground: Literal["any", "dark"] = "any"
+    placement: Literal["whole", "garment", "digit"] = "whole"
+
+    @model_validator(mode="after")
+    def _fitting(self) -> Uploads:
+        if self.placement != "whole" and self.ground != "dark":
+            raise ValueError(f'placement = "{self.placement}" needs ground = "dark"')
+        return self
 
 
 @dataclass(frozen=True, config=CHECKED)

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from src import config
 from src.data import folders, study_files
 from src.data.formats import DataError
-from src.data.specification import Limit, Reference, StudySpec
+from src.data.specification import Limit, Reference, StudySpec, Uploads
 from src.data.study_files import Study
 from src.evaluation.business import Case
 from src.evaluation.hypotheses import Hypothesis
@@ -100,6 +100,16 @@ def images_in(name: str) -> Mapping[str, str]:
     found = _stated(name)
     layouts = found.spec.layouts if found else ()
     return next((layout.images_in for layout in layouts if layout.images_in), {})
+
+
+def uploads(name: str) -> Uploads:
+    """How photos are prepared for a study, published or not; what all have without its file.
+
+    Raises:
+        DataError: the study's file is wrong.
+    """
+    found = _stated(name)
+    return found.spec.uploads if found else Uploads()
 
 
 def _stated(name: str) -> Study | None:

@@ -195,6 +195,14 @@ class StudyTable(_Table):
     classical: dict[str, Estimator] = {}
     transfer: dict[str, PlannedTransfer] = {}
 
+    @model_validator(mode="after")
+    def _grey(self) -> StudyTable:
+        if self.uploads.ground == "dark" and self.image_shape[2] != 1:
+            raise ValueError(
+                'uploads.ground = "dark" is for grey images: image_shape must end with 1'
+            )
+        return self
+
     def plan(self) -> Plan:
         """All models, those of the augmentation study first."""
         study = self.augmentation_study

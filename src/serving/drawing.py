@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from src.data import images
 from src.evaluation import stats
+from src.serving.ink import thinned
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,13 +46,17 @@ class Style:
 
     box: (height, width) that the ink is scaled to. pen: width of the strokes. proportional: whether
     the scaling keeps proportions. place: what moves the scaled path, (n, 2), whose ink begins at
-    (0, 0), to its place in an image of the given side.
+    (0, 0), to its place in an image of the given side. redrawn: whether a photographed digit is
+    drawn anew with the pen, not only scaled: in so few pixels a thin line nearly vanishes. told:
+    what is done, for a visitor.
     """
 
     box: tuple[float, float]
     pen: float
     proportional: bool
     place: Callable[[Points, Style, int], Points]
+    redrawn: bool
+    told: str
 
 
 def suits(card: Mapping[str, Any]) -> bool:
@@ -76,10 +81,33 @@ def normalise(strokes: Strokes, shape: Shape) -> Pixels:
     Raises:
         DrawingError: nothing has been drawn.
     """
-    style, side = STYLES[shape], shape[0]
-    placed = style.place(_scaled(path(strokes), style), style, side)
+    return drawn(path(strokes), STYLES[shape], shape[0])
+
+
+def drawn(points: Points, style: Style, side: int) -> Pixels:
+    """A path of the pen, (n, 2) in any unit, as an image of a style, uint8 (side, side, 1)."""
+    placed = style.place(_scaled(points, style), style, side)
     covered = inked(placed, side, style.pen)
     return np.rint(255 * covered).astype(np.uint8)[..., np.newaxis]
+
+
+def photographed(ink: NDArray[np.bool_], shape: Shape) -> Pixels:
+    """The image that a model sees of a photographed digit, whose ink is where (h, w) is true.
+
+    As `normalise`; where the style keeps the ink's own width, its pixels are its path and the pen
+    is one and a half of them wide.
+    """
+    style, side = STYLES[shape], shape[0]
+    if style.redrawn:
+        return drawn(_places(thinned(ink)), style, side)
+    points = _places(ink)
+    pixel = max(style.box) / (np.ptp(points, axis=0).max() + 1)
+    return drawn(points, replace(style, pen=1.5 * pixel), side)
+
+
+def _places(mask: NDArray[np.bool_]) -> Points:
+    y, x = np.nonzero(mask)
+    return np.stack([x, y], axis=1).astype(np.float64)
 
 
 def parse(strokes: object) -> tuple[Points, ...]:
@@ -213,8 +241,12 @@ def _left(x: Floats, y: Floats, radius: float) -> float:
 # is measured: drawn anew along the middle of their own strokes with this pen, training images keep
 # the median width of their strokes. The tests measure all of it again.
 STYLES: dict[Shape, Style] = {
-    (28, 28, 1): Style((20, 20), 2.40, True, _by_mass),
-    (8, 8, 1): Style((8, 5), 1.40, False, _upright),
+    (28, 28, 1): Style(
+        (20, 20), 2.40, True, _by_mass, False, "scaled to 20 pixels, centre of mass in the middle"
+    ),
+    (8, 8, 1): Style(
+        (8, 5), 1.40, False, _upright, True, "redrawn with one pen, scaled to 8 × 5, straightened"
+    ),
 }
 
 

@@ -1,51 +1,92 @@
-"""Uploads → model inputs: photos and drawings, for the page, the canvas and the API alike."""
+"""Uploads → model inputs: photos and drawings, for the page, the canvas and the API alike.
+
+How photos of a study are prepared stands in its file (`Uploads`). Photos for studies of images that
+are light on black go the way that the makers of those images describe: `garment`, `ink`, `drawing`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
-from src.data import decoding, images
+from src.data import decoding, images, studies
+from src.data.formats import DataError
+from src.data.specification import Fit, Uploads
 from src.runs import published
-from src.serving import drawing
+from src.serving import drawing, garment, ink
 
-Fit = Literal["crop", "pad"]
 Shape = tuple[int, int, int]
 Pixels = NDArray[np.uint8]
 FITS: tuple[Fit, ...] = ("crop", "pad")
-FITTED = {"crop": "cropped to the centre", "pad": "padded with white"}
+# Of 141,797 images of Fashion-MNIST, MNIST and the UCI digits, each has at least 31 % of its border
+# this dark; inverted, at most 25 %.
+BLACK = 32  # of 255
+BLACK_BORDER = 0.25  # more of the border is that dark in an image on black
 
 
 class Preparation(NamedTuple):
     """How an upload becomes a model input; uploads prepared alike can share it.
 
-    shape: (H, W, C) of the model input. fit: what happens to a photo of other proportions.
+    shape: (H, W, C) of the model input. fit, ground, placement: see `Uploads`.
     """
 
     shape: Shape
     fit: Fit = "crop"
+    ground: str = "any"
+    placement: str = "whole"
+
+    @property
+    def fits(self) -> bool:
+        """Whether `fit` matters: not where the placement decides what becomes of a photo."""
+        return self.placement == "whole"
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """A model input, uint8 (H, W, C), and what was done to get it, in words and in order."""
+    """A model input, uint8 (H, W, C), and what was done to get it, in words and in order.
+
+    doubt: why the model input may not show what the photo shows; empty where nothing says so.
+    """
 
     pixels: Pixels
     notes: tuple[str, ...]
+    doubt: str = ""
 
 
-def preparation(run: published.Run, fit: Fit = "crop") -> Preparation:
-    """How uploads are prepared for the models of a run.
+def preparation(run: published.Run, fit: Fit | None = None) -> Preparation:
+    """How uploads are prepared for the models of a run: as its study's file says.
+
+    Args:
+        run: the run; where its study has no file, photos are cropped to the centre.
+        fit: instead of the file's, where the study's placement leaves a choice.
 
     Raises:
         published.RunError: the run's dataset card cannot be read.
+        DataError: the study's file is wrong, or asks for what cannot be done with its images.
     """
     height, width, channels = run.dataset["image_shape"]
-    return Preparation((height, width, channels), fit)
+    return _checked((height, width, channels), studies.uploads(run.study), fit, run.study)
+
+
+def ways(run: published.Run) -> tuple[Preparation, ...]:
+    """Every preparation that a visitor can choose for a run; for what is raised see above."""
+    return tuple(dict.fromkeys(preparation(run, fit) for fit in FITS))
+
+
+def _checked(shape: Shape, uploads: Uploads, fit: Fit | None, study: str) -> Preparation:
+    if uploads.placement == "digit" and shape not in drawing.STYLES:
+        sizes = " or ".join(f"{width} × {height}" for height, width, _ in drawing.STYLES)
+        raise DataError(
+            f'{studies.file_of(study)}: uploads.placement = "digit" needs grey images of {sizes} '
+            f"pixels, not {shape[1]} × {shape[0]}"
+        )
+    chosen = (fit or uploads.fit) if uploads.placement == "whole" else uploads.fit
+    return Preparation(shape, chosen, uploads.ground, uploads.placement)
 
 
 def prepare(upload: decoding.DecodedImage | drawing.Strokes, how: Preparation) -> Prepared:
@@ -56,8 +97,18 @@ def prepare(upload: decoding.DecodedImage | drawing.Strokes, how: Preparation) -
     """
     if isinstance(upload, Sequence):
         return Prepared(drawing.normalise(upload, how.shape), ())
-    pixels = images.model_input(upload.rgb, how.shape, how.fit)
-    return Prepared(pixels, _notes(upload.rgb.shape, how))
+    if how.ground == "any":
+        return _whole(upload.rgb, how)
+    return _as_it_is(upload.rgb, how.shape) or PLACEMENTS[how.placement](upload.rgb, how)
+
+
+# --- the whole photo ---------------------------------------------------------------------------
+
+
+def _whole(rgb: Pixels, how: Preparation) -> Prepared:
+    ground = 0 if how.ground == "dark" else 255
+    pixels = images.model_input(rgb, how.shape, how.fit, ground)
+    return Prepared(pixels, _notes(rgb.shape, how))
 
 
 def _notes(given: tuple[int, ...], how: Preparation) -> tuple[str, ...]:
@@ -66,7 +117,102 @@ def _notes(given: tuple[int, ...], how: Preparation) -> tuple[str, ...]:
     notes = []
     centre = images.centred(np.empty((rows, columns, 0), np.uint8), width / height)
     if centre.shape[:2] != (rows, columns):
-        notes.append(FITTED[how.fit])
+        notes.append(fitted(how))
     if (rows, columns) != (height, width):
         notes.append(f"resized to {width} × {height}")
     return (*notes, "made grey") if wanted < channels else tuple(notes)
+
+
+def fitted(how: Preparation) -> str:
+    """What happens to a photo of other proportions, in words."""
+    if how.fit == "crop":
+        return "cropped to the centre"
+    return f"padded with {'black' if how.ground == 'dark' else 'white'}"
+
+
+# --- light on black ----------------------------------------------------------------------------
+
+INVERTED = "inverted, as the study's images are light on black"
+
+
+def _as_it_is(rgb: Pixels, shape: Shape) -> Prepared | None:
+    """An image of the study's own size in grey: unchanged where it is on black, else inverted.
+
+    None where it is something else, or where neither it nor its negative is on black.
+    """
+    if rgb.shape[:2] != shape[:2] or (rgb != rgb[..., :1]).any():
+        return None
+    grey = rgb[..., :1]
+    if _on_black(grey):
+        return Prepared(grey, ())
+    return Prepared(255 - grey, (INVERTED,)) if _on_black(255 - grey) else None
+
+
+def _on_black(grey: Pixels) -> bool:
+    border = np.concatenate([grey[0], grey[-1], grey[1:-1, 0], grey[1:-1, -1]])
+    return bool((border <= BLACK).mean() > BLACK_BORDER)
+
+
+def _whole_on_black(rgb: Pixels, how: Preparation) -> Prepared:
+    """The whole photo, inverted where its ground is light."""
+    if not ink.is_light(_grey(rgb)):
+        return _whole(rgb, how)
+    whole = _whole(255 - rgb, how)
+    return Prepared(whole.pixels, (INVERTED, *whole.notes))
+
+
+def _garment(rgb: Pixels, how: Preparation) -> Prepared:
+    """The garment in a photo, placed as in Fashion-MNIST's images."""
+    height, width, _ = how.shape
+    found = garment.find(rgb)
+    if found is None:
+        whole = _whole_on_black(rgb, how)
+        notes = ("no garment found, so the whole photo is used", *whole.notes)
+        return Prepared(whole.pixels, notes, "no garment found in the photo")
+    grey = _grey(rgb)
+    black = np.median(_ground(grey, found.mask)) <= BLACK
+    pixels = garment.place(grey if black else 255 - grey, found.mask, (height, width))
+    notes = (
+        "garment found by the colours of the border"
+        if found.certain
+        else "no plain background found: what differs most from the border is used",
+        "made grey",
+        *(() if black else (INVERTED,)),
+        "background made black",
+        f"trimmed, longer side resized to {max(height, width)}",
+        "sharpened",
+        f"centred in {width} × {height}",
+    )
+    doubt = "" if found.certain else "no plain background found"
+    return Prepared(pixels[..., np.newaxis], notes, doubt)
+
+
+def _digit(rgb: Pixels, how: Preparation) -> Prepared:
+    """The digit in a photo, placed as the makers of the study's images did."""
+    height, width, _ = how.shape
+    found = ink.find(rgb)
+    if found is None:
+        whole = _whole_on_black(rgb, how)
+        notes = ("no strokes found, so the whole photo is used", *whole.notes)
+        return Prepared(whole.pixels, notes, "no strokes found on a plain background")
+    notes = (
+        f"{'dark' if found.light else 'light'} strokes found",
+        *((INVERTED,) if found.light else ()),
+        "background made black",
+        drawing.STYLES[how.shape].told,
+        f"placed in {width} × {height}",
+    )
+    return Prepared(drawing.photographed(found.mask, how.shape), notes)
+
+
+PLACEMENTS = {"whole": _whole_on_black, "garment": _garment, "digit": _digit}
+
+
+def _grey(rgb: Pixels) -> Pixels:
+    return np.asarray(Image.fromarray(rgb).convert("L"))
+
+
+def _ground(grey: Pixels, mask: NDArray[np.bool_]) -> Pixels:
+    """The values outside a mask of another size."""
+    small = Image.fromarray(grey).resize(mask.shape[::-1], Image.Resampling.BOX)
+    return np.asarray(small)[~mask]

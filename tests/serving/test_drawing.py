@@ -11,7 +11,7 @@ from src.data import datasets as study_data
 from src.data import formats, images, studies
 from src.evaluation import stats
 from src.runs import published
-from src.serving import drawing, inference
+from src.serving import drawing, inference, ink
 from tests import pen
 
 MNIST, UCI = (28, 28, 1), (8, 8, 1)
@@ -161,7 +161,7 @@ def test_dots_and_dashes_are_drawn_too(shape: tuple[int, int, int], stroke: list
 def test_thinning_leaves_the_middle_of_a_line() -> None:
     bar = np.zeros((5, 9), bool)
     bar[1:4, 1:8] = True
-    assert np.argwhere(pen.thinned(bar)).tolist() == [[2, x] for x in range(2, 6)]
+    assert np.argwhere(ink.thinned(bar)).tolist() == [[2, x] for x in range(2, 6)]
 
 
 # --- bad input ---------------------------------------------------------------------------------
