@@ -38,7 +38,7 @@ def opening(run: published.Run) -> None:
     sorting = loaders.sorting(run.study, run.version, name)
     title = models.record(run, name).config["title"]
     subject = loaders.Subject(run.study, run.version, name, "test")
-    counts = loaders.measured(subject, "confusion")
+    counts = loaders.evaluation_table(subject, "confusion")
     sentence = performance.sorting_sentence(title, sorting, counts)
     figures = [
         components.share_figure("Accuracy", metrics["metrics"]["accuracy"], basis),

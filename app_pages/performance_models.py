@@ -193,7 +193,7 @@ def _table(run: published.Run, models: pd.DataFrame, split: str) -> None:
         name = models["name"].iloc[row]
         st.markdown(f"**Most confident mistakes of {models['title'].iloc[row]}**")
         subject = loaders.Subject(run.study, run.version, name, split)
-        components.answers(run, loaders.measured(subject, "mistakes"), key="row_mistakes")
+        components.answers(run, loaders.evaluation_table(subject, "mistakes"), key="row_mistakes")
     _parity(run)
 
 

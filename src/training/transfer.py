@@ -216,7 +216,7 @@ def _joined(headed: Trained, tuned: Trained) -> Trained:
     )
 
 
-def stated(transfer: Transfer, trained: Trained) -> dict[str, Any]:
+def config_of(transfer: Transfer, trained: Trained) -> dict[str, Any]:
     """What a run's `config.json` says about how a model came to be, as for networks."""
     recipe = {"optimizer": "L-BFGS", "batch_size": "all", "class_weights": transfer.class_weights}
     epochs = len(trained.history)

@@ -194,7 +194,7 @@ def test_summary_answers_first_and_links_every_requirement(published: Path) -> N
     assert [metric.label for metric in app.metric] == [
         "Accuracy",
         "Automation rate",
-        "Precision (automatic)",
+        "Correct among these",
         "Time per photo",
     ]
     headline = factories.read(published / "cifar10" / "v1" / "manifest.json")["headline"]
@@ -571,7 +571,7 @@ def test_no_page_uses_private_words(page: str, tab: str) -> None:
 @pytest.mark.parametrize("page", ["project_summary", "hypotheses"])
 def test_pages_with_texts_of_the_study_use_plain_words(page: str, study: str) -> None:
     app = visit(page, study=study, version="v1")
-    said = list(vocabulary.of_page(app, charts=False))
+    said = list(vocabulary.of_page(app))
     assert [text for text in said if vocabulary.found(text)] == []
 
 
