@@ -58,6 +58,7 @@ def floats(values: Any) -> list[float]:
         (theme.duration(4321), "1 h 12 min"),
         (theme.duration(95), "1 min 35 s"),
         (theme.duration(0.0042), "4.2 ms"),
+        (theme.milliseconds(0.0641), "0.064\u00a0ms"),
         (theme.milliseconds(0.128), "0.13\u00a0ms"),
         (theme.milliseconds(1.84), "1.8\u00a0ms"),
         (theme.milliseconds_interval(11.6, 1234.4), "12–1,234\u00a0ms"),
