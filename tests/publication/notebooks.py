@@ -25,6 +25,7 @@ def quick_run(study: str, folder: Path) -> tuple[published.Run, list[str]]:
     command += ["--profile", "quick", "--into", str(folder / "executed")]
     done = subprocess.run(command, cwd=config.ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
+    assert not [noise for noise in ("absl", "oneDNN", "cuda") if noise in done.stderr]
     assert published.versions(study) == ["v1"]
     assert published.verify(study, "v1") == []
     run = published.open_run(study, "v1")
