@@ -202,7 +202,7 @@ def sorting_figures(found: thresholds.Sorting | None) -> list[components.Figure]
     rate, precision = found.coverage, found.precision
     return [
         components.Figure(
-            "Sorted automatically",
+            "Automation rate",
             theme.percent(rate.value),
             theme.interval(rate.low, rate.high),
             f"n = {theme.count(found.n)} test",

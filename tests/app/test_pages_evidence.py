@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
@@ -438,8 +439,8 @@ def test_ablations_cost_time_to_train_and_never_answer(monkeypatch: pytest.Monke
 def _drawn(app: AppTest) -> set[str]:
     """The models whose sign stands in the chart of costs."""
     traces = json.loads(app.get("plotly_chart")[1].proto.spec)["data"]
-    shown = {title for trace in traces for title in trace.get("customdata", [])}
-    return shown & set(factories.TITLES.values())  # references stand beside them
+    shown = {text for trace in traces for text in np.ravel(trace.get("customdata", []))}
+    return shown & set(factories.TITLES.values())  # costs and references stand beside them
 
 
 def test_the_selectors_of_one_tab_leave_those_of_another_alone() -> None:
