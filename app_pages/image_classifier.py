@@ -21,7 +21,7 @@ from src.serving.preparation import FITS, Fit, Preparation, preparation
 
 MAX_PHOTOS = 40  # kept for one visitor, about 5 MB
 MAX_RESULTS = 400  # kept for one visitor, a few kB each
-UPLOAD_MB = 10  # of one file
+UPLOAD_MB = decoding.MAX_BYTES // 2**20  # of one file, as in the API
 PER_PAGE = 5
 FORMATS: theme.Formats = {
     **dict.fromkeys(("confidence", "runner_up_confidence"), theme.confidence),

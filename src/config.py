@@ -37,6 +37,11 @@ def mirror() -> Path | None:
     return Path(value) if value else None
 
 
+def child_environment(**more: str) -> dict[str, str]:
+    """The environment for a process that this one starts, with more variables."""
+    return {**os.environ, **more}
+
+
 def setting(name: str, default: int) -> int:
     """A whole number of 0 or more that an operator sets in the environment.
 

@@ -15,7 +15,6 @@ import os
 import re
 import stat
 import unicodedata
-import warnings
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -385,8 +384,7 @@ def decode_all(entries: Sequence[Entry], shape: Shape) -> Iterator[Decoded]:
     from tqdm import tqdm
 
     bar = tqdm(total=len(entries), desc="Reading images", unit="image", mininterval=1.0)
-    with bar, warnings.catch_warnings(), ThreadPoolExecutor(os.cpu_count()) as pool:
-        warnings.simplefilter("ignore")  # what a file is worth is told by our own messages
+    with bar, ThreadPoolExecutor(os.cpu_count()) as pool:
         for found in pool.map(lambda entry: _decoded(entry.file, shape), entries):
             bar.update()
             yield found
@@ -399,7 +397,7 @@ def _decoded(file: File, shape: Shape) -> Decoded:
         return Decoded(None, "", "", (0, 0), str(error))
     digest = hashlib.sha256(content).hexdigest()
     try:
-        decoded = decoding.decode(content, alone=False)
+        decoded = decoding.decode(content, decoding.OWN_FOLDER)
     except decoding.ImageError as error:
         return Decoded(None, digest, "", (0, 0), str(error))
     pixels = images.model_input(decoded.rgb, shape, "crop")
@@ -407,11 +405,7 @@ def _decoded(file: File, shape: Shape) -> Decoded:
 
 
 def _content(file: File) -> bytes:
-    if file.size > decoding.MAX_BYTES:
-        raise decoding.ImageError(
-            f"The file has {file.size / 2**20:.1f} MB; at most {decoding.MAX_BYTES // 2**20} MB "
-            "are accepted."
-        )
+    decoding.check_bytes(file.size, decoding.OWN_FOLDER)
     try:
         return file.read()
     except (OSError, RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:

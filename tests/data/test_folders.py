@@ -204,7 +204,7 @@ def test_what_the_audit_refuses_is_not_in_the_study(inputs: Path) -> None:
         "a/broken.png": picture(0)[:60],
         "a/copy.png": picture(1),
         "a/disputed.png": picture(8),  # the same as b/0.png
-        "b/photo.heic": b"x",
+        "b/photo.jxl": b"x",
         "b/tiny.png": picture(99, (1, 1)),
     }.items():
         (shop / path).write_bytes(content)
@@ -217,7 +217,7 @@ def test_what_the_audit_refuses_is_not_in_the_study(inputs: Path) -> None:
         "a/copy.png": "copy",
         "a/disputed.png": "contradiction",
         "b/0.png": "contradiction",
-        "b/photo.heic": "other format",
+        "b/photo.jxl": "other format",
         "b/tiny.png": "tiny",
         **{f"few/{n}.png": "small class" for n in range(4)},
     }

@@ -229,8 +229,8 @@ def test_pixels_are_those_of_the_one_way_in(tmp_path: Path) -> None:
 def test_huge_files_are_refused_unread_and_filters_stay_as_they_were(tmp_path: Path) -> None:
     fill(tmp_path, {"a": 1})
     with (tmp_path / "a" / "0.png").open("r+b") as stream:
-        stream.truncate(decoding.MAX_BYTES + 1)
+        stream.truncate(decoding.OWN_FOLDER.size + 1)
     filters = list(warnings.filters)
-    with pytest.raises(DataError, match="at most 25 MB are accepted"):
+    with pytest.raises(DataError, match="at most 1000 MB are accepted"):
         image_folders.read_images(tmp_path, SHAPE)
     assert list(warnings.filters) == filters
