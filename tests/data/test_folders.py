@@ -175,6 +175,26 @@ def test_given_splits_stay_and_missing_ones_are_drawn(inputs: Path) -> None:
     }
 
 
+def test_a_class_keeps_its_photos_though_other_splits_have_none(inputs: Path) -> None:
+    counts = {f"{part}/a": n for part, n in (("train", 20), ("val", 4), ("test", 5))}
+    fill(inputs / "shop", {**counts, "train/b": 12, "test/b": 2, "train/c": 5, "train/few": 3})
+    assert _counts(_spec()) == {
+        "train": {"a": 20, "b": 10, "c": 4},
+        "validation": {"a": 4, "b": 2, "c": 1},
+        "test": {"a": 5, "b": 2, "c": 0},
+    }
+    found, summary = folders.audited(_spec())
+    told = found[found["path"] == ""].groupby("kind", sort=False)["class"].agg(list).to_dict()
+    assert told["untested class"] == ["c"]
+    assert told["no validation"] == ["b", "c"]
+    assert summary["left_out"] == [
+        "few: 3 images, 3 usable for training, at least 5 are needed: 2 more would keep it"
+    ]
+    dataset = datasets.load(_spec())
+    ids = [key for split in dataset.splits for key in split.ids.tolist()]
+    assert len(set(ids)) == len(ids) == summary["used"]
+
+
 def test_ids_are_paths_and_files_are_hashed(inputs: Path) -> None:
     fill(inputs / "shop", {"été": 5, "b c/deep": 5})
     dataset = datasets.load(_spec())
@@ -243,7 +263,7 @@ def test_classes_too_small_to_be_one_are_listed(inputs: Path) -> None:
     fill(inputs / "shop", {"a": 30, "b": 4})
     with pytest.raises(
         DataError,
-        match="shop cannot be a study. 30 images of 1 class can be used.*\n.*left out: b",
+        match="shop cannot be a study. 30 images of 1 class can be used.*\n.*left out: b: 4 im",
     ):
         _spec()
 
