@@ -5,13 +5,15 @@ The input is one row per file found (`FILES`). Pure: frames in, frames and text 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
+
+from src.data import naming
 
 FILES = (
     "path",  # relative, POSIX
@@ -58,7 +60,13 @@ KINDS = {
     "encrypted": ("refused", "file protected by a password", "files protected by a password"),
     "oversized": ("refused", "suspiciously packed file", "suspiciously packed files"),
     "unsafe name": ("refused", "file with an unsafe name", "files with unsafe names"),
-    "link": ("refused", "link", "links"),
+    "LFS pointer": (
+        "refused",
+        "Git LFS pointer without its image",
+        "Git LFS pointers without images",
+    ),
+    "dangling link": ("refused", "link to a file that is gone", "links to files that are gone"),
+    "link": ("refused", "link that is not followed", "links that are not followed"),
     "special": ("refused", "special file", "special files"),
     "unreadable": ("refused", "folder that may not be read", "folders that may not be read"),
     "hidden": ("refused", "hidden or system file", "hidden or system files"),
@@ -94,7 +102,16 @@ KINDS = {
         f"class with fewer than {FEW} images",
         f"classes with fewer than {FEW} images",
     ),
-    "alike names": ("warning", "class whose name differs in case alone", "classes that do so"),
+    "alike names": (
+        "warning",
+        "class whose name looks like another's",
+        "classes whose names look like others'",
+    ),
+    "merged names": (
+        "warning",
+        "class merged with others of alike names",
+        "classes merged with others of alike names",
+    ),
     "empty folder": ("warning", "folder without an image", "folders without an image"),
 }
 
@@ -119,9 +136,10 @@ def problems(files: Frame, shape: tuple[int, int, int]) -> Frame:
         usable = usable[~usable["path"].isin([row[0] for row in wrong])]
     for look in (
         *(_small, _misshapen, _near_copies),
-        *(_untested, _unvalidated, _few_photos, _alike_names),
+        *(_untested, _unvalidated, _few_photos),
     ):
         rows += look(usable, min(shape[:2]))
+    rows += _alike_names(files[files["kind"] == ""]) + _merged_names(files)
     table = pd.DataFrame(rows, columns=COLUMNS[:-1])
     table["severity"] = table["kind"].map({kind: words[0] for kind, words in KINDS.items()})
     order = table["kind"].map({kind: place for place, kind in enumerate(KINDS)})
@@ -295,13 +313,42 @@ def _few_photos(files: Frame, _side: int) -> Rows:
     ]
 
 
-def _alike_names(files: Frame, _side: int) -> Rows:
-    names = pd.Series(files["label"].unique(), dtype=object)
-    folded = names.str.casefold()
+def _alike_names(files: Frame) -> Rows:
+    """Classes that a person reads as one, used or not: what is lost may be saved by merging."""
+    counts = files["label"].value_counts()
     return [
-        ("", name, "alike names", f"{name}: is it the same as {_list(names[folded == key])}?")
-        for name, key in zip(names, folded, strict=True)
-        if (folded == key).sum() > 1
+        (
+            "",
+            name,
+            "alike names",
+            f"{_named(group, counts)}: merge them with MERGE=1 if they are one",
+        )
+        for group in naming.look_alikes(counts.index)
+        for name in group
+    ]
+
+
+def _named(group: Iterable[str], counts: pd.Series[int]) -> str:
+    return ", ".join(f"{naming.distinct(name)} with {_images(counts[name])}" for name in group)
+
+
+def merged(files: Frame) -> Frame:
+    """The files with one label for classes whose names look alike: that of most images.
+
+    The column `folder` keeps the name of the folder.
+    """
+    counts = files.loc[files["kind"] == "", "label"].value_counts()
+    names = naming.merged([(str(name), int(n)) for name, n in counts.items()])
+    return files.assign(folder=files["label"], label=files["label"].replace(names))
+
+
+def _merged_names(files: Frame) -> Rows:
+    if "folder" not in files:
+        return []
+    moved = files[files["folder"] != files["label"]].groupby("label")["folder"].unique()
+    return [
+        ("", str(label), "merged names", f"{label}: with {', '.join(map(naming.distinct, names))}")
+        for label, names in moved.items()
     ]
 
 

@@ -199,13 +199,24 @@ def test_near_pairs_across_blocks() -> None:
     assert list(audit.near_pairs(values[:0])) == []
 
 
-def test_names_that_differ_in_case_alone() -> None:
-    files = _files(*_class("Shoes", 20), *_class("shoes", 20), *_class("b", 20))
+def test_names_that_look_alike_are_told_together_whether_used_or_not() -> None:
+    files = _files(*_class("Shoes", 20), *_class("shoes ", 2), *_class("b", 20))
     found = audit.problems(files, SHAPE)
-    assert found["detail"].tolist() == [
-        "Shoes: is it the same as Shoes, shoes?",
-        "shoes: is it the same as Shoes, shoes?",
+    told = found[found["kind"] == "alike names"]
+    line = "Shoes with 20 images, shoes\N{OPEN BOX} with 2 images: merge them with MERGE=1"
+    assert told["class"].tolist() == ["Shoes", "shoes "]
+    assert set(told["detail"]) == {f"{line} if they are one"}
+    assert (found["kind"] == "small class").sum() == 2
+
+
+def test_merged_names_are_one_class() -> None:
+    files = _files(*_class("Shoes", 20), *_class("shoes ", 2), *_class("b", 20))
+    merged = audit.merged(files)
+    found = audit.problems(merged, SHAPE)
+    assert found[["class", "kind", "detail"]].to_numpy().tolist() == [
+        ["Shoes", "merged names", "Shoes: with shoes\N{OPEN BOX}"]
     ]
+    assert audit.summary(merged, found)["classes"] == {"Shoes": 22, "b": 20}
 
 
 def test_summary_in_numbers_and_words() -> None:

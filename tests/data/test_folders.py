@@ -92,7 +92,7 @@ def test_a_folder_with_a_long_name_is_offered_a_plain_one(inputs: Path) -> None:
 
 
 def test_a_folder_elsewhere_is_linked_not_copied(inputs: Path, tmp_path: Path) -> None:
-    album = fill(tmp_path / "My photos", {"a": 5, "b": 5})
+    album = fill(tmp_path / "My photos", {"a": 5, "b": 5}, size=(64, 64))
     with pytest.raises(DataError, match=r"How about my-photos\?"):
         folders.adopt(str(album))
     assert folders.adopt(str(album), "shop") == "shop"
@@ -110,6 +110,38 @@ def test_a_folder_elsewhere_is_linked_not_copied(inputs: Path, tmp_path: Path) -
         folders.adopt("nowhere")
     with pytest.raises(DataError, match="digits is a study of this project"):
         folders.adopt("digits")
+
+
+def test_what_cannot_be_a_study_keeps_no_name(inputs: Path, tmp_path: Path) -> None:
+    bad = fill(tmp_path / "bad", {"a": 5})
+    with pytest.raises(DataError, match="shop has only one class"):
+        folders.adopt(str(bad), "shop")
+    assert list(inputs.iterdir()) == []
+    good = fill(tmp_path / "good", {"a": 5, "b": 5}, size=(64, 64))
+    assert folders.adopt(str(good), "shop") == "shop"
+
+
+def test_a_folder_that_is_gone_stops_no_other_study(inputs: Path, tmp_path: Path) -> None:
+    album = fill(tmp_path / "album", {"a": 5, "b": 5}, size=(64, 64))
+    for name in ("first", "second"):
+        folders.adopt(str(album), name)
+    fill(inputs / "other", {"a": 5, "b": 5})
+    os.mkfifo(inputs / "pipe")
+    (inputs / "loop").symlink_to("loop")
+    shutil.move(album, tmp_path / "moved")
+    assert folders.names() == ("other",)
+    with pytest.raises(DataError, match=r"The photos of first were linked from .*album, which is"):
+        studies.get("first")
+    assert folders.adopt(str(tmp_path / "moved"), "first") == "first"
+    assert folders.names() == ("first", "other")
+    assert len(datasets.load(_spec("first")).train) == 6
+
+
+def test_a_zip_may_be_called_ZIP(inputs: Path) -> None:  # noqa: N802
+    packed(fill(inputs / "album", {"a": 5, "b": 5}), inputs / "Shop.ZIP")
+    assert folders.names() == ("Shop", "album")
+    assert folders.location("Shop") == inputs / "Shop.ZIP"
+    assert len(datasets.load(_spec("Shop")).train) == 6
 
 
 # --- from folder to splits ---------------------------------------------------------------------
@@ -243,6 +275,22 @@ def test_what_the_audit_refuses_is_not_in_the_study(inputs: Path) -> None:
     }
     assert summary["classes"] == {"a": 8, "b": 7}
     assert sum(map(len, datasets.load(spec).splits)) == summary["used"] == 15
+
+
+def test_alike_names_are_apart_until_they_are_merged(
+    inputs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop = fill(inputs / "shop", {"Shoes": 6, "Shoes ": 5, "shoes": 2, "bags": 6})
+    (shop / "study.toml").write_text('[classes]\nbags = "Bags"\n"Shoes " = "Footwear"\n')
+    assert _spec().classes == ("Bags", "Footwear", "Shoes")
+    (shop / "study.toml").write_text("")
+    assert _spec().classes == ("bags", "Shoes", "Shoes\N{OPEN BOX}")
+    monkeypatch.setenv("MERGE_NAMES", "1")
+    assert _spec().classes == ("bags", "Shoes")
+    counts = _counts(_spec())
+    assert sum(count["Shoes"] for count in counts.values()) == 13
+    (shop / "study.toml").write_text('[classes]\n"shoes" = "Footwear"\n')
+    assert _spec().classes == ("Footwear", "bags")
 
 
 # --- clear errors ------------------------------------------------------------------------------
