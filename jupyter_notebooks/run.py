@@ -187,6 +187,11 @@ def _arguments(values: list[str]) -> argparse.Namespace:
         help="photos of your own, one sub-folder per class: a name in inputs/, or the path of a "
         "folder or zip, which becomes the study named by --study",
     )
+    parser.add_argument(
+        "--merge-names",
+        action="store_true",
+        help="make one class of those whose names look alike: Shoes and shoes, say",
+    )
     parser.add_argument("--profile", choices=config.PROFILES, default="full")
     parser.add_argument("--version", help="the version to publish; by default the next one")
     parser.add_argument(
@@ -223,6 +228,8 @@ def main(values: list[str]) -> int:
 
 def _choose_study(given: argparse.Namespace) -> StudySpec:
     """Settle which study is meant; one of own photos is audited at once."""
+    if given.merge_names:
+        os.environ["MERGE_NAMES"] = "1"  # for the notebooks too
     if given.folder is not None:
         given.study = folders.adopt(given.folder, given.study or "")
     given.study = given.study or studies.default()

@@ -54,6 +54,11 @@ def setting(name: str, default: int) -> int:
     return int(value)
 
 
+def merges_names() -> bool:
+    """Whether classes of an own folder whose names look alike are one (`MERGE_NAMES`)."""
+    return os.environ.get("MERGE_NAMES", "") not in ("", "0")
+
+
 def on_heroku() -> bool:
     """Whether this is a Heroku dyno, which has one trusted proxy before it."""
     return "DYNO" in os.environ

@@ -5,13 +5,15 @@ The input is one row per file found (`FILES`). Pure: frames in, frames and text 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
+
+from src.data import naming
 
 FILES = (
     "path",  # relative, POSIX
@@ -58,7 +60,13 @@ KINDS = {
     "encrypted": ("refused", "file protected by a password", "files protected by a password"),
     "oversized": ("refused", "suspiciously packed file", "suspiciously packed files"),
     "unsafe name": ("refused", "file with an unsafe name", "files with unsafe names"),
-    "link": ("refused", "link", "links"),
+    "LFS pointer": (
+        "refused",
+        "Git LFS pointer without its image",
+        "Git LFS pointers without images",
+    ),
+    "dangling link": ("refused", "link to a file that is gone", "links to files that are gone"),
+    "link": ("refused", "link that is not followed", "links that are not followed"),
     "special": ("refused", "special file", "special files"),
     "unreadable": ("refused", "folder that may not be read", "folders that may not be read"),
     "hidden": ("refused", "hidden or system file", "hidden or system files"),
@@ -79,12 +87,31 @@ KINDS = {
     ),
     "small": ("warning", "small image, enlarged", "small images, enlarged"),
     "misshapen": ("warning", "very long or tall image", "very long or tall images"),
+    "untested class": (
+        "warning",
+        "class without test images: trained, not tested",
+        "classes without test images: trained, not tested",
+    ),
+    "no validation": (
+        "warning",
+        "class without validation images: some are taken from training",
+        "classes without validation images: some are taken from training",
+    ),
     "few photos": (
         "warning",
         f"class with fewer than {FEW} images",
         f"classes with fewer than {FEW} images",
     ),
-    "alike names": ("warning", "class whose name differs in case alone", "classes that do so"),
+    "alike names": (
+        "warning",
+        "class whose name looks like another's",
+        "classes whose names look like others'",
+    ),
+    "merged names": (
+        "warning",
+        "class merged with others of alike names",
+        "classes merged with others of alike names",
+    ),
     "empty folder": ("warning", "folder without an image", "folders without an image"),
 }
 
@@ -107,8 +134,12 @@ def problems(files: Frame, shape: tuple[int, int, int]) -> Frame:
         wrong = check(usable, min(shape[:2]))
         rows += wrong
         usable = usable[~usable["path"].isin([row[0] for row in wrong])]
-    for look in (_small, _misshapen, _near_copies, _few_photos, _alike_names):
+    for look in (
+        *(_small, _misshapen, _near_copies),
+        *(_untested, _unvalidated, _few_photos),
+    ):
         rows += look(usable, min(shape[:2]))
+    rows += _alike_names(files[files["kind"] == ""]) + _merged_names(files)
     table = pd.DataFrame(rows, columns=COLUMNS[:-1])
     table["severity"] = table["kind"].map({kind: words[0] for kind, words in KINDS.items()})
     order = table["kind"].map({kind: place for place, kind in enumerate(KINDS)})
@@ -166,22 +197,19 @@ def _copies(files: Frame, _side: int) -> Rows:
 
 
 def _small_classes(files: Frame, _side: int) -> Rows:
-    """All images of the classes that cannot be learned or not be tested."""
-    counts = pd.crosstab(files["label"], files["part"])
-    rows: Rows = []
-    for label, row in counts.iterrows():
-        count = {str(part): int(n) for part, n in row.items()}
-        missing = [part for part, n in count.items() if part != "train" and not n]
-        if (n := count.get("train", 0)) < MINIMUM:
-            where = " for training" if len(count) > 1 else ""
-            reason = f"{n} usable{where}, at least {MINIMUM} are needed"
-        elif missing:
-            reason = f"none in {' and '.join(missing)}"
-        else:
-            continue
-        paths = files.loc[files["label"] == label, "path"]
-        rows += [(path, str(label), "small class", f"{label}: {reason}") for path in paths]
-    return rows
+    """All images of the classes that cannot be learned."""
+    where = " for training" if files["part"].nunique() > 1 else ""
+    training = (files["part"] == "train").groupby(files["label"], sort=True).sum()
+    few = training[training < MINIMUM]
+    return [
+        (f.path, f.label, "small class", f"{f.label}: {n} usable{where}, {_missing(n)}")
+        for label, n in few.items()
+        for f in _each(files[files["label"] == label])
+    ]
+
+
+def _missing(n: int) -> str:
+    return f"at least {MINIMUM} are needed: {MINIMUM - n} more would keep it"
 
 
 # --- what is worth a look ----------------------------------------------------------------------
@@ -255,6 +283,28 @@ def groups(colours: NDArray[np.uint8]) -> NDArray[np.int64]:
     return group
 
 
+def _untested(files: Frame, _side: int) -> Rows:
+    return [
+        ("", label, "untested class", f"{label}: {n} training images, none in test")
+        for label, n in _lacking(files, "test").items()
+    ]
+
+
+def _unvalidated(files: Frame, _side: int) -> Rows:
+    return [
+        ("", label, "no validation", f"{label}: some of its {n} training images are taken for it")
+        for label, n in _lacking(files, "validation").items()
+    ]
+
+
+def _lacking(files: Frame, part: str) -> dict[str, int]:
+    """Training images of the classes that have none in a part which the folder has."""
+    counts = pd.crosstab(files["label"], files["part"])
+    if part not in counts:
+        return {}
+    return {str(label): int(n) for label, n in counts.loc[counts[part] == 0, "train"].items()}
+
+
 def _few_photos(files: Frame, _side: int) -> Rows:
     return [
         ("", str(label), "few photos", f"{label}: {count} images")
@@ -263,13 +313,42 @@ def _few_photos(files: Frame, _side: int) -> Rows:
     ]
 
 
-def _alike_names(files: Frame, _side: int) -> Rows:
-    names = pd.Series(files["label"].unique(), dtype=object)
-    folded = names.str.casefold()
+def _alike_names(files: Frame) -> Rows:
+    """Classes that a person reads as one, used or not: what is lost may be saved by merging."""
+    counts = files["label"].value_counts()
     return [
-        ("", name, "alike names", f"{name}: is it the same as {_list(names[folded == key])}?")
-        for name, key in zip(names, folded, strict=True)
-        if (folded == key).sum() > 1
+        (
+            "",
+            name,
+            "alike names",
+            f"{_named(group, counts)}: merge them with MERGE=1 if they are one",
+        )
+        for group in naming.look_alikes(counts.index)
+        for name in group
+    ]
+
+
+def _named(group: Iterable[str], counts: pd.Series[int]) -> str:
+    return ", ".join(f"{naming.distinct(name)} with {_images(counts[name])}" for name in group)
+
+
+def merged(files: Frame) -> Frame:
+    """The files with one label for classes whose names look alike: that of most images.
+
+    The column `folder` keeps the name of the folder.
+    """
+    counts = files.loc[files["kind"] == "", "label"].value_counts()
+    names = naming.merged([(str(name), int(n)) for name, n in counts.items()])
+    return files.assign(folder=files["label"], label=files["label"].replace(names))
+
+
+def _merged_names(files: Frame) -> Rows:
+    if "folder" not in files:
+        return []
+    moved = files[files["folder"] != files["label"]].groupby("label")["folder"].unique()
+    return [
+        ("", str(label), "merged names", f"{label}: with {', '.join(map(naming.distinct, names))}")
+        for label, names in moved.items()
     ]
 
 
@@ -284,30 +363,49 @@ def _list(names: pd.Series, most: int = 3) -> str:
 def summary(files: Frame, found: Frame) -> dict[str, Any]:
     """What audit.json holds: files, used, classes ({name: images used}), left_out, kinds, text.
 
-    `kinds` maps a kind to its number; `left_out` are the classes none of whose images is used.
+    `kinds` maps a kind to its number; `left_out` has a line for each class none of whose images is
+    used: how many there are, and what would keep it.
     """
     used = accepted(files, found)
     counts = used["label"].value_counts(sort=False)
-    left_out = sorted(set(files.loc[files["kind"] == "", "label"]) - set(counts.index))
     kinds = found["kind"].value_counts().reindex(list(KINDS), fill_value=0)
     report = {
         "files": int((files["kind"] != "empty folder").sum()),
         "used": len(used),
         "classes": {str(name): int(n) for name, n in counts.items()},
-        "left_out": left_out,
+        "left_out": _left_out(files, found, set(counts.index)),
         "kinds": {kind: int(n) for kind, n in kinds.items() if n},
     }
     return report | {"text": _text(report)}
 
 
+def _left_out(files: Frame, found: Frame, used: set[str]) -> list[str]:
+    """The classes without a used image: their photos, and how many more would keep them."""
+    otherwise = set(found.loc[found["kind"].map(_lost_alone), "path"])
+    left = files[(files["label"] != "") & ~files["label"].isin(used)]
+    usable = (left["part"] == "train") & (left["kind"] == "") & ~left["path"].isin(otherwise)
+    counts = usable.groupby(left["label"], sort=True).agg(["size", "sum"])
+    return [
+        f"{label}: {_images(n)}, {kept} usable for training, {_missing(kept)}"
+        for label, n, kept in counts.itertuples(name=None)
+    ]
+
+
+def _lost_alone(kind: str) -> bool:
+    """Whether an image with this fault is not used, whatever its class."""
+    return KINDS[kind][0] == "refused" and kind != "small class"
+
+
+def _images(n: int) -> str:
+    return f"{n:,} {'image' if n == 1 else 'images'}"
+
+
 def _text(report: dict[str, Any]) -> str:
     """The summary in words."""
-    n, classes = report["used"], len(report["classes"])
-    images = "image" if n == 1 else "images"
+    classes = len(report["classes"])
     of = f"{classes} class" if classes == 1 else f"{classes} classes"
-    lines = [f"{n:,} {images} of {of} can be used, out of {report['files']:,} files."]
-    if report["left_out"]:
-        lines.append(f"Classes left out: {', '.join(report['left_out'])}.")
+    lines = [f"{_images(report['used'])} of {of} can be used, out of {report['files']:,} files."]
+    lines += [f"Class left out: {line}." for line in report["left_out"]]
     for severity, title in (("refused", "Not used"), ("warning", "Used, but worth a look")):
         if named := _counted(report["kinds"], severity):
             lines.append(f"{title}: {', '.join(named)}.")

@@ -229,6 +229,19 @@ def test_class_scores_draw_weakest_on_top_in_class_colours() -> None:
     assert theme.headline(figure)[0] == "Bee is hardest (70.0\u00a0%), cow easiest (90.0\u00a0%)"
 
 
+def test_a_class_without_images_is_shown_as_not_tested() -> None:
+    report = pd.DataFrame(
+        {"label": CLASSES, "recall": [0.8, np.nan, 0.9], "support": [10, 0, 10]}
+    ).assign(recall_low=[0.5, np.nan, 0.6], recall_high=[0.9, np.nan, 0.95])
+    figure = performance.class_scores(report, CLASSES, "recall")
+    untested = CLASSES[1]
+    assert list(figure.layout.yaxis.ticktext)[-1] == f"{untested}  not tested"
+    assert untested.capitalize() not in theme.headline(figure)[0]
+    assert "; 10 images per class" in theme.headline(figure)[1]
+    heat = performance.class_heatmap(report.assign(model="A"), CLASSES, "recall")
+    assert "nan" not in "".join(str(trace.text) for trace in heat.data[1:])
+
+
 def test_class_heatmap_keeps_the_order_of_models_and_classes() -> None:
     reports = pd.DataFrame(
         {

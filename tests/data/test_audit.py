@@ -106,32 +106,50 @@ def test_a_given_test_set_keeps_what_training_holds_too() -> None:
     ]
 
 
-def test_classes_that_cannot_be_learned_or_tested_are_left_out() -> None:
+def test_classes_that_cannot_be_learned_are_left_out() -> None:
     files = _files(*_class("few", 4), *_class("enough", 5), *_class("many", 20))
     found = audit.problems(files, SHAPE)
-    assert set(found["detail"]) == {"few: 4 usable, at least 5 are needed", "enough: 5 images"}
+    assert set(found["detail"]) == {
+        "few: 4 usable, at least 5 are needed: 1 more would keep it",
+        "enough: 5 images",
+    }
     assert audit.accepted(files, found)["label"].value_counts().to_dict() == {
         "enough": 5,
         "many": 20,
     }
 
 
-def test_a_class_missing_in_a_given_split_is_left_out() -> None:
+def test_a_class_with_enough_to_learn_from_stays_whatever_the_other_splits_hold() -> None:
     rows = [*_class("both", 20), *_class("both", 1, part="test"), *_class("train only", 20)]
     rows += [*_class("test only", 2, part="test"), *_class("short", 4)]
-    rows += _class("short", 30, part="test")
-    found = audit.problems(_files(*rows), SHAPE)
-    assert found["detail"].drop_duplicates().tolist() == [
-        "short: 4 usable for training, at least 5 are needed",
-        "test only: 0 usable for training, at least 5 are needed",
-        "train only: none in test",
+    rows += [*_class("short", 30, part="test"), *_class("both", 1, part="validation")]
+    files = _files(*rows)
+    found = audit.problems(files, SHAPE)
+    assert found[["kind", "detail"]].drop_duplicates().to_numpy().tolist() == [
+        [
+            "small class",
+            "short: 4 usable for training, at least 5 are needed: 1 more would keep it",
+        ],
+        [
+            "small class",
+            "test only: 0 usable for training, at least 5 are needed: 5 more would keep it",
+        ],
+        ["untested class", "train only: 20 training images, none in test"],
+        ["no validation", "train only: some of its 20 training images are taken for it"],
+    ]
+    assert set(audit.accepted(files, found)["label"]) == {"both", "train only"}
+    assert audit.summary(files, found)["left_out"] == [
+        "short: 34 images, 4 usable for training, at least 5 are needed: 1 more would keep it",
+        "test only: 2 images, 0 usable for training, at least 5 are needed: 5 more would keep it",
     ]
 
 
 def test_a_class_that_the_other_checks_empty_is_left_out() -> None:
     tiny = _class("b", 3, width=9)
     report = _report(_files(*_class("a", 20), *_class("b", 4), *tiny))
-    assert report["left_out"] == ["b"]
+    assert report["left_out"] == [
+        "b: 7 images, 4 usable for training, at least 5 are needed: 1 more would keep it"
+    ]
     assert report["kinds"] == {"tiny": 3, "small class": 4}
 
 
@@ -181,13 +199,24 @@ def test_near_pairs_across_blocks() -> None:
     assert list(audit.near_pairs(values[:0])) == []
 
 
-def test_names_that_differ_in_case_alone() -> None:
-    files = _files(*_class("Shoes", 20), *_class("shoes", 20), *_class("b", 20))
+def test_names_that_look_alike_are_told_together_whether_used_or_not() -> None:
+    files = _files(*_class("Shoes", 20), *_class("shoes ", 2), *_class("b", 20))
     found = audit.problems(files, SHAPE)
-    assert found["detail"].tolist() == [
-        "Shoes: is it the same as Shoes, shoes?",
-        "shoes: is it the same as Shoes, shoes?",
+    told = found[found["kind"] == "alike names"]
+    line = "Shoes with 20 images, shoes\N{OPEN BOX} with 2 images: merge them with MERGE=1"
+    assert told["class"].tolist() == ["Shoes", "shoes "]
+    assert set(told["detail"]) == {f"{line} if they are one"}
+    assert (found["kind"] == "small class").sum() == 2
+
+
+def test_merged_names_are_one_class() -> None:
+    files = _files(*_class("Shoes", 20), *_class("shoes ", 2), *_class("b", 20))
+    merged = audit.merged(files)
+    found = audit.problems(merged, SHAPE)
+    assert found[["class", "kind", "detail"]].to_numpy().tolist() == [
+        ["Shoes", "merged names", "Shoes: with shoes\N{OPEN BOX}"]
     ]
+    assert audit.summary(merged, found)["classes"] == {"Shoes": 22, "b": 20}
 
 
 def test_summary_in_numbers_and_words() -> None:
@@ -203,7 +232,9 @@ def test_summary_in_numbers_and_words() -> None:
         "files": 29,
         "used": 26,
         "classes": {"a": 20, "b": 6},
-        "left_out": ["c"],
+        "left_out": [
+            "c: 1 image, 1 usable for training, at least 5 are needed: 4 more would keep it"
+        ],
         "kinds": {
             "damaged": 1,
             "small class": 1,
@@ -213,7 +244,8 @@ def test_summary_in_numbers_and_words() -> None:
         },
         "text": (
             "26 images of 2 classes can be used, out of 29 files.\n"
-            "Classes left out: c.\n"
+            "Class left out: c: 1 image, 1 usable for training, at least 5 are needed: "
+            "4 more would keep it.\n"
             "Not used: 1 damaged or unreadable image, 1 image of a class with too few, "
             "1 hidden or system file.\n"
             "Used, but worth a look: 1 class with fewer than 20 images, "
