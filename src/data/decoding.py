@@ -32,6 +32,7 @@ __all__ = [
     "UnknownFormat",
     "check_bytes",
     "decode",
+    "limits",
     "pixel_limit",
 ]
 
@@ -119,6 +120,17 @@ def check_bytes(count: int, limits: Limits = UPLOAD) -> None:
 def pixel_limit(kind: str, limits: Limits = UPLOAD) -> int:
     """Return how many pixels an image of this kind (a key of MEGAPIXELS) may have."""
     return limits.megapixels[kind] * 10**6
+
+
+def limits(of: Limits = UPLOAD) -> str:
+    """Megapixels that are accepted, in words, for documents."""
+    kinds: dict[int, list[str]] = {}
+    for kind, millions in sorted(of.megapixels.items(), key=lambda item: -item[1]):
+        if kind in (*FORMATS, "progressive JPEG"):
+            kinds.setdefault(millions, []).append(kind)
+    return "; ".join(
+        f"{millions} megapixels ({', '.join(names)})" for millions, names in kinds.items()
+    )
 
 
 def _check_cost(header: Header, limits: Limits) -> None:
