@@ -52,6 +52,7 @@ study: $(VENV)/notebooks.stamp ## a study of your own photos (FOLDER=name in inp
 
 bench: $(VENV)/dev.stamp browser ## measure the evaluation, and speed, memory and start of the served app
 	@$(BIN) benchmarks/evaluation.py
+	@$(BIN) benchmarks/near_duplicates.py
 	@$(BIN) benchmarks/serving.py
 	@$(BIN) benchmarks/app.py
 

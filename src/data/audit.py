@@ -11,9 +11,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from PIL import Image
 
-from src.data import naming
+from src.data import naming, near_duplicates
 
 FILES = (
     "path",  # relative, POSIX
@@ -24,14 +23,10 @@ FILES = (
     "width",  # pixels as stored
     "height",
     "fingerprint",  # hash of the pixels the model sees
-    "signature",  # those pixels reduced to SIGNATURE, uint8
+    "signature",  # those pixels reduced to `near_duplicates.SIGNATURE`, uint8
+    "near",  # the group of nearly equal images, over all images (`near_duplicates.groups`)
 )
 COLUMNS = ["path", "class", "kind", "detail", "severity"]
-SIGNATURE = (8, 9, 3)  # rows, columns, RGB: 8 × 8 differences between neighbours make 64 bits
-# Nearly the same are images of which no more of the 64 bits differ, and whose values (0–255)
-# differ by no more on average. Of 1,000 photos of clothes on few backgrounds these two kept all
-# pairs of different garments apart, and found copies saved anew, resized or cropped by a fiftieth.
-NEAR_BITS, NEAR_LEVELS = 6, 8.0
 
 MINIMUM = 5  # training images of a class: one each for test and validation, three to learn from
 FEW = 20  # with fewer a class is used, but not known well
@@ -229,58 +224,37 @@ def _misshapen(files: Frame, _side: int) -> Rows:
 
 def _near_copies(files: Frame, _side: int) -> Rows:
     """Each image with the earlier one it is nearly equal to, of another split or class first."""
-    nearest: dict[int, tuple[tuple[bool, bool, int], int]] = {}
-    parts, labels = files["part"].to_numpy(), files["label"].to_numpy()
-    for first, second, bits in near_pairs(signatures(files)):
-        rank = (parts[first] == parts[second], labels[first] == labels[second], bits)
-        nearest[second] = min(nearest.get(second, (rank, first)), (rank, first))
+    alike = files[files["near"].duplicated(keep=False)]
+    kinds = np.asarray(alike.groupby(["part", "label"]).ngroup(), np.int64)
+    group = alike["near"].to_numpy(np.int64)
     rows: Rows = []
-    for place, ((same_part, same_label, _), other) in sorted(nearest.items()):
+    for place, others in near_duplicates.nearest(signatures(alike), group, kinds).items():
+        here = alike.iloc[place]
+        found = [(*_nearness(here, alike.iloc[other]), other) for other in others]
+        same_part, same_label, other = min(found, key=lambda one: one[:2])
         kind = "near copy" if same_label else "near contradiction"
-        here, like = files.iloc[place], files.iloc[other]["path"]
         kind = kind if same_part else "near leak"
-        rows.append((here["path"], here["label"], kind, f"much like {like}"))
+        like = f"much like {alike.iloc[other]['path']}"
+        rows.append((here["path"], here["label"], kind, like))
     return rows
 
 
-def signature(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The few values, *SIGNATURE, of an image (H, W, 1 or 3) to find nearly equal ones by."""
-    rows, columns, _ = SIGNATURE
-    image = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels).convert("RGB")
-    return np.asarray(image.resize((columns, rows), Image.Resampling.BOX))
+def _nearness(one: Any, other: Any) -> tuple[bool, bool]:
+    return one["part"] == other["part"], one["label"] == other["label"]
 
 
 def signatures(files: Frame) -> NDArray[np.uint8]:
     """The column `signature` as uint8 (n, *SIGNATURE)."""
-    return np.frombuffer(b"".join(files["signature"]), np.uint8).reshape(-1, *SIGNATURE)
+    shape = (-1, *near_duplicates.SIGNATURE)
+    return np.frombuffer(b"".join(files["signature"]), np.uint8).reshape(shape)
 
 
-def near_pairs(colours: NDArray[np.uint8]) -> Iterator[tuple[int, int, int]]:
-    """Pairs (first, second, different bits) of nearly equal images, given their signatures.
-
-    Compared by the difference hash: a bit for each place that is brighter than its left neighbour.
-    Images on the same background agree in many bits, so the colours must agree too.
-    """
-    n, values = len(colours), colours.reshape(len(colours), np.prod(SIGNATURE)).astype(np.int16)
-    light = colours.sum(3, dtype=np.int16)
-    rising = (light[:, :, 1:] > light[:, :, :-1]).reshape(n, 64)
-    bits = np.packbits(rising, axis=1).view(np.uint64)[:, 0]
-    for start in range(0, len(bits), 1024):
-        block = slice(start, start + 1024)
-        different = np.bitwise_count(bits[block, None] ^ bits[None, :])
-        for row, second in np.argwhere(different <= NEAR_BITS):
-            first = start + int(row)
-            gap = np.abs(values[first] - values[second]).mean() if first < second else np.inf
-            if gap <= NEAR_LEVELS:
-                yield first, int(second), int(different[row, second])
-
-
-def groups(colours: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """The group (n,) of each image, given their signatures: nearly equal ones share a number."""
-    group = np.arange(len(colours))
-    for first, second, _ in near_pairs(colours):
-        group[group == group[second]] = group[first]
-    return group
+def with_groups(files: Frame) -> Frame:
+    """The files with the column `near`: −1 where there is no image."""
+    images = files["signature"].str.len() > 0
+    near = np.full(len(files), -1, np.int64)
+    near[images] = near_duplicates.groups(signatures(files[images]))
+    return files.assign(near=near)
 
 
 def _untested(files: Frame, _side: int) -> Rows:

@@ -24,13 +24,13 @@ import numpy as np
 import pandas as pd
 
 from src import config, environment
-from src.data import audit, image_folders, naming, study_files
+from src.data import audit, image_folders, naming, near_duplicates, study_files
 from src.data.formats import DataError, Part, Pixels, Raw
 from src.data.image_folders import Collection, Decoded, Shape
 from src.data.specification import StudySpec
 
 SHAPE: Shape = (224, 224, 3)  # what the networks trained on ImageNet take
-PREPARATION = 1  # count up when what is kept of an image changes
+PREPARATION = 2  # count up when what is kept of an image changes
 RESERVED = "studies"  # the folder of the studies' own files
 COPIES = 3  # of all images that are in memory at once, at the worst moment
 
@@ -231,7 +231,7 @@ def read(spec: StudySpec) -> Raw:
             prepared.pixels[rows["row"].to_numpy()],
             np.asarray(labels[rows.index], np.int64),
             rows["path"].to_numpy(str),
-            audit.groups(audit.signatures(rows)),
+            rows["near"].to_numpy(np.int64),
         )
         for part in ("train", "validation", "test")
         if len(rows := used[used["part"] == part])
@@ -334,7 +334,8 @@ def _prepare(found: Collection, shape: Shape, place: Path) -> None:
     pixels.flush()
     rows += [_unused(*skipped) for skipped in found.skipped]
     rows += [_unused(folder, "empty folder", "no image in it") for folder in found.empty]
-    pd.DataFrame(rows, columns=[*rows[0]]).to_parquet(partial / "files.parquet", index=False)
+    table = audit.with_groups(pd.DataFrame(rows, columns=[*rows[0]]))
+    table.to_parquet(partial / "files.parquet", index=False)
     os.replace(partial, place)
 
 
@@ -349,7 +350,7 @@ def _row(entry: image_folders.Entry, decoded: Decoded) -> dict[str, Any]:
         "width": decoded.size[0],
         "height": decoded.size[1],
         "fingerprint": "" if pixels is None else hashlib.sha256(pixels.tobytes()).hexdigest(),
-        "signature": b"" if pixels is None else audit.signature(pixels).tobytes(),
+        "signature": b"" if pixels is None else near_duplicates.signature(pixels).tobytes(),
         "size": entry.file.size,
         "sha256": decoded.sha256,
         "format": decoded.format,

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from src.data import audit
+from src.data import audit, near_duplicates
 
 SHAPE = (224, 224, 3)
 Row = tuple[str, str, str, str]
@@ -16,11 +16,11 @@ def _files(*rows: dict[str, object]) -> pd.DataFrame:
     """Pictures that differ in everything, but for what is said of them."""
     table = []
     for place, row in enumerate(rows):
-        grey = np.random.default_rng(place).integers(0, 256, audit.SIGNATURE, np.uint8)
+        grey = np.random.default_rng(place).integers(0, 256, near_duplicates.SIGNATURE, np.uint8)
         usual = {"part": "train", "label": "a", "kind": "", "detail": "", "width": 400}
         usual |= {"height": 300, "fingerprint": str(place), "signature": grey.tobytes()}
         table.append(usual | {"path": f"{place}.jpg"} | row)
-    return pd.DataFrame(table)
+    return audit.with_groups(pd.DataFrame(table))
 
 
 def _class(label: str, count: int, **more: object) -> list[dict[str, object]]:
@@ -158,7 +158,7 @@ def _report(files: pd.DataFrame) -> dict[str, object]:
 
 
 def _shaded(by: int, **more: object) -> dict[str, object]:
-    values = np.random.default_rng(1).integers(20, 200, audit.SIGNATURE, np.uint8)
+    values = np.random.default_rng(1).integers(20, 200, near_duplicates.SIGNATURE, np.uint8)
     return {"signature": (values + np.uint8(by)).tobytes(), **more}
 
 
@@ -180,23 +180,6 @@ def test_nearly_equal_images_are_named_with_what_makes_them_serious() -> None:
         ["1.jpg", "near contradiction", "much like 0.jpg"],
         ["2.jpg", "near contradiction", "much like 1.jpg"],
     ]
-
-
-def test_groups_join_what_is_nearly_equal_step_by_step() -> None:
-    values = np.random.default_rng(0).integers(0, 240, (5, *audit.SIGNATURE), np.uint8)
-    values[4], values[2] = values[0] + 6, values[0] + 12  # 0 and 2 are only alike through 4
-    assert [pair[:2] for pair in audit.near_pairs(values)] == [(0, 4), (2, 4)]
-    group = audit.groups(values)
-    assert group[0] == group[2] == group[4]
-    assert len(set(group.tolist())) == 3
-    assert audit.groups(values[:0]).tolist() == []
-
-
-def test_near_pairs_across_blocks() -> None:
-    values = np.random.default_rng(0).integers(0, 256, (2100, *audit.SIGNATURE), np.uint8)
-    values[2050], values[1500] = values[3], values[3]
-    assert list(audit.near_pairs(values)) == [(3, 1500, 0), (3, 2050, 0), (1500, 2050, 0)]
-    assert list(audit.near_pairs(values[:0])) == []
 
 
 def test_names_that_look_alike_are_told_together_whether_used_or_not() -> None:

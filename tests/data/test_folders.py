@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from src import config, environment
-from src.data import audit, datasets, folders, studies
+from src.data import datasets, folders, near_duplicates, studies
 from src.data.formats import DataError
 from src.data.specification import StudySpec
 from tests.albums import fill, packed, picture
@@ -419,7 +419,7 @@ def test_interrupted_reading_leaves_nothing_that_counts(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(audit, "signature", stopped)
+        patched.setattr(near_duplicates, "signature", stopped)
         with pytest.raises(KeyboardInterrupt):
             _spec()
     assert len(datasets.load(_spec()).train) == 6
