@@ -47,11 +47,12 @@ lint: $(VENV)/dev.stamp ## lint, format and types alone
 notebooks: $(VENV)/notebooks.stamp ## make a new version of a study (STUDY=cifar10 PROFILE=full|quick BASE=version to go on from)
 	@$(BIN) jupyter_notebooks/run.py --study $(STUDY) --profile $(PROFILE) $(if $(BASE),--base $(BASE))
 
-study: $(VENV)/notebooks.stamp ## a study of your own photos (FOLDER=name in inputs/, or FOLDER=path NAME=study)
-	@$(BIN) jupyter_notebooks/run.py --folder "$(FOLDER)" --study "$(OWN_NAME)" --profile $(PROFILE)
+study: $(VENV)/notebooks.stamp ## a study of your own photos (FOLDER=name in inputs/, or FOLDER=path NAME=study; MERGE=1: alike names are one class)
+	@$(BIN) jupyter_notebooks/run.py --folder "$(FOLDER)" --study "$(OWN_NAME)" --profile $(PROFILE) $(if $(filter-out 0,$(MERGE)),--merge-names)
 
 bench: $(VENV)/dev.stamp browser ## measure the evaluation, and speed, memory and start of the served app
 	@$(BIN) benchmarks/evaluation.py
+	@$(BIN) benchmarks/near_duplicates.py
 	@$(BIN) benchmarks/serving.py
 	@$(BIN) benchmarks/app.py
 

@@ -24,8 +24,8 @@ def files(run: published.Run) -> None:
         "All files of the folder were looked at before anything was trained. What was refused is "
         "in no split; a warning is worth a look."
     )
-    if report["left_out"]:
-        st.markdown(components.plain(f"Classes left out: {', '.join(report['left_out'])}."))
+    for line in report["left_out"]:
+        st.markdown(components.plain(f"Class left out: {line}."))
     if found.empty:
         st.markdown("Nothing is wrong with any of them.")
         return

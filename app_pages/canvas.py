@@ -177,7 +177,7 @@ def answer(
 # --- how well drawings are read ------------------------------------------------------------
 
 
-def measured(run: published.Run, model: str) -> dict[str, Any] | None:
+def drawing_results(run: published.Run, model: str) -> dict[str, Any] | None:
     """What the run holds about a model and test drawings (`drawing.summary`); None without."""
     if not run.has("drawings.json"):
         return None
@@ -187,7 +187,7 @@ def measured(run: published.Run, model: str) -> dict[str, Any] | None:
 
 def figure(run: published.Run, model: str) -> list[components.Figure]:
     """The share of the test drawings that the model reads right, for the head of the page."""
-    found = measured(run, model)
+    found = drawing_results(run, model)
     if found is None:
         return []
     share = found["accuracy"]["strokes"]["as drawn"]
@@ -196,7 +196,7 @@ def figure(run: published.Run, model: str) -> list[components.Figure]:
 
 def sentence(run: published.Run, model: str) -> str:
     """The finding of the page about drawings."""
-    found = measured(run, model)
+    found = drawing_results(run, model)
     if found is None:
         return "Draw a digit and see what the model reads while you draw"
     share = found["accuracy"]["strokes"]["as drawn"]
@@ -208,7 +208,7 @@ def sentence(run: published.Run, model: str) -> str:
 @components.section
 def accuracy(run: published.Run, model: str) -> None:
     """How well drawings are read, brought to the form of the training images or not."""
-    found = measured(run, model)
+    found = drawing_results(run, model)
     if found is None:
         return
     st.subheader("How well drawings are read")

@@ -362,13 +362,15 @@ def metric_row(figures: Sequence[Figure]) -> None:
     with st.grid(len(figures), min_column_width=150):
         for figure in figures:
             with st.container(border=True, height="stretch", gap="xsmall"):
+                # A text wraps where a metric’s own label is cut off.
+                st.markdown(f":small[{figure.label}]", help=figure.help)
                 st.metric(
                     figure.label,
                     figure.value,
                     figure.interval or None,
                     delta_color="off",
                     delta_arrow="off",
-                    help=figure.help,
+                    label_visibility="collapsed",
                 )
                 st.caption(figure.basis)
 

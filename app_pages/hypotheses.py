@@ -82,7 +82,7 @@ def _method(hypothesis: dict[str, Any]) -> None:
 def not_judged(run: published.Run) -> None:
     """What is written down for the study but was not judged by this version, and why."""
     judged = {hypothesis["id"] for hypothesis in run.hypotheses}
-    left = [h for h in loaders.stated(run.study) if h.id not in judged]
+    left = [h for h in loaders.stated_hypotheses(run.study) if h.id not in judged]
     if left:
         st.markdown("**Written down, but not judged by this version**")
         lines = [f"- {h.id}. {h.title}: about {_models(h.models)}." for h in left]
@@ -247,7 +247,7 @@ components.opening("Hypotheses and results", finding(run.hypotheses, criteria))
 for hypothesis in run.hypotheses:
     hypothesis_card(run, hypothesis, titles)
 not_judged(run)
-if not run.hypotheses and not loaders.stated(run.study):
+if not run.hypotheses and not loaders.stated_hypotheses(run.study):
     how_to_state(run)
 criteria_part(run, criteria)
 limits(run, run.hypotheses, criteria)

@@ -21,7 +21,7 @@ from src.serving.preparation import FITS, Fit, Preparation, preparation
 
 MAX_PHOTOS = 40  # kept for one visitor, about 5 MB
 MAX_RESULTS = 400  # kept for one visitor, a few kB each
-UPLOAD_MB = 10  # of one file
+UPLOAD_MB = decoding.MAX_BYTES // 2**20  # of one file, as in the API
 PER_PAGE = 5
 FORMATS: theme.Formats = {
     **dict.fromkeys(("confidence", "runner_up_confidence"), theme.confidence),
@@ -202,7 +202,7 @@ def sorting_figures(found: thresholds.Sorting | None) -> list[components.Figure]
     rate, precision = found.coverage, found.precision
     return [
         components.Figure(
-            "Sorted automatically",
+            "Automation rate",
             theme.percent(rate.value),
             theme.interval(rate.low, rate.high),
             f"n = {theme.count(found.n)} test",

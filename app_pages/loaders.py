@@ -81,7 +81,7 @@ MEASURES: dict[str, Callable[[metrics.Scored], pd.DataFrame]] = {
 
 
 @st.cache_resource(show_spinner=False, max_entries=64)
-def measured(subject: Subject, measure: str) -> pd.DataFrame:
+def evaluation_table(subject: Subject, measure: str) -> pd.DataFrame:
     """One of `MEASURES` of a model's answers. Read only."""
     return MEASURES[measure](scored(subject))
 
@@ -97,7 +97,7 @@ def answers(subject: Subject) -> pd.DataFrame:
 
 
 @st.cache_resource(show_spinner=False, max_entries=16)
-def random_answers(study: str, version: str, name: str) -> pd.DataFrame:
+def random_sample(study: str, version: str, name: str) -> pd.DataFrame:
     """What a model said to the test images that a run keeps at random. Read only."""
     rows = answers(Subject(study, version, name, "test"))
     ids = metrics.drawn(rows["id"], metrics.DRAWN)
@@ -162,7 +162,7 @@ def case(study: str) -> business.Case:
 
 
 @st.cache_data(show_spinner=False, max_entries=8)
-def stated(study: str) -> list[hypotheses.Hypothesis]:
+def stated_hypotheses(study: str) -> list[hypotheses.Hypothesis]:
     """What was written down for a study. Raises `DataError`."""
     return known.stated_hypotheses(study)
 

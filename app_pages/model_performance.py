@@ -33,16 +33,17 @@ def opening(run: published.Run) -> None:
     name = run.default_model
     metrics = models.record(run, name).metrics["splits"]["test"]
     basis = f"{theme.sample(metrics['n'])} test"
+    averaged = models.averaged_over(run, "test")
     cost = models.record(run, name).metrics["cost"]
     cost = cost["latency_ms"][models.engine(cost)]
     sorting = loaders.sorting(run.study, run.version, name)
     title = models.record(run, name).config["title"]
     subject = loaders.Subject(run.study, run.version, name, "test")
-    counts = loaders.measured(subject, "confusion")
+    counts = loaders.evaluation_table(subject, "confusion")
     sentence = performance.sorting_sentence(title, sorting, counts)
     figures = [
         components.share_figure("Accuracy", metrics["metrics"]["accuracy"], basis),
-        components.share_figure("Macro F1", metrics["metrics"]["macro_f1"], basis),
+        components.share_figure("Macro F1", metrics["metrics"]["macro_f1"], basis + averaged),
         confidence.automation_figure(sorting),
         confidence.precision_figure(sorting),
         components.Figure(
@@ -54,6 +55,8 @@ def opening(run: published.Run) -> None:
         ),
     ]
     components.opening("Model performance", sentence, figures)
+    if run.untested:
+        st.markdown(components.plain(models.untested_text(run)))
 
 
 def choose(run: published.Run) -> loaders.Subject:

@@ -19,7 +19,7 @@ SHOWN = {"all": "All", "right": "Correct", "wrong": "Wrong"}
 @components.section
 def sample(run: published.Run, name: str) -> None:
     """Test images drawn at random, each with the model's answer."""
-    rows = loaders.random_answers(run.study, run.version, name)
+    rows = loaders.random_sample(run.study, run.version, name)
     stored = loaders.gallery(run.study, run.version)
     if not all(("test", key) in stored for key in rows["id"]):
         st.info(
@@ -72,7 +72,7 @@ def _pick_cell() -> None:
 @components.section
 def confusion(run: published.Run, subject: loaders.Subject) -> None:
     """The confusion matrix, and the images behind the chosen cell."""
-    counts = loaders.measured(subject, "confusion")
+    counts = loaders.evaluation_table(subject, "confusion")
     left, right = st.columns([3, 2], gap="large")
     with left:
         mode = components.switch("Show", "cells", MODES, noun="view")
@@ -159,7 +159,7 @@ def classes(run: published.Run, subject: loaders.Subject) -> None:
 def _class_mistakes(run: published.Run, subject: loaders.Subject) -> None:
     """Images of one class that were classified wrongly."""
     names = run.dataset["classes"]
-    mistakes = loaders.measured(subject, "mistakes")
+    mistakes = loaders.evaluation_table(subject, "mistakes")
     hardest = mistakes["label"].value_counts().reindex(names).fillna(0).argmax()
     with st.container(width=380):
         label = components.choose(

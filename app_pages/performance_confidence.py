@@ -33,7 +33,7 @@ def precision_figure(sorting: thresholds.Sorting) -> components.Figure:
     """The precision of automatic sorting, as a number of a metric row."""
     precision = {key: getattr(sorting.precision, key) for key in ("value", "low", "high")}
     return components.share_figure(
-        "Precision (automatic)", precision, f"{theme.sample(sorting.accepted)}"
+        "Correct among these", precision, f"{theme.sample(sorting.accepted)}"
     )
 
 
@@ -53,7 +53,7 @@ def curves(run: published.Run, subject: loaders.Subject) -> None:
         (left, "roc", performance.roc),
         (right, "precision_recall", performance.precision_recall),
     ):
-        frame = loaders.measured(subject, measure)
+        frame = loaders.evaluation_table(subject, measure)
         frame = frame[frame["label"].isin(chosen or names)]
         with column:
             components.chart(
@@ -70,13 +70,13 @@ def curves(run: published.Run, subject: loaders.Subject) -> None:
 @components.section
 def confidence(run: published.Run, subject: loaders.Subject) -> None:
     """What to sort automatically, how well calibrated confidence is, and where it errs."""
-    curve = loaders.measured(subject, "selective")
+    curve = loaders.evaluation_table(subject, "selective")
     n = len(loaders.scored(subject).labels)
     left, right = st.columns(2, gap="large")
     with left:
         _threshold(subject, curve, n)
     with right:
-        table = loaders.measured(subject, "calibration")
+        table = loaders.evaluation_table(subject, "calibration")
         error = record(run, subject.model).metrics["splits"][subject.split]["metrics"][
             "calibration_error"
         ]
@@ -93,7 +93,9 @@ def confidence(run: published.Run, subject: loaders.Subject) -> None:
         )
     st.subheader("The most confident mistakes")
     st.caption("Check these first: they include wrong labels, similar classes and odd crops.")
-    components.answers(run, loaders.measured(subject, "mistakes"), key="mistakes", per_page=24)
+    components.answers(
+        run, loaders.evaluation_table(subject, "mistakes"), key="mistakes", per_page=24
+    )
 
 
 def _threshold(subject: loaders.Subject, curve: pd.DataFrame, n: int) -> None:

@@ -26,11 +26,11 @@ OVER: dict[Literal["epoch", "seconds"], str] = {"epoch": "Epoch", "seconds": "Se
 
 @components.section
 def training(run: published.Run) -> None:
-    """How the models learned, how far seeds differ, and how each was made."""
+    """How the models learned, how far seeds differ, and the settings of each."""
     names = titles(run)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         over = components.switch("Over", "over", OVER, noun="axis")
-        with_training = st.toggle("Training curves too", key="with_training", bind="query-params")
+        with_training = st.toggle("Show training curves", key="with_training", bind="query-params")
     learned = {name: title for name, title in names.items() if record(run, name).is_network}
     history = pd.concat(
         [record(run, name).history.assign(model=title) for name, title in learned.items()]
@@ -89,7 +89,7 @@ def _seeds(run: published.Run, names: dict[str, str]) -> None:
 
 def _made(run: published.Run, names: dict[str, str]) -> None:
     """How every model was made: its settings, and its layers where it is a network."""
-    st.subheader("How they were made")
+    st.subheader("Settings of each model")
     for name, title in names.items():
         config = record(run, name).config
         with st.expander(title):
@@ -122,7 +122,7 @@ def _facts(config: dict[str, Any], names: dict[str, str]) -> dict[str, str]:
             key.replace("_", " ").capitalize(): _spelled(value)
             for key, value in config.get("training", {}).items()
         },
-        "Made with": estimator.get("library"),
+        "Library": estimator.get("library"),
         "File": estimator.get("sha256") and f"{estimator['file']}, {estimator['sha256'][:12]}…",
     }
     return {key: str(value) for key, value in facts.items() if value not in (None, "")}

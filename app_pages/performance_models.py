@@ -26,6 +26,21 @@ def record(run: published.Run, name: str) -> published.ModelRecord:
     return loaders.model(run.study, run.version, name)
 
 
+def averaged_over(run: published.Run, split: str) -> str:
+    """Over how many classes a macro average is taken, where not over all; begins with a comma."""
+    n, untested = len(run.dataset["classes"]), len(run.untested)
+    return f", {n - untested} of {n} classes" if untested and split == "test" else ""
+
+
+def untested_text(run: published.Run) -> str:
+    """Which classes no figure on test says anything about."""
+    one = len(run.untested) == 1
+    return (
+        f"Not tested, because there are no test images of {'it' if one else 'them'}: "
+        f"{', '.join(run.untested)}. Figures on test are about the other classes."
+    )
+
+
 def engine(cost: dict[str, Any]) -> str:
     """The form in which a model's speed is shown: `float32`, or `scikit-learn`."""
     return str(next(iter(cost["latency_ms"])))
@@ -173,7 +188,8 @@ def _table(run: published.Run, models: pd.DataFrame, split: str) -> None:
     """The full table; a selected row shows that model's mistakes."""
     st.subheader("All models of this version")
     st.caption(
-        f"{split.capitalize()} split, the same {theme.images(models['n'].iloc[0])} for each; "
+        f"{split.capitalize()} split, the same {theme.images(models['n'].iloc[0])} for each"
+        f"{averaged_over(run, split)}; "
         "“from” and “to” are the 95\u00a0% interval of the column before; “TTA” (test-time "
         "augmentation) averages mirrored and shifted copies, which takes as many times as long. "
         "Select a row to see mistakes."
@@ -193,7 +209,7 @@ def _table(run: published.Run, models: pd.DataFrame, split: str) -> None:
         name = models["name"].iloc[row]
         st.markdown(f"**Most confident mistakes of {models['title'].iloc[row]}**")
         subject = loaders.Subject(run.study, run.version, name, split)
-        components.answers(run, loaders.measured(subject, "mistakes"), key="row_mistakes")
+        components.answers(run, loaders.evaluation_table(subject, "mistakes"), key="row_mistakes")
     _parity(run)
 
 

@@ -20,7 +20,7 @@ def opening(run: published.Run, case: business.Case, sorting: thresholds.Sorting
     test = record.metrics["splits"]["test"]
     latency = record.metrics["cost"]["latency_ms"]["float32"]
     basis = f"{theme.sample(test['n'])} test images"
-    counts = loaders.measured(
+    counts = loaders.evaluation_table(
         loaders.Subject(run.study, run.version, run.default_model, "test"), "confusion"
     )
     shares = {
@@ -32,7 +32,7 @@ def opening(run: published.Run, case: business.Case, sorting: thresholds.Sorting
         components.share_figure("Accuracy", test["metrics"]["accuracy"], basis),
         components.share_figure("Automation rate", shares["coverage"], basis)._replace(help=aim),
         components.share_figure(
-            "Precision (automatic)",
+            "Correct among these",
             shares["precision"],
             f"{theme.sample(sorting.accepted)} of them",
         ),

@@ -1,7 +1,7 @@
 """The PyTorch baseline of `training.py`: the same network, eager, channels last.
 
 It runs in PyTorch's own environment: `python torch_baseline.py FOLDER SETTINGS`, where FOLDER
-holds problem.npz (pictures, labels, first weights) and SETTINGS is JSON. The last line it prints is
+holds problem.npz (images, labels, first weights) and SETTINGS is JSON. The last line it prints is
 a JSON list of (seconds of training so far, accuracy on validation).
 """
 
@@ -58,7 +58,7 @@ def start_from(model: nn.Sequential, arrays: list[np.ndarray]) -> None:
 
 
 def augmented(images: torch.Tensor) -> torch.Tensor:
-    """Each picture mirrored or not and shifted by up to two pixels, the batch at once."""
+    """Each image mirrored or not and shifted by up to two pixels, the batch at once."""
     n, _, height, width = images.shape
     mirrored = torch.rand(n, 1, 1, 1) < 0.5
     images = functional.pad(
@@ -103,14 +103,14 @@ def main(folder: Path, settings: dict) -> list[tuple[float, float]]:
 
 
 def standardised(images: np.ndarray, known: np.ndarray) -> torch.Tensor:
-    """Pictures (n, H, W, C) uint8 → (n, C, H, W) float32 by the training pictures' statistics."""
+    """Images (n, H, W, C) uint8 → (n, C, H, W) float32 by the training images' statistics."""
     mean, spread = known.mean((0, 1, 2)), known.std((0, 1, 2))
     values = ((images - mean) / spread).astype(np.float32)
     return torch.from_numpy(values.transpose(0, 3, 1, 2).copy())
 
 
 def accuracy(model: nn.Module, images: torch.Tensor, labels: torch.Tensor) -> float:
-    """Share of pictures that get their label."""
+    """Share of images that get their label."""
     model.eval()
     with torch.no_grad():
         answers = torch.cat([model(part).argmax(1) for part in images.split(500)])

@@ -8,7 +8,7 @@ The same images, network and machine; interleaved runs, each in a process of its
     brief      the same, planned for so few epochs that 90 % are just reached (for curves)
     torch      PyTorch, eager, channels last, the same precision (in an environment of its own)
 
-Speed is pictures per second, forward, backward and update, in the last of three epochs: the first
+Speed is images per second, forward, backward and update, in the last of three epochs: the first
 two build the graphs. The project's engine has two, and the second one, without the first layer's
 gradient, is what two thirds of a training go by. `--curves` trains each to the end instead, the
 usual recipe, which has none, for `--epochs`: accuracy on validation by wall time.
@@ -35,7 +35,7 @@ from benchmarks.report import Measure, finish
 HERE = Path(__file__).resolve().parent
 TORCH = HERE.parent / ".venv-torch"
 PROGRAMS = ("usual", "ours32", "ours", "brief", "torch")
-ROUNDS, PICTURES, HELD = 5, 4_096, 512
+ROUNDS, IMAGES, HELD = 5, 4_096, 512
 TIMES_THE_USUAL, TIMES_TORCH = 5, 1.3
 LEVELS = (0.75, 0.80, 0.90, 0.93, 0.94)
 EPOCHS = {"usual": 30, "brief": 4}  # of a whole training; the others' are planned
@@ -46,14 +46,14 @@ Curve = list[tuple[float, float]]  # (seconds of training so far, accuracy on va
 # --- one program, in a process of its own ---------------------------------------------------
 
 
-def train_one(name: str, pictures: int, epochs: int, folder: Path) -> Curve:
-    """Train on the first pictures of CIFAR-10 for some epochs; 0: as the plan has it."""
+def train_one(name: str, images: int, epochs: int, folder: Path) -> Curve:
+    """Train on the first images of CIFAR-10 for some epochs; 0: as the plan has it."""
     from src.data import datasets, studies
 
     dataset = datasets.load(studies.get("cifar10"))
     train, held = dataset.train, dataset.validation
-    if pictures:
-        train = datasets.take(train, slice(0, pictures))
+    if images:
+        train = datasets.take(train, slice(0, images))
         held = datasets.take(held, slice(0, HELD))
     epochs = epochs or EPOCHS.get(name, 0)
     if name == "usual":
@@ -133,7 +133,7 @@ def plainly(keras: Any, train: Any) -> Any:
 
 
 def torch(train: Any, held: Any, epochs: int, folder: Path) -> Curve:
-    """PyTorch, in its own environment, on the same pictures and the same first weights."""
+    """PyTorch, in its own environment, on the same images and the same first weights."""
     import numpy as np
 
     from src.training import architectures, loop
@@ -184,27 +184,27 @@ def answer(command: list[Any]) -> Curve:
 # --- all of them -------------------------------------------------------------------------------
 
 
-def sent(name: str, pictures: int, epochs: int) -> Curve:
+def sent(name: str, images: int, epochs: int) -> Curve:
     """Have one program train in a process of its own."""
     command = [sys.executable, __file__, "--one", name]
-    return answer([*command, "--pictures", pictures, "--epochs", epochs])
+    return answer([*command, "--images", images, "--epochs", epochs])
 
 
 def speeds(names: list[str], rounds: int) -> dict[str, float]:
-    """Median pictures per second of each, from interleaved runs."""
+    """Median images per second of each, from interleaved runs."""
     found: dict[str, list[float]] = {name: [] for name in names}
     for number in range(rounds):
         for name in names:
-            _, (before, _), (after, _) = sent(name, PICTURES, 3)
-            found[name].append(PICTURES / (after - before))
-            print(f"round {number + 1}: {name} {found[name][-1]:,.0f} pictures/s", file=sys.stderr)
+            _, (before, _), (after, _) = sent(name, IMAGES, 3)
+            found[name].append(IMAGES / (after - before))
+            print(f"round {number + 1}: {name} {found[name][-1]:,.0f} images/s", file=sys.stderr)
     return {name: statistics.median(values) for name, values in found.items()}
 
 
 def of_speed(names: list[str], rounds: int) -> list[Measure]:
-    """Pictures per second, and the ratios that are promised."""
+    """Images per second, and the ratios that are promised."""
     median = speeds(names, rounds)
-    measures = [Measure(f"{name}: pictures per second", median[name], "/s") for name in names]
+    measures = [Measure(f"{name}: images per second", median[name], "/s") for name in names]
     promised: list[tuple[str, str, float]] = [("ours", "usual", TIMES_THE_USUAL)]
     promised += [("ours32", "usual", 1), ("ours", "torch", TIMES_TORCH)]
     return measures + [
@@ -248,14 +248,14 @@ def main() -> int:
     """Measure and print; 1 where a promise is broken."""
     parser = argparse.ArgumentParser(add_help=False)
     parser.add_argument("--one", choices=PROGRAMS)
-    parser.add_argument("--pictures", type=int, default=0)
+    parser.add_argument("--images", type=int, default=0)
     parser.add_argument("--epochs", type=int, default=0)
     parser.add_argument("--only", nargs="+", choices=PROGRAMS, default=compared())
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--curves", action="store_true")
     given, sys.argv[1:] = parser.parse_known_args()
     if given.one:
-        return alone(lambda folder: train_one(given.one, given.pictures, given.epochs, folder))
+        return alone(lambda folder: train_one(given.one, given.images, given.epochs, folder))
     names = [name for name in given.only if given.curves or name != "brief"]
     measures = of_curves(names, given.epochs) if given.curves else of_speed(names, given.rounds)
     return finish("Training the quick network of CIFAR-10, interleaved runs", measures)

@@ -13,10 +13,12 @@ full run of the study they are shown with; those of any other run are kept besid
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import re
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -109,8 +111,26 @@ def _tidied(notebook: Any) -> Any:
 
 def log_of(path: Path) -> Path:
     """Where the process of a notebook writes what is not for the terminal."""
+    return _log(path.stem)
+
+
+def _log(name: str) -> Path:
     study = config.parameters(studies.default()).study
-    return config.outputs() / ".logs" / study / f"{path.stem}.log"
+    return config.outputs() / ".logs" / study / f"{name}.log"
+
+
+@contextlib.contextmanager
+def _noise_to(log: Path) -> Iterator[None]:
+    """While TensorFlow is imported here: what it writes to the file descriptor goes to a file."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    terminal = os.dup(2)
+    try:
+        with log.open("w") as stream:
+            os.dup2(stream.fileno(), 2)
+            yield
+    finally:
+        os.dup2(terminal, 2)
+        os.close(terminal)
 
 
 def notebooks() -> list[Path]:
@@ -139,9 +159,8 @@ def _planned(number: int, spec: StudySpec) -> bool:
 def _transfer_planned(spec: StudySpec) -> bool:
     if not spec.plan.transfer:
         return False
-
-    from src.training import transfer
-
+    with _noise_to(_log("plan")):
+        from src.training import transfer
     return bool(transfer.plan(spec, "full"))
 
 
@@ -150,9 +169,8 @@ def _check_backbone(spec: StudySpec) -> None:
     backbone = os.environ.get("BACKBONE")
     if not backbone:
         return
-
-    from src.training import backbones
-
+    with _noise_to(_log("plan")):
+        from src.training import backbones
     try:
         backbones.load(backbone, spec.image_shape)
     except backbones.BackboneError as error:
@@ -166,8 +184,13 @@ def _arguments(values: list[str]) -> argparse.Namespace:
     )
     parser.add_argument(
         "--folder",
-        help="pictures of your own, one sub-folder per class: a name in inputs/, or the path of a "
+        help="photos of your own, one sub-folder per class: a name in inputs/, or the path of a "
         "folder or zip, which becomes the study named by --study",
+    )
+    parser.add_argument(
+        "--merge-names",
+        action="store_true",
+        help="make one class of those whose names look alike: Shoes and shoes, say",
     )
     parser.add_argument("--profile", choices=config.PROFILES, default="full")
     parser.add_argument("--version", help="the version to publish; by default the next one")
@@ -204,7 +227,9 @@ def main(values: list[str]) -> int:
 
 
 def _choose_study(given: argparse.Namespace) -> StudySpec:
-    """Settle which study is meant; one of somebody's own pictures is audited at once."""
+    """Settle which study is meant; one of own photos is audited at once."""
+    if given.merge_names:
+        os.environ["MERGE_NAMES"] = "1"  # for the notebooks too
     if given.folder is not None:
         given.study = folders.adopt(given.folder, given.study or "")
     given.study = given.study or studies.default()

@@ -37,6 +37,11 @@ def mirror() -> Path | None:
     return Path(value) if value else None
 
 
+def child_environment(**more: str) -> dict[str, str]:
+    """The environment for a process that this one starts, with more variables."""
+    return {**os.environ, **more}
+
+
 def setting(name: str, default: int) -> int:
     """A whole number of 0 or more that an operator sets in the environment.
 
@@ -47,6 +52,11 @@ def setting(name: str, default: int) -> int:
     if not (value.isascii() and value.isdigit()):
         raise ValueError(f"{name} must be a whole number of 0 or more, not {value!r}.")
     return int(value)
+
+
+def merges_names() -> bool:
+    """Whether classes of an own folder whose names look alike are one (`MERGE_NAMES`)."""
+    return os.environ.get("MERGE_NAMES", "") not in ("", "0")
 
 
 def on_heroku() -> bool:

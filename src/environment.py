@@ -13,7 +13,8 @@ from typing import Any
 from src import config
 
 PACKAGES = (
-    "ai-edge-litert keras matplotlib numpy pandas pillow pyarrow scikit-learn streamlit tensorflow"
+    "ai-edge-litert keras matplotlib numpy pandas pi-heif pillow pyarrow pyvips-binary "
+    "scikit-learn streamlit tensorflow"
 ).split()
 
 

@@ -14,6 +14,12 @@ for name in [name for name in os.environ if name.startswith("STREAMLIT_")]:
     os.environ.pop(name)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests first, so that no process is left alone with one of them at the end."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 @pytest.fixture(scope="session")
 def server() -> Iterator[live.Server]:
     """The real server on the committed outputs."""

@@ -309,7 +309,7 @@ def _dataset(
         "classes": list(classes),
         "image_shape": list(shape),
         "counts": {
-            split: rows["label"].value_counts().reindex(classes).to_dict()
+            split: rows["label"].value_counts().reindex(classes, fill_value=0).to_dict()
             for split, rows in splits.groupby("split")
         },
         "totals": {**{split: int(n) for split, n in sizes.items()}, "all": len(splits)},

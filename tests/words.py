@@ -52,11 +52,11 @@ def found(text: str) -> list[str]:
 def of_page(app: AppTest, *, charts: bool = True) -> Iterator[str]:
     """All that a page says: text, labels, options, tables, and everything in its charts."""
     for element in [*app.title, *app.header, *app.subheader, *app.markdown, *app.caption]:
-        yield str(element.value)
+        yield f"{element.value}\n{element.proto.help}"
     for element in [*app.info, *app.warning, *app.error]:
         yield str(element.value)
     for metric in app.metric:
-        yield f"{metric.label}\n{metric.proto.help}"
+        yield metric.label
     for widget in [*app.selectbox, *app.segmented_control, *app.select_slider, *app.toggle]:
         yield widget.label
     for widget in [*app.selectbox, *app.segmented_control]:

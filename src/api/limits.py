@@ -1,9 +1,11 @@
 """Rate limits, body-size limits and error responses."""
 
+import asyncio
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from weakref import WeakValueDictionary
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -88,6 +90,29 @@ class RateLimit:
         if len(self.buckets) > CLIENTS:
             del self.buckets[next(iter(self.buckets))]
         return wait
+
+
+# --- requests at work ----------------------------------------------------------------------
+
+
+class Turns:
+    """How many requests of one client are at work at the same time; its others wait.
+
+    So a client that sends files which take long waits for itself, and not others for it.
+    """
+
+    def __init__(self, each: int) -> None:
+        self.each = each
+        self._taken: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
+
+    @asynccontextmanager
+    async def of(self, who: str) -> AsyncIterator[None]:
+        """Wait for one of this client's turns and keep it."""
+        turns = self._taken.get(who)
+        if turns is None:
+            turns = self._taken[who] = asyncio.Semaphore(self.each)
+        async with turns:
+            yield
 
 
 # --- body-size limits ----------------------------------------------------------------------

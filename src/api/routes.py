@@ -1,7 +1,8 @@
 """The addresses of the HTTP API: what is published, and predictions for received images.
 
 Images are prepared and classified as on the dashboard; asgi.py mounts the API at `/api`. Work on
-images runs in two threads of its own, so it never holds up the dashboard.
+images runs in threads of its own, so it never holds up the dashboard, and each client has only some
+of them, so it never holds up the others.
 """
 
 import functools
@@ -39,9 +40,9 @@ DESCRIPTION = f"""
 Predictions for images, from the models published here; the dashboard gives the same ones.
 
 **Limits.** At most {MAX_FILES} files and {FILES_BYTES // 2**20} MB in one request,
-{IMAGE_BYTES // 2**20} MB for one file, and {decoding.pixel_limit("PNG") / 1e6:.0f} million pixels
-for a PNG (other formats: the refusal names the limit). A client that asks too often gets 429 and
-the seconds to wait in `Retry-After`. Nothing that is sent is stored.
+{IMAGE_BYTES // 2**20} MB for one file, and for one image {decoding.limits()}. A
+client that asks too often gets 429 and the seconds to wait in `Retry-After`; of one client, two
+requests are worked on at a time. Nothing that is sent is stored.
 
 **Errors** are JSON, `{{"error": {{"status", "message", "details"}}}}`, and the message says what to
 do. Each of several files succeeds or fails on its own; the request fails only where every file
@@ -86,7 +87,8 @@ app.include_router(reference.router)
 # --- reading a body ----------------------------------------------------------------------
 
 
-WORKERS = CapacityLimiter(2)
+WORKERS = CapacityLimiter(8)
+TURNS = limits.Turns(2)
 BUDGET = limits.BodyBudget(BUDGET_BYTES)
 
 
@@ -243,9 +245,10 @@ async def predict(request: Request, options: Annotated[Options, Query()]) -> Pre
     file can be read, the request fails with the status of the first.
     """
     receive, limit = FORMS[form_of(request)]
-    setup = await run_in_worker(predictions.resolve, options)
-    with BUDGET.limited(request, limit) as limited:
-        return await receive(setup, limited)
+    async with TURNS.of(limits.client(request.scope, limits.trusted_proxies())):
+        setup = await run_in_worker(predictions.resolve, options)
+        with BUDGET.limited(request, limit) as limited:
+            return await receive(setup, limited)
 
 
 @app.get(

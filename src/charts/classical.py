@@ -30,8 +30,8 @@ def search(candidates: pd.DataFrame) -> go.Figure:
             customdata=rows[["settings", "low", "high"]],
             name=name,
             hovertemplate=(
-                "%{customdata[0]}: %{x:.2%}<br>95\u00a0% interval %{customdata[1]:.2%} to "
-                "%{customdata[2]:.2%}<extra></extra>"
+                "%{customdata[0]}: %{x:.1%}<br>95\u00a0% interval %{customdata[1]:.1%} to "
+                "%{customdata[2]:.1%}<extra></extra>"
             ),
         )
     reach = candidates.groupby("title")["accuracy"].agg(np.ptp)
@@ -65,7 +65,7 @@ def importance(members: pd.DataFrame) -> go.Figure:
         )
     )
     figure.update_xaxes(title="rise of the log-loss (nats)")
-    shown = "When one member’s answers are dealt to other images; whiskers span all shuffles"
+    shown = "When one member’s answers are shuffled between images; whiskers span all shuffles"
     return theme.finish(figure, wording.importance(members), shown, height=100 + ROW * len(ordered))
 
 

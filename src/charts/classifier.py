@@ -35,7 +35,7 @@ def probabilities(
             text=[theme.percent(share) for share in shares],
             textposition="outside",
             cliponaxis=False,
-            hovertemplate="%{y}: %{x:.2%}<extra></extra>",
+            hovertemplate="%{y}: %{x:.1%}<extra></extra>",
         )
     )
     if threshold is not None:

@@ -340,7 +340,7 @@ def intensity(histograms: pd.DataFrame, labels: Sequence[str], classes: Sequence
                 showlegend=row == 1 and not only,
                 row=row,
                 col=1,
-                hovertemplate=f"{label}, {channel} %{{x:.0f}}: %{{y:.2%}}<extra></extra>",
+                hovertemplate=f"{label}, {channel} %{{x:.0f}}: %{{y:.1%}}<extra></extra>",
             )
     figure.update_yaxes(tickformat=".0%", rangemode="tozero")
     figure.update_xaxes(range=[0, 256])

@@ -4,7 +4,7 @@ Shares are 0 to 1 in the frames and percent on the axes; intervals are 95 %.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,13 +31,17 @@ class Cost:
 
     column: str
     axis: str
-    unit: str
+    formatted: Callable[[float], str]
     verb: str  # "to train" or "to answer"
 
 
+def _minutes(value: float) -> str:
+    return theme.duration(60 * value)
+
+
 COSTS = {
-    "answering": Cost("latency", "time per photo (ms)", "ms", "to answer"),
-    "training": Cost("training", "processor time of training (minutes)", "min", "to train"),
+    "answering": Cost("latency", "time per photo (ms)", theme.milliseconds, "to answer"),
+    "training": Cost("training", "processor time of training (minutes)", _minutes, "to train"),
 }
 BESIDE = 1.6  # times our highest cost is where numbers of unknown cost stand
 WIDE = 3  # ratio of the highest to the lowest cost from which they fill an axis
@@ -76,7 +80,8 @@ def accuracy_ranking(models: pd.DataFrame, references: pd.DataFrame, split: str)
         name="this version",
         customdata=ordered[["low", "high", "n"]],
         hovertemplate=(
-            "%{y}: %{x:.2%}<br>95\u00a0% interval %{customdata[0]:.2%} to %{customdata[1]:.2%}"
+            f"%{{y}}: %{{x:.{places}%}}<br>95\u00a0% interval %{{customdata[0]:.{places}%}} to "
+            f"%{{customdata[1]:.{places}%}}"
             "<br>n\u00a0=\u00a0%{customdata[2]:,}<extra></extra>"
         ),
         cliponaxis=False,
@@ -109,7 +114,7 @@ def _add_references(figure: go.Figure, references: pd.DataFrame, places: int) ->
         textposition="top center",
         name="published",
         cliponaxis=False,
-        hovertemplate="%{y}: %{x:.2%}<extra>published</extra>",
+        hovertemplate="%{y}: %{x:.1%}<extra>published</extra>",
     )
 
 
@@ -213,7 +218,7 @@ def _add_beside(
         marker={"symbol": "diamond-open", "size": 9, "color": theme.REFERENCE},
         customdata=shown["name"],
         name="published, at unknown cost",
-        hovertemplate="%{customdata}: %{y:.2%}<extra>published</extra>",
+        hovertemplate="%{customdata}: %{y:.1%}<extra>published</extra>",
     )
 
 
@@ -248,10 +253,10 @@ def _add_family(
         text=[_name(title) if title in named else "" for title in rows["title"]],
         textposition=[named.get(title, "top center") for title in rows["title"]],
         textfont={"size": 11},
-        customdata=rows["title"],
+        customdata=np.column_stack([rows["title"], rows[cost.column].map(cost.formatted)]),
         name=label,
         cliponaxis=False,
-        hovertemplate=f"%{{customdata}}: %{{y:.2%}} in %{{x:,.2f}} {cost.unit}<extra></extra>",
+        hovertemplate="%{customdata[0]}: %{y:.1%} in %{customdata[1]}<extra></extra>",
     )
 
 

@@ -228,7 +228,8 @@ def class_scores(report: pd.DataFrame, classes: Sequence[str], metric: str) -> g
     """One metric per class with its interval, weakest class at the top.
 
     Args:
-        report: label, <metric>, <metric>_low, <metric>_high, support of one split of one model.
+        report: label, <metric>, <metric>_low, <metric>_high, support of one split of one model;
+            a class without support was not tested and stands at the top, without a bar.
     """
     ordered = report.sort_values(metric, ascending=False)
     colours = theme.class_colours(classes)
@@ -238,15 +239,20 @@ def class_scores(report: pd.DataFrame, classes: Sequence[str], metric: str) -> g
     figure.update_yaxes(
         type="category",
         tickvals=ordered["label"],
-        ticktext=[f"{row['label']}  {theme.percent(row[metric])}" for _, row in ordered.iterrows()],
+        ticktext=[_score_label(row, metric) for row in ordered.to_dict("records")],
     )
     figure.update_layout(showlegend=False, clickmode="event+select", barmode="overlay")
     finding = wording.class_scores(report.set_index("label")[metric])
     figure.update_xaxes(title=metric, tickformat=".0%", range=[0, 1.02])
-    support = ordered["support"]
+    support = ordered.loc[ordered["support"] > 0, "support"]
     n = theme.count(support.iloc[0]) if support.nunique() == 1 else "different numbers of"
     shown = f"{METRICS[metric]}, with 95\u00a0% interval; {n} images per class"
     return theme.finish(figure, finding, shown, height=90 + ROW * len(ordered))
+
+
+def _score_label(row: Mapping[Any, Any], metric: str) -> str:
+    score = theme.percent(row[metric]) if row["support"] else "not tested"
+    return f"{row['label']}  {score}"
 
 
 def _add_class(figure: go.Figure, row: Mapping[Any, Any], metric: str, colour: str) -> None:
@@ -340,7 +346,7 @@ def _add_shares(
     dark = values > low + theme.DARK_FROM * (1 - low)
     places = 1 if np.nanmax(values) >= 0.985 else 0  # 98.6 and 99.4 are not the same
     for mask, font in ((dark, {"size": 11, "color": "#ffffff"}), (~dark, {"size": 11})):
-        cells = np.argwhere(mask)
+        cells = np.argwhere(mask & np.isfinite(values))
         figure.add_scatter(
             x=[columns[c] for _, c in cells],
             y=[rows[r] for r, _ in cells],

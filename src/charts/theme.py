@@ -199,7 +199,7 @@ def images(number_of: int) -> str:
 
 
 def milliseconds(value: float | None) -> str:
-    """0.128 → "0.13 ms"; 1.84 → "1.8 ms"; 12.4 → "12 ms"."""
+    """0.0641 → "0.064 ms"; 0.128 → "0.13 ms"; 1.84 → "1.8 ms"; 12.4 → "12 ms"."""
     return "–" if value is None or math.isnan(value) else f"{_rounded(value)}\u00a0ms"
 
 
@@ -209,7 +209,8 @@ def milliseconds_interval(low: float, high: float) -> str:
 
 
 def _rounded(value: float) -> str:
-    return f"{value:,.{2 if value < 1 else 1 if value < 10 else 0}f}"
+    decimals = sum(value < limit for limit in (0.1, 1, 10))  # two digits that count
+    return f"{value:,.{decimals}f}"
 
 
 def number(value: float | None, digits: int = 3) -> str:

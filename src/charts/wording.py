@@ -172,8 +172,8 @@ def confusion(counts: pd.DataFrame) -> str:
 
 
 def class_scores(scores: pd.Series[float]) -> str:
-    """The hardest and the easiest category (share by category)."""
-    (hard, low), (easy, high) = findings.ends(scores)
+    """The hardest and the easiest category (share by category; NaN: not tested)."""
+    (hard, low), (easy, high) = findings.ends(scores.dropna())
     return theme.sentence(
         f"{hard} is hardest ({theme.percent(low)}), {easy} easiest ({theme.percent(high)})"
     )

@@ -70,7 +70,7 @@ def cross_fitted(probabilities: Floats, labels: Integers) -> Floats:
 
 
 def importance(probabilities: Floats, labels: Integers, titles: Sequence[str]) -> pd.DataFrame:
-    """What a blend loses when one member's answers are dealt to other images at random.
+    """What a blend loses when one member's answers are shuffled between images.
 
     Permutation importance (Breiman 2001) of whole members, measured on held-out folds: title,
     accuracy_drop (share) and log_loss_rise (nats), each the mean over `REPEATS` shuffles with its

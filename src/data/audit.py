@@ -5,13 +5,14 @@ The input is one row per file found (`FILES`). Pure: frames in, frames and text 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from PIL import Image
+
+from src.data import naming, near_duplicates
 
 FILES = (
     "path",  # relative, POSIX
@@ -22,14 +23,10 @@ FILES = (
     "width",  # pixels as stored
     "height",
     "fingerprint",  # hash of the pixels the model sees
-    "signature",  # those pixels reduced to SIGNATURE, uint8
+    "signature",  # those pixels reduced to `near_duplicates.SIGNATURE`, uint8
+    "near",  # the group of nearly equal images, over all images (`near_duplicates.groups`)
 )
 COLUMNS = ["path", "class", "kind", "detail", "severity"]
-SIGNATURE = (8, 9, 3)  # rows, columns, RGB: 8 × 8 differences between neighbours make 64 bits
-# Nearly the same are images of which no more of the 64 bits differ, and whose values (0–255)
-# differ by no more on average. Of 1,000 photos of clothes on few backgrounds these two kept all
-# pairs of different garments apart, and found copies saved anew, resized or cropped by a fiftieth.
-NEAR_BITS, NEAR_LEVELS = 6, 8.0
 
 MINIMUM = 5  # training images of a class: one each for test and validation, three to learn from
 FEW = 20  # with fewer a class is used, but not known well
@@ -58,7 +55,13 @@ KINDS = {
     "encrypted": ("refused", "file protected by a password", "files protected by a password"),
     "oversized": ("refused", "suspiciously packed file", "suspiciously packed files"),
     "unsafe name": ("refused", "file with an unsafe name", "files with unsafe names"),
-    "link": ("refused", "link", "links"),
+    "LFS pointer": (
+        "refused",
+        "Git LFS pointer without its image",
+        "Git LFS pointers without images",
+    ),
+    "dangling link": ("refused", "link to a file that is gone", "links to files that are gone"),
+    "link": ("refused", "link that is not followed", "links that are not followed"),
     "special": ("refused", "special file", "special files"),
     "unreadable": ("refused", "folder that may not be read", "folders that may not be read"),
     "hidden": ("refused", "hidden or system file", "hidden or system files"),
@@ -79,12 +82,31 @@ KINDS = {
     ),
     "small": ("warning", "small image, enlarged", "small images, enlarged"),
     "misshapen": ("warning", "very long or tall image", "very long or tall images"),
+    "untested class": (
+        "warning",
+        "class without test images: trained, not tested",
+        "classes without test images: trained, not tested",
+    ),
+    "no validation": (
+        "warning",
+        "class without validation images: some are taken from training",
+        "classes without validation images: some are taken from training",
+    ),
     "few photos": (
         "warning",
         f"class with fewer than {FEW} images",
         f"classes with fewer than {FEW} images",
     ),
-    "alike names": ("warning", "class whose name differs in case alone", "classes that do so"),
+    "alike names": (
+        "warning",
+        "class whose name looks like another's",
+        "classes whose names look like others'",
+    ),
+    "merged names": (
+        "warning",
+        "class merged with others of alike names",
+        "classes merged with others of alike names",
+    ),
     "empty folder": ("warning", "folder without an image", "folders without an image"),
 }
 
@@ -107,8 +129,12 @@ def problems(files: Frame, shape: tuple[int, int, int]) -> Frame:
         wrong = check(usable, min(shape[:2]))
         rows += wrong
         usable = usable[~usable["path"].isin([row[0] for row in wrong])]
-    for look in (_small, _misshapen, _near_copies, _few_photos, _alike_names):
+    for look in (
+        *(_small, _misshapen, _near_copies),
+        *(_untested, _unvalidated, _few_photos),
+    ):
         rows += look(usable, min(shape[:2]))
+    rows += _alike_names(files[files["kind"] == ""]) + _merged_names(files)
     table = pd.DataFrame(rows, columns=COLUMNS[:-1])
     table["severity"] = table["kind"].map({kind: words[0] for kind, words in KINDS.items()})
     order = table["kind"].map({kind: place for place, kind in enumerate(KINDS)})
@@ -166,22 +192,19 @@ def _copies(files: Frame, _side: int) -> Rows:
 
 
 def _small_classes(files: Frame, _side: int) -> Rows:
-    """All images of the classes that cannot be learned or not be tested."""
-    counts = pd.crosstab(files["label"], files["part"])
-    rows: Rows = []
-    for label, row in counts.iterrows():
-        count = {str(part): int(n) for part, n in row.items()}
-        missing = [part for part, n in count.items() if part != "train" and not n]
-        if (n := count.get("train", 0)) < MINIMUM:
-            where = " for training" if len(count) > 1 else ""
-            reason = f"{n} usable{where}, at least {MINIMUM} are needed"
-        elif missing:
-            reason = f"none in {' and '.join(missing)}"
-        else:
-            continue
-        paths = files.loc[files["label"] == label, "path"]
-        rows += [(path, str(label), "small class", f"{label}: {reason}") for path in paths]
-    return rows
+    """All images of the classes that cannot be learned."""
+    where = " for training" if files["part"].nunique() > 1 else ""
+    training = (files["part"] == "train").groupby(files["label"], sort=True).sum()
+    few = training[training < MINIMUM]
+    return [
+        (f.path, f.label, "small class", f"{f.label}: {n} usable{where}, {_missing(n)}")
+        for label, n in few.items()
+        for f in _each(files[files["label"] == label])
+    ]
+
+
+def _missing(n: int) -> str:
+    return f"at least {MINIMUM} are needed: {MINIMUM - n} more would keep it"
 
 
 # --- what is worth a look ----------------------------------------------------------------------
@@ -201,58 +224,59 @@ def _misshapen(files: Frame, _side: int) -> Rows:
 
 def _near_copies(files: Frame, _side: int) -> Rows:
     """Each image with the earlier one it is nearly equal to, of another split or class first."""
-    nearest: dict[int, tuple[tuple[bool, bool, int], int]] = {}
-    parts, labels = files["part"].to_numpy(), files["label"].to_numpy()
-    for first, second, bits in near_pairs(signatures(files)):
-        rank = (parts[first] == parts[second], labels[first] == labels[second], bits)
-        nearest[second] = min(nearest.get(second, (rank, first)), (rank, first))
+    alike = files[files["near"].duplicated(keep=False)]
+    kinds = np.asarray(alike.groupby(["part", "label"]).ngroup(), np.int64)
+    group = alike["near"].to_numpy(np.int64)
     rows: Rows = []
-    for place, ((same_part, same_label, _), other) in sorted(nearest.items()):
+    for place, others in near_duplicates.nearest(signatures(alike), group, kinds).items():
+        here = alike.iloc[place]
+        found = [(*_nearness(here, alike.iloc[other]), other) for other in others]
+        same_part, same_label, other = min(found, key=lambda one: one[:2])
         kind = "near copy" if same_label else "near contradiction"
-        here, like = files.iloc[place], files.iloc[other]["path"]
         kind = kind if same_part else "near leak"
-        rows.append((here["path"], here["label"], kind, f"much like {like}"))
+        like = f"much like {alike.iloc[other]['path']}"
+        rows.append((here["path"], here["label"], kind, like))
     return rows
 
 
-def signature(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The few values, *SIGNATURE, of an image (H, W, 1 or 3) to find nearly equal ones by."""
-    rows, columns, _ = SIGNATURE
-    image = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels).convert("RGB")
-    return np.asarray(image.resize((columns, rows), Image.Resampling.BOX))
+def _nearness(one: Any, other: Any) -> tuple[bool, bool]:
+    return one["part"] == other["part"], one["label"] == other["label"]
 
 
 def signatures(files: Frame) -> NDArray[np.uint8]:
     """The column `signature` as uint8 (n, *SIGNATURE)."""
-    return np.frombuffer(b"".join(files["signature"]), np.uint8).reshape(-1, *SIGNATURE)
+    shape = (-1, *near_duplicates.SIGNATURE)
+    return np.frombuffer(b"".join(files["signature"]), np.uint8).reshape(shape)
 
 
-def near_pairs(colours: NDArray[np.uint8]) -> Iterator[tuple[int, int, int]]:
-    """Pairs (first, second, different bits) of nearly equal images, given their signatures.
-
-    Compared by the difference hash: a bit for each place that is brighter than its left neighbour.
-    Images on the same background agree in many bits, so the colours must agree too.
-    """
-    n, values = len(colours), colours.reshape(len(colours), np.prod(SIGNATURE)).astype(np.int16)
-    light = colours.sum(3, dtype=np.int16)
-    rising = (light[:, :, 1:] > light[:, :, :-1]).reshape(n, 64)
-    bits = np.packbits(rising, axis=1).view(np.uint64)[:, 0]
-    for start in range(0, len(bits), 1024):
-        block = slice(start, start + 1024)
-        different = np.bitwise_count(bits[block, None] ^ bits[None, :])
-        for row, second in np.argwhere(different <= NEAR_BITS):
-            first = start + int(row)
-            gap = np.abs(values[first] - values[second]).mean() if first < second else np.inf
-            if gap <= NEAR_LEVELS:
-                yield first, int(second), int(different[row, second])
+def with_groups(files: Frame) -> Frame:
+    """The files with the column `near`: −1 where there is no image."""
+    images = files["signature"].str.len() > 0
+    near = np.full(len(files), -1, np.int64)
+    near[images] = near_duplicates.groups(signatures(files[images]))
+    return files.assign(near=near)
 
 
-def groups(colours: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """The group (n,) of each image, given their signatures: nearly equal ones share a number."""
-    group = np.arange(len(colours))
-    for first, second, _ in near_pairs(colours):
-        group[group == group[second]] = group[first]
-    return group
+def _untested(files: Frame, _side: int) -> Rows:
+    return [
+        ("", label, "untested class", f"{label}: {n} training images, none in test")
+        for label, n in _lacking(files, "test").items()
+    ]
+
+
+def _unvalidated(files: Frame, _side: int) -> Rows:
+    return [
+        ("", label, "no validation", f"{label}: some of its {n} training images are taken for it")
+        for label, n in _lacking(files, "validation").items()
+    ]
+
+
+def _lacking(files: Frame, part: str) -> dict[str, int]:
+    """Training images of the classes that have none in a part which the folder has."""
+    counts = pd.crosstab(files["label"], files["part"])
+    if part not in counts:
+        return {}
+    return {str(label): int(n) for label, n in counts.loc[counts[part] == 0, "train"].items()}
 
 
 def _few_photos(files: Frame, _side: int) -> Rows:
@@ -263,13 +287,42 @@ def _few_photos(files: Frame, _side: int) -> Rows:
     ]
 
 
-def _alike_names(files: Frame, _side: int) -> Rows:
-    names = pd.Series(files["label"].unique(), dtype=object)
-    folded = names.str.casefold()
+def _alike_names(files: Frame) -> Rows:
+    """Classes that a person reads as one, used or not: what is lost may be saved by merging."""
+    counts = files["label"].value_counts()
     return [
-        ("", name, "alike names", f"{name}: is it the same as {_list(names[folded == key])}?")
-        for name, key in zip(names, folded, strict=True)
-        if (folded == key).sum() > 1
+        (
+            "",
+            name,
+            "alike names",
+            f"{_named(group, counts)}: merge them with MERGE=1 if they are one",
+        )
+        for group in naming.look_alikes(counts.index)
+        for name in group
+    ]
+
+
+def _named(group: Iterable[str], counts: pd.Series[int]) -> str:
+    return ", ".join(f"{naming.distinct(name)} with {_images(counts[name])}" for name in group)
+
+
+def merged(files: Frame) -> Frame:
+    """The files with one label for classes whose names look alike: that of most images.
+
+    The column `folder` keeps the name of the folder.
+    """
+    counts = files.loc[files["kind"] == "", "label"].value_counts()
+    names = naming.merged([(str(name), int(n)) for name, n in counts.items()])
+    return files.assign(folder=files["label"], label=files["label"].replace(names))
+
+
+def _merged_names(files: Frame) -> Rows:
+    if "folder" not in files:
+        return []
+    moved = files[files["folder"] != files["label"]].groupby("label")["folder"].unique()
+    return [
+        ("", str(label), "merged names", f"{label}: with {', '.join(map(naming.distinct, names))}")
+        for label, names in moved.items()
     ]
 
 
@@ -284,30 +337,49 @@ def _list(names: pd.Series, most: int = 3) -> str:
 def summary(files: Frame, found: Frame) -> dict[str, Any]:
     """What audit.json holds: files, used, classes ({name: images used}), left_out, kinds, text.
 
-    `kinds` maps a kind to its number; `left_out` are the classes none of whose images is used.
+    `kinds` maps a kind to its number; `left_out` has a line for each class none of whose images is
+    used: how many there are, and what would keep it.
     """
     used = accepted(files, found)
     counts = used["label"].value_counts(sort=False)
-    left_out = sorted(set(files.loc[files["kind"] == "", "label"]) - set(counts.index))
     kinds = found["kind"].value_counts().reindex(list(KINDS), fill_value=0)
     report = {
         "files": int((files["kind"] != "empty folder").sum()),
         "used": len(used),
         "classes": {str(name): int(n) for name, n in counts.items()},
-        "left_out": left_out,
+        "left_out": _left_out(files, found, set(counts.index)),
         "kinds": {kind: int(n) for kind, n in kinds.items() if n},
     }
     return report | {"text": _text(report)}
 
 
+def _left_out(files: Frame, found: Frame, used: set[str]) -> list[str]:
+    """The classes without a used image: their photos, and how many more would keep them."""
+    otherwise = set(found.loc[found["kind"].map(_lost_alone), "path"])
+    left = files[(files["label"] != "") & ~files["label"].isin(used)]
+    usable = (left["part"] == "train") & (left["kind"] == "") & ~left["path"].isin(otherwise)
+    counts = usable.groupby(left["label"], sort=True).agg(["size", "sum"])
+    return [
+        f"{label}: {_images(n)}, {kept} usable for training, {_missing(kept)}"
+        for label, n, kept in counts.itertuples(name=None)
+    ]
+
+
+def _lost_alone(kind: str) -> bool:
+    """Whether an image with this fault is not used, whatever its class."""
+    return KINDS[kind][0] == "refused" and kind != "small class"
+
+
+def _images(n: int) -> str:
+    return f"{n:,} {'image' if n == 1 else 'images'}"
+
+
 def _text(report: dict[str, Any]) -> str:
     """The summary in words."""
-    n, classes = report["used"], len(report["classes"])
-    images = "image" if n == 1 else "images"
+    classes = len(report["classes"])
     of = f"{classes} class" if classes == 1 else f"{classes} classes"
-    lines = [f"{n:,} {images} of {of} can be used, out of {report['files']:,} files."]
-    if report["left_out"]:
-        lines.append(f"Classes left out: {', '.join(report['left_out'])}.")
+    lines = [f"{_images(report['used'])} of {of} can be used, out of {report['files']:,} files."]
+    lines += [f"Class left out: {line}." for line in report["left_out"]]
     for severity, title in (("refused", "Not used"), ("warning", "Used, but worth a look")):
         if named := _counted(report["kinds"], severity):
             lines.append(f"{title}: {', '.join(named)}.")

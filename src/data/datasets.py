@@ -124,7 +124,7 @@ def content_sha256(keys: Iterable[Iterable[bytes]]) -> str:
 def _check_classes(spec: StudySpec, raw: Raw) -> None:
     for name, (images, labels, *_) in raw.items():
         missing = [c for i, c in enumerate(spec.classes) if not np.any(labels == i)]
-        if missing:
+        if missing and (name == "train" or spec.folder is None):
             raise DataError(f"The {name} set of {spec.name} has no image of {missing}.")
         if images.shape[1:] != spec.image_shape:
             raise DataError(
@@ -143,22 +143,44 @@ def _check_content(spec: StudySpec, keys: dict[str, list[bytes]]) -> None:
 
 
 def _split(spec: StudySpec, raw: Raw, keys: dict[str, list[bytes]], source: Source) -> Dataset:
-    """Official parts stay as they are; what is missing is drawn from the training images."""
+    """Official parts stay as they are; what they lack is drawn from the training images.
+
+    Every class is validated: one without validation images gives some of its training images. A
+    class that a given test set lacks stays untested.
+    """
     train = raw["train"]
     groups = np.arange(len(train.labels)) if train.groups is None else train.groups
-    order, remaining = _shuffled(train.labels, keys["train"], groups, spec.classes), 1.0
-    drawn = {}
+    order = _shuffled(train.labels, keys["train"], groups, spec.classes)
+    remaining, drawn = [1.0] * len(order), {}
     for name, share in (("test", spec.test_share), ("validation", spec.validation_share)):
-        if name in raw:
-            drawn[name] = _part(name, raw[name], np.arange(len(raw[name].labels)))
-            continue
-        head, order = _cut(order, groups, (share or 0.0) / remaining)
-        drawn[name] = _part(name, train, np.sort(np.concatenate(head)))
-        remaining -= share or 0.0
+        shares = [0.0 if given else share or 0.0 for given in _given(raw.get(name), len(order))]
+        head, order = _cut(order, groups, [s / r for s, r in zip(shares, remaining, strict=True)])
+        taken = _part(name, train, np.sort(np.concatenate(head)))
+        drawn[name] = _joined(raw[name], taken) if name in raw else taken
+        remaining = [r - s for s, r in zip(shares, remaining, strict=True)]
     kept = _part("train", train, np.sort(np.concatenate(order)))
-    head, _ = _cut(order, groups, spec.subset_share / remaining)
+    head, _ = _cut(order, groups, [spec.subset_share / r for r in remaining])
     subset = _part("train", train, np.sort(np.concatenate(head)))
     return Dataset(spec, kept, drawn["validation"], drawn["test"], subset.ids, source)
+
+
+def _given(part: Part | None, n_classes: int) -> list[bool]:
+    """Which classes an official part has images of; none where there is no such part."""
+    labels = np.array([], np.int64) if part is None else part.labels
+    return [bool(n) for n in np.bincount(labels, minlength=n_classes)]
+
+
+def _joined(part: Part, taken: Split) -> Split:
+    """A whole official part, then what was taken from the training images for it."""
+    whole = _part(taken.name, part, np.arange(len(part.labels)))
+    if not len(taken):
+        return whole
+    return Split(
+        taken.name,
+        np.concatenate([whole.ids, taken.ids]),
+        np.concatenate([whole.images, taken.images]),
+        np.concatenate([whole.labels, taken.labels]),
+    )
 
 
 def _shuffled(
@@ -185,10 +207,11 @@ def _gathered(rank: Integers, groups: Integers) -> Integers:
 
 
 def _cut(
-    order: list[Integers], groups: Integers, share: float
+    order: list[Integers], groups: Integers, shares: list[float]
 ) -> tuple[list[Integers], list[Integers]]:
-    """The first share of every class and the rest; as near to it as its groups allow."""
-    places = [_place(groups[rows], round(share * len(rows))) for rows in order]
+    """The first share of each class and the rest; as near to it as its groups allow."""
+    wanted = [round(share * len(rows)) for rows, share in zip(order, shares, strict=True)]
+    places = [_place(groups[rows], n) for rows, n in zip(order, wanted, strict=True)]
     head = [rows[:place] for rows, place in zip(order, places, strict=True)]
     return head, [rows[place:] for rows, place in zip(order, places, strict=True)]
 

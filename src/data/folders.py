@@ -24,13 +24,13 @@ import numpy as np
 import pandas as pd
 
 from src import config, environment
-from src.data import audit, image_folders, study_files
+from src.data import audit, image_folders, naming, near_duplicates, study_files
 from src.data.formats import DataError, Part, Pixels, Raw
 from src.data.image_folders import Collection, Decoded, Shape
 from src.data.specification import StudySpec
 
 SHAPE: Shape = (224, 224, 3)  # what the networks trained on ImageNet take
-PREPARATION = 1  # count up when what is kept of an image changes
+PREPARATION = 2  # count up when what is kept of an image changes
 RESERVED = "studies"  # the folder of the studies' own files
 COPIES = 3  # of all images that are in memory at once, at the worst moment
 
@@ -59,8 +59,7 @@ class Prepared:
 
 def names() -> tuple[str, ...]:
     """What lies in `inputs/` as folders or zips of photos, in alphabetical order."""
-    place = config.inputs()
-    found = {_name_of(path) for path in (place.iterdir() if place.is_dir() else [])}
+    found = {_name_of(path) for path in _inside(config.inputs())}
     return tuple(sorted(name for name in found if name and not _taken(name)))
 
 
@@ -71,19 +70,31 @@ def _taken(name: str) -> bool:
 
 def _name_of(path: Path) -> str:
     """The study that a folder or zip in `inputs/` would be; empty for anything else."""
-    if path.name.startswith("."):
+    if naming.system_part(path.name):
         return ""
-    if path.is_file():
-        return image_folders.normal(path.stem) if path.suffix == ".zip" else ""
-    return image_folders.normal(path.name) if _subfolders(path) or _zips(path) else ""
+    if _is_zip(path):
+        return naming.normal(path.stem)
+    return naming.normal(path.name) if _subfolders(path) or _zips(path) else ""
+
+
+def _inside(path: Path) -> list[Path]:
+    """What a folder holds; nothing where it is none, is gone or may not be read."""
+    try:
+        return sorted(path.iterdir())
+    except OSError:
+        return []
 
 
 def _subfolders(path: Path) -> list[Path]:
-    return [p for p in path.iterdir() if p.is_dir() and not p.name.startswith(".")]
+    return [p for p in _inside(path) if p.is_dir() and not naming.system_part(p.name)]
 
 
 def _zips(path: Path) -> list[Path]:
-    return [p for p in path.iterdir() if p.is_file() and p.suffix.casefold() == ".zip"]
+    return [p for p in _inside(path) if _is_zip(p)]
+
+
+def _is_zip(path: Path) -> bool:
+    return path.suffix.casefold() == ".zip" and path.is_file()
 
 
 def adopt(where: str, name: str = "") -> str:
@@ -101,17 +112,31 @@ def adopt(where: str, name: str = "") -> str:
     if name in ("", where) and where in names():
         return _checked(where)
     path = Path(where).expanduser()
-    study = _checked(name or image_folders.normal(path.stem if path.is_file() else path.name))
+    study = _checked(name or naming.normal(path.stem if path.is_file() else path.name))
     if not path.exists():
         raise DataError(f"There is neither {path} nor {config.inputs() / where}. {LAYOUT}")
     link = config.inputs() / (f"{study}.zip" if path.is_file() else study)
     if link.exists() and link.samefile(path):
         return study
-    if study in names() or link.exists() or link.is_symlink():
+    if study in names() or link.exists():
         raise DataError(f"{config.inputs()} has a {study} already. Give yours another NAME.")
+    link.unlink(missing_ok=True)  # a link whose target is gone keeps no name
     link.parent.mkdir(parents=True, exist_ok=True)
     link.symlink_to(path.resolve(), target_is_directory=path.is_dir())
+    try:
+        specification(study)
+    except DataError:
+        link.unlink()  # nor does what cannot be a study
+        raise
     return study
+
+
+def gone(name: str) -> str:
+    """Where the folder or zip of a study was before it went away; empty where none did."""
+    for link in (config.inputs() / name, config.inputs() / f"{name}.zip"):
+        if link.is_symlink() and not link.exists():
+            return naming.shown(str(link.readlink()))
+    return ""
 
 
 def _checked(name: str) -> str:
@@ -141,11 +166,13 @@ def location(name: str) -> Path:
     Raises:
         DataError: it is not clear which.
     """
-    folder, packed = config.inputs() / name, config.inputs() / f"{name}.zip"
-    if folder.is_dir() and packed.is_file():
-        raise DataError(f"There are both {folder} and {packed}. Keep one of them.")
-    if packed.is_file():
-        return packed
+    folder = config.inputs() / name
+    places = [folder] if folder.is_dir() else []
+    places += [path for path in _zips(config.inputs()) if naming.normal(path.stem) == name]
+    if len(places) > 1:
+        raise DataError(f"There are both {places[0]} and {places[1]}. Keep one of them.")
+    if places and places[0] != folder:
+        return places[0]
     zips = _zips(folder)
     if _subfolders(folder) or not zips:
         return folder
@@ -204,7 +231,7 @@ def read(spec: StudySpec) -> Raw:
             prepared.pixels[rows["row"].to_numpy()],
             np.asarray(labels[rows.index], np.int64),
             rows["path"].to_numpy(str),
-            audit.groups(audit.signatures(rows)),
+            rows["near"].to_numpy(np.int64),
         )
         for part in ("train", "validation", "test")
         if len(rows := used[used["part"] == part])
@@ -231,14 +258,28 @@ def _classes(name: str, prepared: Prepared, given: dict[str, str]) -> dict[str, 
     if len(folders) < 2:
         report = audit.summary(prepared.files, prepared.problems)
         raise DataError(f"{name} cannot be a study. {report['text']}\n{LAYOUT}")
-    titles = {image_folders.normal(key): value for key, value in given.items()}
-    if unknown := set(titles) - set(prepared.files["label"]):
+    standing = _standing(prepared.files)
+    folder_titles = {naming.normal(key): title for key, title in given.items()}
+    titles = {standing.get(key, key): title for key, title in folder_titles.items()}
+    if unknown := set(folder_titles) - set(standing):
         raise DataError(f"study.toml names classes that {name} has not: {', '.join(unknown)}.")
     order = [*(folder for folder in titles if folder in folders), *folders]
-    classes = {folder: titles.get(folder, folder) for folder in order}
+    classes = {folder: titles.get(folder) or _title(folder, order) for folder in order}
     if len(set(classes.values())) < len(classes):
         raise DataError(f"study.toml gives two classes of {name} the same title.")
     return classes
+
+
+def _title(folder: str, others: list[str]) -> str:
+    """The name without spaces at its ends, or with these made visible where another has it."""
+    title = folder.strip()
+    return naming.edged(folder) if title in ("", *(o for o in others if o != folder)) else title
+
+
+def _standing(files: pd.DataFrame) -> dict[str, str]:
+    """Name of each class's folder → the class's name, which differs where names were merged."""
+    folders = files["folder"] if "folder" in files else files["label"]
+    return dict(zip(folders, files["label"], strict=True))
 
 
 # --- reading once ------------------------------------------------------------------------------
@@ -254,6 +295,8 @@ def _prepared(name: str, shape: Shape) -> Prepared:
             _prepare(found, shape, place)
     table = pd.read_parquet(place / "files.parquet")
     pixels = np.load(place / "pixels.npy", mmap_mode="r")
+    if config.merges_names():
+        table = audit.merged(table)
     return Prepared(table, pixels, audit.problems(table, shape))
 
 
@@ -291,7 +334,8 @@ def _prepare(found: Collection, shape: Shape, place: Path) -> None:
     pixels.flush()
     rows += [_unused(*skipped) for skipped in found.skipped]
     rows += [_unused(folder, "empty folder", "no image in it") for folder in found.empty]
-    pd.DataFrame(rows, columns=[*rows[0]]).to_parquet(partial / "files.parquet", index=False)
+    table = audit.with_groups(pd.DataFrame(rows, columns=[*rows[0]]))
+    table.to_parquet(partial / "files.parquet", index=False)
     os.replace(partial, place)
 
 
@@ -306,7 +350,7 @@ def _row(entry: image_folders.Entry, decoded: Decoded) -> dict[str, Any]:
         "width": decoded.size[0],
         "height": decoded.size[1],
         "fingerprint": "" if pixels is None else hashlib.sha256(pixels.tobytes()).hexdigest(),
-        "signature": b"" if pixels is None else audit.signature(pixels).tobytes(),
+        "signature": b"" if pixels is None else near_duplicates.signature(pixels).tobytes(),
         "size": entry.file.size,
         "sha256": decoded.sha256,
         "format": decoded.format,

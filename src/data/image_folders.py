@@ -4,31 +4,26 @@
     train | validation | test / <class> / *.jpg  split already ("val" and "valid" are understood)
 
 A zip holds either, perhaps inside one more folder. Sub-folders of a class are part of the class.
-Names are Unicode-normalised (NFC), so that an accent is the same on every system. Nothing is ever
-unpacked onto the disk, and no link is followed.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-import re
-import stat
-import unicodedata
-import warnings
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from src.data import decoding, images
+from src.data import decoding, images, naming, trees
 from src.data.formats import DataError, Part, Pixels, Raw
+from src.data.trees import File, Skipped, Tree
 
 Shape = tuple[int, int, int]
 
@@ -37,41 +32,9 @@ PARTS = {
     **dict.fromkeys(("validation", "val", "valid"), "validation"),
     **dict.fromkeys(("test", "testing"), "test"),
 }
-ENDINGS = {*decoding.EXTENSIONS, "jpe", "jfif"}  # the last two are JPEG as some systems name it
-SYSTEM_FILES = {"__macosx", "thumbs.db", "desktop.ini"}
-OWN_FILES = {"study.toml"}  # what the project itself looks for beside the images
-
-# A zip announces what it holds; these are far above any honest collection of photos.
-MAX_MEMBERS = 200_000
-MAX_TOTAL = 200 * 2**30
-MAX_RATIO = 200  # unpacked to packed bytes of one member of more than a megabyte
-
-
-class Skipped(NamedTuple):
-    """A file or folder that is not used, and why."""
-
-    path: str
-    kind: str
-    detail: str
-
-
-@dataclass(frozen=True)
-class File:
-    """One file: its relative POSIX path (NFC), size in bytes, and what tells that it changed."""
-
-    path: str
-    size: int
-    stamp: int
-    read: Callable[[], bytes]
-
-
-@dataclass
-class Tree:
-    """All files of a folder or zip, in the order of their paths; folders that hold none too."""
-
-    files: list[File] = field(default_factory=list)
-    folders: set[str] = field(default_factory=set)
-    skipped: list[Skipped] = field(default_factory=list)
+ENDINGS = set(decoding.EXTENSIONS)
+POINTER, LARGEST_POINTER = b"version https://git-lfs.github.com/spec/", 1024  # bytes
+READ_ERRORS = (OSError, RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error)
 
 
 class Entry(NamedTuple):
@@ -106,7 +69,7 @@ class Decoded(NamedTuple):
 def read_images(path: Path, shape: Shape) -> Raw:
     """Every image of a folder or zip as uint8 (n, *shape), its centre cropped to the proportions.
 
-    Labels count in the natural order of the class names (`natural`); ids are relative paths.
+    Labels count in the natural order of the class names (`naming.natural`); ids are relative paths.
 
     Raises:
         DataError: there are no classes, or an image cannot be read.
@@ -132,13 +95,7 @@ def parts_of(entries: Sequence[Entry], pixels: Pixels, classes: tuple[str, ...])
 
 def class_names(labels: Iterable[str]) -> tuple[str, ...]:
     """The different names in natural order: case ignored, numbers by value."""
-    return tuple(sorted(set(labels), key=natural))
-
-
-def natural(name: str) -> tuple[list[Any], str]:
-    """Sort key by which "shelf 9" comes before "Shelf 10"."""
-    pieces = re.split(r"(\d+)", name)
-    return [int(p) if i % 2 else p.casefold() for i, p in enumerate(pieces)], name
+    return tuple(sorted(set(labels), key=naming.natural))
 
 
 # --- what is there -----------------------------------------------------------------------------
@@ -151,158 +108,23 @@ def opened(path: Path) -> Iterator[Tree]:
     Raises:
         DataError: it is neither, it is damaged, or it announces more than is reasonable.
     """
-    if path.is_dir():
-        yield _sorted(_folder(path))
-        return
-    try:
-        archive = zipfile.ZipFile(path)
-    except (OSError, zipfile.BadZipFile) as error:
-        raise DataError(f"{path} is neither a folder nor a readable zip ({error}).") from error
-    with archive:
-        yield _sorted(_unwrapped(_zip(archive, path.name)))
-
-
-def _sorted(tree: Tree) -> Tree:
-    tree.files.sort(key=lambda file: natural(file.path))
-    tree.skipped.sort()
-    return tree
-
-
-def _folder(root: Path) -> Tree:
-    tree = Tree()
-
-    def unreadable(error: OSError) -> None:
-        name = Path(error.filename).relative_to(root).as_posix()
-        tree.skipped.append(Skipped(shown(name), "unreadable", str(error.strerror)))
-
-    for place, folders, names in os.walk(root, onerror=unreadable):
-        here = Path(place)
-        for name in sorted(folders):
-            _add_folder(tree, root, here / name, folders)
-        for name in sorted(names):
-            _add_file(tree, root, here / name)
-    return tree
-
-
-def _add_folder(tree: Tree, root: Path, path: Path, walked: list[str]) -> None:
-    name = path.relative_to(root).as_posix()
-    reason = _unusable(name) or ("link" if path.is_symlink() else "")
-    if reason:
-        tree.skipped.append(Skipped(shown(name), reason, REASONS[reason]))
-        walked.remove(path.name)
-    else:
-        tree.folders.add(normal(name))
-
-
-def _add_file(tree: Tree, root: Path, path: Path) -> None:
-    name, found = path.relative_to(root).as_posix(), path.lstat()
-    reason = _unusable(name)
-    if not reason and stat.S_ISLNK(found.st_mode):
-        reason = "link"
-    if not reason and not stat.S_ISREG(found.st_mode):
-        reason = "special"
-    _add(tree, name, reason, File(normal(name), found.st_size, found.st_mtime_ns, path.read_bytes))
-
-
-def _add(tree: Tree, name: str, reason: str, file: File) -> None:
-    if reason:
-        tree.skipped.append(Skipped(shown(name), reason, REASONS[reason]))
-    elif file.path not in OWN_FILES:
-        tree.files.append(file)
-
-
-REASONS = {
-    "hidden": "hidden, or made by the system",
-    "link": "a link; only files in the folder itself are used",
-    "special": "no regular file",
-    "unsafe name": "its name leads out of the folder or cannot be written",
-    "encrypted": "protected by a password",
-    "oversized": f"unpacks to more than {MAX_RATIO} times its size",
-}
-
-
-def _unusable(name: str) -> str:
-    """Why a relative path is not used: a key of REASONS, or nothing."""
-    pieces = name.split("/")
-    if any((p.startswith(".") and p != "..") or p.casefold() in SYSTEM_FILES for p in pieces):
-        return "hidden"
-    unsafe = ".." in pieces or "" in pieces or ":" in pieces[0] or not name.isprintable()
-    return "unsafe name" if unsafe else ""
-
-
-def normal(name: str) -> str:
-    """A name in Unicode's composed form (NFC)."""
-    return unicodedata.normalize("NFC", name)
-
-
-def shown(name: str) -> str:
-    """A name that may be printed and stored, whatever bytes it was made of."""
-    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in name)
-
-
-# --- zips --------------------------------------------------------------------------------------
-
-
-def _zip(archive: zipfile.ZipFile, title: str) -> Tree:
-    members = archive.infolist()
-    total = sum(member.file_size for member in members)
-    if len(members) > MAX_MEMBERS or total > MAX_TOTAL:
-        raise DataError(
-            f"{title} announces {len(members):,} files of {total / 2**30:,.1f} GB; at most "
-            f"{MAX_MEMBERS:,} files of {MAX_TOTAL / 2**30:,.0f} GB are read."
-        )
-    tree = Tree()
-    for member in members:
-        name = _member_name(member)
-        if name.endswith("/"):
-            if not _unusable(name[:-1]):
-                tree.folders.add(normal(name[:-1]))
-            continue
-        file = File(normal(name), member.file_size, member.CRC, _member_reader(archive, member))
-        _add(tree, name, _unusable(name) or _unusable_member(member), file)
-    return tree
-
-
-def _member_name(member: zipfile.ZipInfo) -> str:
-    """The name with slashes, and as UTF-8 where a zip holds that without saying so (macOS)."""
-    name = member.filename.replace("\\", "/")
-    if not member.flag_bits & 0x800:
-        try:
-            return name.encode("cp437").decode("utf-8")
-        except UnicodeError:
-            return name
-    return name
-
-
-def _unusable_member(member: zipfile.ZipInfo) -> str:
-    if stat.S_ISLNK(member.external_attr >> 16):
-        return "link"
-    if member.flag_bits & 0x1:
-        return "encrypted"
-    large = member.file_size > 2**20
-    return "oversized" if large and member.file_size > MAX_RATIO * member.compress_size else ""
-
-
-def _member_reader(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Callable[[], bytes]:
-    return lambda: archive.read(member)  # never more than the announced size
+    with trees.opened(path) as tree:
+        yield tree if path.is_dir() else _unwrapped(tree)
 
 
 def _unwrapped(tree: Tree) -> Tree:
-    """Without the one folder around everything that many programs add to a zip."""
-    tops = {file.path.split("/")[0] for file in tree.files if is_image(file.path)}
-    deep = all(file.path.count("/") >= 2 for file in tree.files if is_image(file.path))
-    if len(tops) != 1 or not deep or _part(*tops):
-        return tree
-    start = f"{tops.pop()}/"
-    files = [
-        File(f.path.removeprefix(start), f.size, f.stamp, f.read)
-        for f in tree.files
-        if f.path.removeprefix(start) not in OWN_FILES
-    ]
-    skipped = [
-        Skipped(item.path.removeprefix(start), item.kind, item.detail) for item in tree.skipped
-    ]
-    return Tree(files, {name.removeprefix(start) for name in tree.folders} - {start[:-1]}, skipped)
+    """Without the folders around everything that many programs add to a zip."""
+    while top := _wrapper(tree):
+        tree = trees.without(tree, top)
+    return tree
+
+
+def _wrapper(tree: Tree) -> str:
+    """The one folder that everything lies in, if the folders in it can be classes or splits."""
+    paths = [file.path for file in tree.files if is_image(file.path)]
+    tops = {path.split("/")[0] for path in paths}
+    deep = all(path.count("/") >= 2 for path in paths)
+    return tops.pop() if len(tops) == 1 and deep and not _part(*tops) else ""
 
 
 # --- which image belongs where ----------------------------------------------------------------
@@ -327,23 +149,37 @@ def arrange(tree: Tree) -> Collection:
     """
     files, skipped = [], list(tree.skipped)
     for file in tree.files:
-        if is_image(file.path):
-            files.append(file)
-        else:
+        if not is_image(file.path):
             skipped.append(Skipped(file.path, "other format", f"a .{ending(file.path)} file"))
+        elif _is_pointer(file):
+            skipped.append(Skipped(file.path, "LFS pointer", "git lfs pull brings the image"))
+        else:
+            files.append(file)
     depth = 2 if _has_parts(files) else 1  # folders above an image: part and class, or class
-    entries, seen = [], set()
+    entries: list[Entry] = []
+    seen: Counter[str] = Counter()
     for file in files:
         folders = file.path.split("/")[:-1]
         if len(folders) < depth:
             skipped.append(Skipped(file.path, "no class", "not in a class folder"))
         elif file.path in seen:
-            skipped.append(Skipped(file.path, "same name", "another file has this name"))
+            again = f"{file.path} ({seen[file.path] + 1})"  # the first is used under this name
+            skipped.append(Skipped(again, "same name", "the first file of this name is used"))
         else:
             part = _part(folders[0]) if depth == 2 else "train"
             entries.append(Entry(file, part, folders[depth - 1]))
-            seen.add(file.path)
+        seen[file.path] += 1
     return Collection(entries, skipped, _empty(tree, entries, depth))
+
+
+def _is_pointer(file: File) -> bool:
+    """Whether a file is only Git LFS's note of where the image is."""
+    if file.size > LARGEST_POINTER:
+        return False
+    try:
+        return file.read().startswith(POINTER)
+    except READ_ERRORS:
+        return False
 
 
 def _part(folder: str) -> str:
@@ -374,7 +210,9 @@ def _has_parts(files: list[File]) -> bool:
 def _empty(tree: Tree, entries: list[Entry], depth: int) -> list[str]:
     """Folders at the depth of the classes, and those above, under which no image lies."""
     used = {"/".join(e.file.path.split("/")[:d]) for e in entries for d in range(1, depth + 1)}
-    return sorted({name for name in tree.folders if name.count("/") < depth} - used, key=natural)
+    return sorted(
+        {name for name in tree.folders if name.count("/") < depth} - used, key=naming.natural
+    )
 
 
 # --- decoding ----------------------------------------------------------------------------------
@@ -385,8 +223,7 @@ def decode_all(entries: Sequence[Entry], shape: Shape) -> Iterator[Decoded]:
     from tqdm import tqdm
 
     bar = tqdm(total=len(entries), desc="Reading images", unit="image", mininterval=1.0)
-    with bar, warnings.catch_warnings(), ThreadPoolExecutor(os.cpu_count()) as pool:
-        warnings.simplefilter("ignore")  # what a file is worth is told by our own messages
+    with bar, ThreadPoolExecutor(os.cpu_count()) as pool:
         for found in pool.map(lambda entry: _decoded(entry.file, shape), entries):
             bar.update()
             yield found
@@ -399,7 +236,7 @@ def _decoded(file: File, shape: Shape) -> Decoded:
         return Decoded(None, "", "", (0, 0), str(error))
     digest = hashlib.sha256(content).hexdigest()
     try:
-        decoded = decoding.decode(content, alone=False)
+        decoded = decoding.decode(content, decoding.OWN_FOLDER)
     except decoding.ImageError as error:
         return Decoded(None, digest, "", (0, 0), str(error))
     pixels = images.model_input(decoded.rgb, shape, "crop")
@@ -407,12 +244,8 @@ def _decoded(file: File, shape: Shape) -> Decoded:
 
 
 def _content(file: File) -> bytes:
-    if file.size > decoding.MAX_BYTES:
-        raise decoding.ImageError(
-            f"The file has {file.size / 2**20:.1f} MB; at most {decoding.MAX_BYTES // 2**20} MB "
-            "are accepted."
-        )
+    decoding.check_bytes(file.size, decoding.OWN_FOLDER)
     try:
         return file.read()
-    except (OSError, RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
+    except READ_ERRORS as error:
         raise decoding.ImageError(f"The file cannot be read ({error}).") from error

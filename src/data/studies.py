@@ -45,6 +45,11 @@ def get(name: str) -> StudySpec:
         return study_files.study(name).spec
     if name in folders.names():
         return folders.specification(name)
+    if place := folders.gone(name):
+        raise DataError(
+            f"The photos of {name} were linked from {place}, which is gone. Bring it back, or run "
+            "make study with the folder where they are now."
+        )
     raise DataError(
         f"There is no study {name!r}; there are: {', '.join(names())}. A folder of your own "
         f"goes to {config.inputs() / name}, with one sub-folder per class."

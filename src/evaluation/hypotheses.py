@@ -193,10 +193,11 @@ def _check_template(name: str, text: str, allowed: set[str]) -> None:
 def judge(hypotheses: Sequence[Hypothesis], evidence: Evidence) -> list[dict[str, Any]]:
     """One dict per hypothesis, as hypotheses.json holds them.
 
-    One about a model that was not trained (a quick profile, a small study) is left out: nothing
-    can be said about it. Raises HypothesisError where a table lacks what it must hold.
+    One about a model that was not trained (a quick profile, a small study) or about a class that
+    was not tested is left out: nothing can be said about it. Raises HypothesisError where a table
+    lacks what it must hold.
     """
-    possible = [h for h in hypotheses if not lacking(h, evidence)]
+    possible = [h for h in hypotheses if not lacking(h, evidence) and _tested(h, evidence)]
     return [_judged(h, JUDGES[h.kind](h, evidence)) for h in possible]
 
 
@@ -204,6 +205,14 @@ def lacking(h: Hypothesis, evidence: Evidence) -> list[str]:
     """The models that a hypothesis names and the run does not have, or not with several seeds."""
     known = evidence.seeds if h.kind == "gain" else evidence.predictions
     return [model for model in h.models if model not in known]
+
+
+def _tested(h: Hypothesis, evidence: Evidence) -> bool:
+    """Whether there are images of the class that a hypothesis is about, if it is about one."""
+    if not h.label:
+        return True
+    scored, k = _with_label(h, evidence)
+    return bool((scored.labels == k).any())
 
 
 def verdict(estimate: Estimate, margin: float, direction: str, p_value: float, alpha: float) -> str:
@@ -284,18 +293,20 @@ def _scored(evidence: Evidence, model: str, split: str) -> metrics.Scored:
 def _pair_correlation(h: Hypothesis, evidence: Evidence) -> Finding:
     model = h.models[0]
     scored = _scored(evidence, model, h.split)
-    similarity = _square(evidence.similarity, scored.classes, h.id)
-    confused = pair_confusion(scored)
+    tested = metrics.tested(scored)
+    classes = [scored.classes[k] for k in tested]
+    similarity = _square(evidence.similarity, classes, h.id)
+    confused = pair_confusion(scored)[np.ix_(tested, tested)]
     estimate = _defined(stats.pair_correlation(similarity, confused, h.level))
-    names = _pair_names(scored.classes)
-    needed = sample_sizes.classes_needed(estimate, h.margin, len(scored.classes))
+    names = _pair_names(classes)
+    needed = sample_sizes.classes_needed(estimate, h.margin, len(classes))
     return Finding(
         estimate=estimate,
         p_value=stats.mantel_test(similarity, confused),
         n=len(names),
         needed=_needed(needed, "category", "categories"),
         facts={
-            "classes": str(len(scored.classes)),
+            "classes": str(len(classes)),
             "confused": _largest(confused, names) if confused.any() else "no pair",
             "alike": _largest(similarity, names),
         },
@@ -355,7 +366,9 @@ def _other_correlations(
     details = []
     for model in evidence.predictions:
         if model not in h.models:
-            confused = pair_confusion(_scored(evidence, model, h.split))
+            scored = _scored(evidence, model, h.split)
+            tested = metrics.tested(scored)
+            confused = pair_confusion(scored)[np.ix_(tested, tested)]
             estimate = _defined(stats.pair_correlation(similarity, confused, h.level))
             details.append(_detail(model, estimate, len(stats.pairs(confused)), h.unit))
     return details
@@ -450,9 +463,9 @@ def _class_f1(h: Hypothesis, evidence: Evidence) -> Finding:
 def _weakest_class(h: Hypothesis, evidence: Evidence) -> Finding:
     scored, k = _with_label(h, evidence)
     values, samples = metrics.f1_samples(scored, RESAMPLES)
-    gap = 100 * (np.delete(values, k).min() - values[k])
-    gaps = 100 * (np.delete(samples, k, axis=1).min(1) - samples[:, k])
-    facts = {"label": h.label, "weakest": scored.classes[int(values.argmin())]}
+    gap = 100 * (np.nanmin(np.delete(values, k)) - values[k])  # NaN: not tested
+    gaps = 100 * (np.nanmin(np.delete(samples, k, axis=1), axis=1) - samples[:, k])
+    facts = {"label": h.label, "weakest": scored.classes[int(np.nanargmin(values))]}
     return _resampled(h, scored.n, float(gap), gaps, facts)
 
 

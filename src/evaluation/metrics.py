@@ -186,10 +186,14 @@ def _rates(counts: IntArray) -> tuple[FloatArray, FloatArray, FloatArray]:
 
 
 def _averages(counts: IntArray) -> dict[str, FloatArray]:
-    """Macro and weighted precision, recall and F1 of confusion counts (..., K, K)."""
+    """Macro and weighted precision, recall and F1 of confusion counts (..., K, K).
+
+    A macro average is over the classes that have images, as scikit-learn's balanced accuracy is.
+    """
     weights = counts.sum(-1) / counts.sum((-1, -2))[..., None]
     rates = dict(zip(("precision", "recall", "f1"), _rates(counts), strict=True))
-    macro = {f"macro_{name}": rate.mean(-1) for name, rate in rates.items()}
+    tested = weights.reshape(-1, weights.shape[-1]).any(0)  # the same in every resample
+    macro = {f"macro_{name}": rate[..., tested].mean(-1) for name, rate in rates.items()}
     weighted = {f"weighted_{name}": (rate * weights).sum(-1) for name, rate in rates.items()}
     return macro | weighted
 
@@ -287,16 +291,18 @@ def _weighted_auc(weights: FloatArray, rankings: list[_Ranking]) -> FloatArray:
 def f1_samples(
     scored: Scored, resamples: int = RESAMPLES, seed: int = 0
 ) -> tuple[FloatArray, FloatArray]:
-    """F1 of every class (K,) and of stratified bootstrap resamples (B, K)."""
+    """F1 of every class (K,) and of stratified bootstrap resamples (B, K); NaN without images."""
     counts = confusion(scored).to_numpy()
     drawn = _resampled_confusions(counts, resamples, np.random.default_rng(seed))
-    return _rates(counts)[2], _rates(drawn)[2]
+    known = np.where(counts.sum(1) > 0, 1.0, np.nan)
+    return _rates(counts)[2] * known, _rates(drawn)[2] * known
 
 
 def report(scored: Scored, resamples: int = RESAMPLES, seed: int = 0) -> pd.DataFrame:
     """Per class: split, label, precision, recall and F1, each with _low and _high, support.
 
-    Precision and recall are shares and have Wilson's interval, F1 the bootstrap's.
+    Precision and recall are shares and have Wilson's interval, F1 the bootstrap's. A class without
+    images was not tested: its support is 0 and all else NaN.
     """
     counts = confusion(scored).to_numpy()
     precision, recall, _ = _rates(counts)
@@ -311,10 +317,18 @@ def report(scored: Scored, resamples: int = RESAMPLES, seed: int = 0) -> pd.Data
     columns |= {"precision_high": precision_high, "recall": recall}
     columns |= {"recall_low": recall_low, "recall_high": recall_high}
     columns |= {"f1": f1, "f1_low": f1_low, "f1_high": f1_high, "support": support}
-    return pd.DataFrame(columns)
+    table = pd.DataFrame(columns)
+    rates = table.columns.drop(["split", "label", "support"])
+    table.loc[support == 0, rates] = np.nan
+    return table
 
 
 # Confusion --------------------------------------------------------------------------------------
+
+
+def tested(scored: Scored) -> IntArray:
+    """The classes that have images, as codes in rising order."""
+    return np.unique(scored.labels)
 
 
 def confusion(scored: Scored) -> pd.DataFrame:

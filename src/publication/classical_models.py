@@ -39,7 +39,7 @@ def _config(estimator: Estimator, fitted: Fitted) -> dict[str, Any]:
         "title": estimator.title,
         "description": estimator.description,
         "augmentation": {"shift": shifts} if shifts else None,
-        "training": {**made["settings"], "pictures with their shifts": made["n_fitted"]}
+        "training": {**made["settings"], "images with their shifts": made["n_fitted"]}
         if shifts
         else made["settings"],
         "trained_on": estimator.trained_on,

@@ -123,7 +123,7 @@ def _model_config(
 
 def _stated(experiment: Experiment | Transfer, trained: Trained) -> dict[str, Any]:
     if isinstance(experiment, Transfer):
-        return transfer.stated(experiment, trained)
+        return transfer.config_of(experiment, trained)
     recipe = asdict(experiment.recipe)
     return {
         "family": "network",

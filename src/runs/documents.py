@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from src import config
-from src.data import audit
+from src.data import audit, decoding, image_headers
 from src.runs import result_tables
 
 # --- what the code says of itself ----------------------------------------------------------------
@@ -80,6 +80,23 @@ def refusals() -> str:
     return "\n\n".join([few, *parts])
 
 
+def photo_limits() -> str:
+    """What is decoded: formats, bytes and pixels, of uploads and in own folders."""
+    upload, folder = decoding.UPLOAD, decoding.OWN_FOLDER
+    largest = max(folder.megapixels.values())
+    return (
+        f"Read are {', '.join(decoding.FORMATS)} (also as {_endings()}).\n\n"
+        f"- Page and API: files of up to {upload.size // 2**20} MB; {decoding.limits()}.\n"
+        f"- Own folders: files of up to {folder.size // 2**20} MB and {largest} megapixels.\n"
+        f"- No side longer than {image_headers.MAX_SIDE:,} pixels, and no JPEG of more than "
+        f"{image_headers.MAX_SCANS} scans."
+    )
+
+
+def _endings() -> str:
+    return ", ".join(f".{ending}" for ending in decoding.EXTENSIONS)
+
+
 def _python(*patterns: str) -> Iterator[Path]:
     """The project's files that match, in the order of the patterns."""
     for pattern in patterns:
@@ -121,6 +138,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "pages": pages,
     "commands": commands,
     "audit": refusals,
+    "limits": photo_limits,
 }
 MARK = re.compile(r"<!-- (generated|end): ([a-z]+) -->")
 PART = re.compile(r"<!-- generated: ([a-z]+) -->.*?<!-- end: \1 -->", re.DOTALL)

@@ -139,13 +139,15 @@ def _results(metrics: dict[str, Any]) -> str:
 
 
 def _weakest(report: Any) -> str:
-    test = report[report["split"] == "test"].sort_values("recall").head(3)
+    test = report[report["split"] == "test"].sort_values("recall")
+    untested = test.loc[test["support"] == 0, "label"]
     return _list(
         "Weakest classes",
+        *(f"{label}: not tested, for there are no test images of it." for label in untested),
         *(
             f"{row.label}: recall {row.recall:.1%} ({row.recall_low:.1%} to "
             f"{row.recall_high:.1%}), precision {row.precision:.1%}, n = {row.support:,} (test)."
-            for row in test.itertuples()
+            for row in test[test["support"] > 0].head(3).itertuples()
         ),
     )
 

@@ -141,6 +141,11 @@ class Run:
         return card
 
     @cached_property
+    def untested(self) -> list[str]:
+        """The classes without test images: trained, but no figure on test is about them."""
+        return [name for name, n in self.dataset["counts"]["test"].items() if not n]
+
+    @cached_property
     def hypotheses(self) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = self.json("hypotheses.json")
         return found

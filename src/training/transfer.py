@@ -21,7 +21,7 @@ import pandas as pd
 from keras import layers
 from numpy.typing import NDArray
 
-from src.data import audit, exploration, plans
+from src.data import exploration, near_duplicates, plans
 from src.data.datasets import Dataset, Split
 from src.data.plans import Recipe, Transfer
 from src.data.specification import StudySpec
@@ -216,7 +216,7 @@ def _joined(headed: Trained, tuned: Trained) -> Trained:
     )
 
 
-def stated(transfer: Transfer, trained: Trained) -> dict[str, Any]:
+def config_of(transfer: Transfer, trained: Trained) -> dict[str, Any]:
     """What a run's `config.json` says about how a model came to be, as for networks."""
     recipe = {"optimizer": "L-BFGS", "batch_size": "all", "class_weights": transfer.class_weights}
     epochs = len(trained.history)
@@ -258,13 +258,13 @@ def cross_validate(transfer: Transfer, dataset: Dataset, *, folder: Path) -> Cro
     rows = exploration.stratified(labels, MOST)
     embeddings = [reader.read(s, views).embeddings for s in splits]
     images = [image for s in splits for image in s.images]
-    signatures = np.stack([audit.signature(images[row]) for row in rows])
+    signatures = np.stack([near_duplicates.signature(images[row]) for row in rows])
     pool = Pool(
         embeddings=np.concatenate(embeddings, axis=1)[:, rows],
         labels=labels[rows],
         ids=np.concatenate([s.ids for s in splits])[rows],
         splits=np.repeat([s.name for s in splits], [len(s) for s in splits])[rows],
-        groups=audit.groups(signatures),
+        groups=near_duplicates.groups(signatures),
         classes=dataset.spec.classes,
         class_weights=transfer.class_weights,
     )

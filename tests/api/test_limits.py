@@ -19,6 +19,31 @@ def scope(*forwarded: str, length: str | None = None) -> Scope:
     return {"type": "http", "method": "POST", "headers": headers, "client": ("10.0.0.1", 5)}
 
 
+# --- at work -------------------------------------------------------------------------------
+
+
+def test_a_client_waits_for_itself_and_not_for_others() -> None:
+    turns, order = limits.Turns(2), []
+
+    async def work(who: str, done: asyncio.Event) -> None:
+        async with turns.of(who):
+            order.append(who)
+            await done.wait()
+
+    async def all_of_them() -> None:
+        done = asyncio.Event()
+        tasks = [asyncio.create_task(work(who, done)) for who in ("a", "a", "a", "b")]
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert order == ["a", "a", "b"]
+        done.set()
+        await asyncio.gather(*tasks)
+
+    asyncio.run(all_of_them())
+    assert order == ["a", "a", "b", "a"]
+    assert not turns._taken  # nobody is remembered
+
+
 # --- how often -----------------------------------------------------------------------------
 
 

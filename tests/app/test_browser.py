@@ -167,11 +167,11 @@ def test_one_bad_file_does_not_spoil_the_others(
 def test_a_file_over_the_limit_is_refused(server: Server, browser: Browser, tmp_path: Path) -> None:
     huge = tmp_path / "huge.png"
     with huge.open("wb") as stream:
-        stream.truncate(21 * 2**20)
+        stream.truncate(decoding.MAX_BYTES + 1)
     browser.look(*WIDE)
     browser.open(address(server, "image_classifier", NEWEST[0]) + "&way=Photos")
     browser.upload(huge)
-    browser.wait_for("must be")  # Streamlit's own words: "File must be 20.0MB or smaller."
+    browser.wait_for("must be")  # Streamlit's own words: "File must be 25.0MB or smaller."
     assert browser.test_ids("stException") == []
     assert server.get("/healthz")[0] == 200
 

@@ -23,7 +23,13 @@ FOUND = pd.DataFrame(
     ],
     columns=audit.COLUMNS,
 )
-REPORT = {"files": 43, "used": 40, "classes": {"a": 20, "b": 20}, "left_out": ["c_1"], "text": ""}
+REPORT = {
+    "files": 43,
+    "used": 40,
+    "classes": {"a": 20, "b": 20},
+    "left_out": ["c_1: 1 image"],
+    "text": "",
+}
 
 
 def _publish(outputs: Path, found: pd.DataFrame) -> None:
@@ -69,7 +75,7 @@ def test_what_was_found_is_counted_and_listed(tmp_path: Path, page: AppTest) -> 
     _publish(tmp_path, FOUND)
     text = _opened(page)
     assert "**40 of 43 files are images of this study**" in text
-    assert "Classes left out: c_1." in text
+    assert "Class left out: c_1: 1 image." in text
     assert page.table[0].value.to_numpy().tolist() == [
         ["Damaged or unreadable images", "1", "refused"],
         ["Copies of other images", "2", "refused"],
@@ -81,6 +87,24 @@ def test_what_was_found_is_counted_and_listed(tmp_path: Path, page: AppTest) -> 
 def test_a_folder_without_fault(tmp_path: Path, page: AppTest) -> None:
     _publish(tmp_path, FOUND[:0])
     assert "Nothing is wrong with any of them." in _opened(page)
+
+
+def test_a_class_without_test_images_is_named_with_the_figures(
+    tmp_path: Path, page: AppTest
+) -> None:
+    counts = {"train": 80, "validation": 20, "test": len(factories.CLASSES) - 1}
+    factories.write_run(tmp_path, study="shop", models=("best",), counts=counts)
+    page.query_params["tab"] = "classes"
+    page.run()
+    page.switch_page("app_pages/model_performance.py").run()
+    assert not page.exception
+    assert not page.error
+    texts = [str(element.value) for element in page.markdown]
+    untested = [text for text in texts if "Not tested, because there are no test images" in text]
+    assert len(untested) == 1
+    n = len(factories.CLASSES)
+    captions = [str(element.value) for element in page.caption]
+    assert f"n\u00a0=\u00a0{n - 1} test, {n - 1} of {n} classes" in captions
 
 
 def test_a_published_data_set_has_no_audit(tmp_path: Path, page: AppTest) -> None:

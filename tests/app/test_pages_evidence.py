@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
@@ -194,7 +195,7 @@ def test_summary_answers_first_and_links_every_requirement(published: Path) -> N
     assert [metric.label for metric in app.metric] == [
         "Accuracy",
         "Automation rate",
-        "Precision (automatic)",
+        "Correct among these",
         "Time per photo",
     ]
     headline = factories.read(published / "cifar10" / "v1" / "manifest.json")["headline"]
@@ -438,8 +439,8 @@ def test_ablations_cost_time_to_train_and_never_answer(monkeypatch: pytest.Monke
 def _drawn(app: AppTest) -> set[str]:
     """The models whose sign stands in the chart of costs."""
     traces = json.loads(app.get("plotly_chart")[1].proto.spec)["data"]
-    shown = {title for trace in traces for title in trace.get("customdata", [])}
-    return shown & set(factories.TITLES.values())  # references stand beside them
+    shown = {text for trace in traces for text in np.ravel(trace.get("customdata", []))}
+    return shown & set(factories.TITLES.values())  # costs and references stand beside them
 
 
 def test_the_selectors_of_one_tab_leave_those_of_another_alone() -> None:
@@ -571,7 +572,7 @@ def test_no_page_uses_private_words(page: str, tab: str) -> None:
 @pytest.mark.parametrize("page", ["project_summary", "hypotheses"])
 def test_pages_with_texts_of_the_study_use_plain_words(page: str, study: str) -> None:
     app = visit(page, study=study, version="v1")
-    said = list(vocabulary.of_page(app, charts=False))
+    said = list(vocabulary.of_page(app))
     assert [text for text in said if vocabulary.found(text)] == []
 
 

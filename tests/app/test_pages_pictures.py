@@ -317,7 +317,7 @@ def saved(mode: str, colour: Any, kind: str = "PNG") -> bytes:
         (rotated, "rotated by its EXIF tag", 200 / 255),
         (animated, "first of several frames", 250 / 255),
         (lambda: saved("RGBA", (0, 0, 0, 0)), "transparency laid on white", 1.0),
-        (lambda: saved("I;16", 51 * 257), "16-bit scaled to 8-bit", 0.2),
+        (lambda: saved("I;16", 204 * 257), "16-bit scaled to 8-bit", 0.8),
         (lambda: saved("CMYK", (0, 0, 0, 0), "JPEG"), "CMYK converted", 1.0),
     ],
     ids=["rotated", "animated", "transparent", "16-bit", "CMYK"],

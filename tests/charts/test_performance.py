@@ -58,6 +58,7 @@ def floats(values: Any) -> list[float]:
         (theme.duration(4321), "1 h 12 min"),
         (theme.duration(95), "1 min 35 s"),
         (theme.duration(0.0042), "4.2 ms"),
+        (theme.milliseconds(0.0641), "0.064\u00a0ms"),
         (theme.milliseconds(0.128), "0.13\u00a0ms"),
         (theme.milliseconds(1.84), "1.8\u00a0ms"),
         (theme.milliseconds_interval(11.6, 1234.4), "12–1,234\u00a0ms"),
@@ -226,6 +227,19 @@ def test_class_scores_draw_weakest_on_top_in_class_colours() -> None:
     assert [bar.marker.color for bar in bars] == [PALETTE[2], PALETTE[0], PALETTE[1]]
     assert floats(dot.error_x.array[0] for dot in dots) == [0.05, 0.1, 0.15]
     assert theme.headline(figure)[0] == "Bee is hardest (70.0\u00a0%), cow easiest (90.0\u00a0%)"
+
+
+def test_a_class_without_images_is_shown_as_not_tested() -> None:
+    report = pd.DataFrame(
+        {"label": CLASSES, "recall": [0.8, np.nan, 0.9], "support": [10, 0, 10]}
+    ).assign(recall_low=[0.5, np.nan, 0.6], recall_high=[0.9, np.nan, 0.95])
+    figure = performance.class_scores(report, CLASSES, "recall")
+    untested = CLASSES[1]
+    assert list(figure.layout.yaxis.ticktext)[-1] == f"{untested}  not tested"
+    assert untested.capitalize() not in theme.headline(figure)[0]
+    assert "; 10 images per class" in theme.headline(figure)[1]
+    heat = performance.class_heatmap(report.assign(model="A"), CLASSES, "recall")
+    assert "nan" not in "".join(str(trace.text) for trace in heat.data[1:])
 
 
 def test_class_heatmap_keeps_the_order_of_models_and_classes() -> None:

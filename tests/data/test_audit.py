@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from src.data import audit
+from src.data import audit, near_duplicates
 
 SHAPE = (224, 224, 3)
 Row = tuple[str, str, str, str]
@@ -16,11 +16,11 @@ def _files(*rows: dict[str, object]) -> pd.DataFrame:
     """Pictures that differ in everything, but for what is said of them."""
     table = []
     for place, row in enumerate(rows):
-        grey = np.random.default_rng(place).integers(0, 256, audit.SIGNATURE, np.uint8)
+        grey = np.random.default_rng(place).integers(0, 256, near_duplicates.SIGNATURE, np.uint8)
         usual = {"part": "train", "label": "a", "kind": "", "detail": "", "width": 400}
         usual |= {"height": 300, "fingerprint": str(place), "signature": grey.tobytes()}
         table.append(usual | {"path": f"{place}.jpg"} | row)
-    return pd.DataFrame(table)
+    return audit.with_groups(pd.DataFrame(table))
 
 
 def _class(label: str, count: int, **more: object) -> list[dict[str, object]]:
@@ -106,32 +106,50 @@ def test_a_given_test_set_keeps_what_training_holds_too() -> None:
     ]
 
 
-def test_classes_that_cannot_be_learned_or_tested_are_left_out() -> None:
+def test_classes_that_cannot_be_learned_are_left_out() -> None:
     files = _files(*_class("few", 4), *_class("enough", 5), *_class("many", 20))
     found = audit.problems(files, SHAPE)
-    assert set(found["detail"]) == {"few: 4 usable, at least 5 are needed", "enough: 5 images"}
+    assert set(found["detail"]) == {
+        "few: 4 usable, at least 5 are needed: 1 more would keep it",
+        "enough: 5 images",
+    }
     assert audit.accepted(files, found)["label"].value_counts().to_dict() == {
         "enough": 5,
         "many": 20,
     }
 
 
-def test_a_class_missing_in_a_given_split_is_left_out() -> None:
+def test_a_class_with_enough_to_learn_from_stays_whatever_the_other_splits_hold() -> None:
     rows = [*_class("both", 20), *_class("both", 1, part="test"), *_class("train only", 20)]
     rows += [*_class("test only", 2, part="test"), *_class("short", 4)]
-    rows += _class("short", 30, part="test")
-    found = audit.problems(_files(*rows), SHAPE)
-    assert found["detail"].drop_duplicates().tolist() == [
-        "short: 4 usable for training, at least 5 are needed",
-        "test only: 0 usable for training, at least 5 are needed",
-        "train only: none in test",
+    rows += [*_class("short", 30, part="test"), *_class("both", 1, part="validation")]
+    files = _files(*rows)
+    found = audit.problems(files, SHAPE)
+    assert found[["kind", "detail"]].drop_duplicates().to_numpy().tolist() == [
+        [
+            "small class",
+            "short: 4 usable for training, at least 5 are needed: 1 more would keep it",
+        ],
+        [
+            "small class",
+            "test only: 0 usable for training, at least 5 are needed: 5 more would keep it",
+        ],
+        ["untested class", "train only: 20 training images, none in test"],
+        ["no validation", "train only: some of its 20 training images are taken for it"],
+    ]
+    assert set(audit.accepted(files, found)["label"]) == {"both", "train only"}
+    assert audit.summary(files, found)["left_out"] == [
+        "short: 34 images, 4 usable for training, at least 5 are needed: 1 more would keep it",
+        "test only: 2 images, 0 usable for training, at least 5 are needed: 5 more would keep it",
     ]
 
 
 def test_a_class_that_the_other_checks_empty_is_left_out() -> None:
     tiny = _class("b", 3, width=9)
     report = _report(_files(*_class("a", 20), *_class("b", 4), *tiny))
-    assert report["left_out"] == ["b"]
+    assert report["left_out"] == [
+        "b: 7 images, 4 usable for training, at least 5 are needed: 1 more would keep it"
+    ]
     assert report["kinds"] == {"tiny": 3, "small class": 4}
 
 
@@ -140,7 +158,7 @@ def _report(files: pd.DataFrame) -> dict[str, object]:
 
 
 def _shaded(by: int, **more: object) -> dict[str, object]:
-    values = np.random.default_rng(1).integers(20, 200, audit.SIGNATURE, np.uint8)
+    values = np.random.default_rng(1).integers(20, 200, near_duplicates.SIGNATURE, np.uint8)
     return {"signature": (values + np.uint8(by)).tobytes(), **more}
 
 
@@ -164,30 +182,24 @@ def test_nearly_equal_images_are_named_with_what_makes_them_serious() -> None:
     ]
 
 
-def test_groups_join_what_is_nearly_equal_step_by_step() -> None:
-    values = np.random.default_rng(0).integers(0, 240, (5, *audit.SIGNATURE), np.uint8)
-    values[4], values[2] = values[0] + 6, values[0] + 12  # 0 and 2 are only alike through 4
-    assert [pair[:2] for pair in audit.near_pairs(values)] == [(0, 4), (2, 4)]
-    group = audit.groups(values)
-    assert group[0] == group[2] == group[4]
-    assert len(set(group.tolist())) == 3
-    assert audit.groups(values[:0]).tolist() == []
-
-
-def test_near_pairs_across_blocks() -> None:
-    values = np.random.default_rng(0).integers(0, 256, (2100, *audit.SIGNATURE), np.uint8)
-    values[2050], values[1500] = values[3], values[3]
-    assert list(audit.near_pairs(values)) == [(3, 1500, 0), (3, 2050, 0), (1500, 2050, 0)]
-    assert list(audit.near_pairs(values[:0])) == []
-
-
-def test_names_that_differ_in_case_alone() -> None:
-    files = _files(*_class("Shoes", 20), *_class("shoes", 20), *_class("b", 20))
+def test_names_that_look_alike_are_told_together_whether_used_or_not() -> None:
+    files = _files(*_class("Shoes", 20), *_class("shoes ", 2), *_class("b", 20))
     found = audit.problems(files, SHAPE)
-    assert found["detail"].tolist() == [
-        "Shoes: is it the same as Shoes, shoes?",
-        "shoes: is it the same as Shoes, shoes?",
+    told = found[found["kind"] == "alike names"]
+    line = "Shoes with 20 images, shoes\N{OPEN BOX} with 2 images: merge them with MERGE=1"
+    assert told["class"].tolist() == ["Shoes", "shoes "]
+    assert set(told["detail"]) == {f"{line} if they are one"}
+    assert (found["kind"] == "small class").sum() == 2
+
+
+def test_merged_names_are_one_class() -> None:
+    files = _files(*_class("Shoes", 20), *_class("shoes ", 2), *_class("b", 20))
+    merged = audit.merged(files)
+    found = audit.problems(merged, SHAPE)
+    assert found[["class", "kind", "detail"]].to_numpy().tolist() == [
+        ["Shoes", "merged names", "Shoes: with shoes\N{OPEN BOX}"]
     ]
+    assert audit.summary(merged, found)["classes"] == {"Shoes": 22, "b": 20}
 
 
 def test_summary_in_numbers_and_words() -> None:
@@ -203,7 +215,9 @@ def test_summary_in_numbers_and_words() -> None:
         "files": 29,
         "used": 26,
         "classes": {"a": 20, "b": 6},
-        "left_out": ["c"],
+        "left_out": [
+            "c: 1 image, 1 usable for training, at least 5 are needed: 4 more would keep it"
+        ],
         "kinds": {
             "damaged": 1,
             "small class": 1,
@@ -213,7 +227,8 @@ def test_summary_in_numbers_and_words() -> None:
         },
         "text": (
             "26 images of 2 classes can be used, out of 29 files.\n"
-            "Classes left out: c.\n"
+            "Class left out: c: 1 image, 1 usable for training, at least 5 are needed: "
+            "4 more would keep it.\n"
             "Not used: 1 damaged or unreadable image, 1 image of a class with too few, "
             "1 hidden or system file.\n"
             "Used, but worth a look: 1 class with fewer than 20 images, "

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from src import config, environment
-from src.data import audit, datasets, folders, studies
+from src.data import datasets, folders, near_duplicates, studies
 from src.data.formats import DataError
 from src.data.specification import StudySpec
 from tests.albums import fill, packed, picture
@@ -92,7 +92,7 @@ def test_a_folder_with_a_long_name_is_offered_a_plain_one(inputs: Path) -> None:
 
 
 def test_a_folder_elsewhere_is_linked_not_copied(inputs: Path, tmp_path: Path) -> None:
-    album = fill(tmp_path / "My photos", {"a": 5, "b": 5})
+    album = fill(tmp_path / "My photos", {"a": 5, "b": 5}, size=(64, 64))
     with pytest.raises(DataError, match=r"How about my-photos\?"):
         folders.adopt(str(album))
     assert folders.adopt(str(album), "shop") == "shop"
@@ -110,6 +110,38 @@ def test_a_folder_elsewhere_is_linked_not_copied(inputs: Path, tmp_path: Path) -
         folders.adopt("nowhere")
     with pytest.raises(DataError, match="digits is a study of this project"):
         folders.adopt("digits")
+
+
+def test_what_cannot_be_a_study_keeps_no_name(inputs: Path, tmp_path: Path) -> None:
+    bad = fill(tmp_path / "bad", {"a": 5})
+    with pytest.raises(DataError, match="shop has only one class"):
+        folders.adopt(str(bad), "shop")
+    assert list(inputs.iterdir()) == []
+    good = fill(tmp_path / "good", {"a": 5, "b": 5}, size=(64, 64))
+    assert folders.adopt(str(good), "shop") == "shop"
+
+
+def test_a_folder_that_is_gone_stops_no_other_study(inputs: Path, tmp_path: Path) -> None:
+    album = fill(tmp_path / "album", {"a": 5, "b": 5}, size=(64, 64))
+    for name in ("first", "second"):
+        folders.adopt(str(album), name)
+    fill(inputs / "other", {"a": 5, "b": 5})
+    os.mkfifo(inputs / "pipe")
+    (inputs / "loop").symlink_to("loop")
+    shutil.move(album, tmp_path / "moved")
+    assert folders.names() == ("other",)
+    with pytest.raises(DataError, match=r"The photos of first were linked from .*album, which is"):
+        studies.get("first")
+    assert folders.adopt(str(tmp_path / "moved"), "first") == "first"
+    assert folders.names() == ("first", "other")
+    assert len(datasets.load(_spec("first")).train) == 6
+
+
+def test_a_zip_may_be_called_ZIP(inputs: Path) -> None:  # noqa: N802
+    packed(fill(inputs / "album", {"a": 5, "b": 5}), inputs / "Shop.ZIP")
+    assert folders.names() == ("Shop", "album")
+    assert folders.location("Shop") == inputs / "Shop.ZIP"
+    assert len(datasets.load(_spec("Shop")).train) == 6
 
 
 # --- from folder to splits ---------------------------------------------------------------------
@@ -175,6 +207,26 @@ def test_given_splits_stay_and_missing_ones_are_drawn(inputs: Path) -> None:
     }
 
 
+def test_a_class_keeps_its_photos_though_other_splits_have_none(inputs: Path) -> None:
+    counts = {f"{part}/a": n for part, n in (("train", 20), ("val", 4), ("test", 5))}
+    fill(inputs / "shop", {**counts, "train/b": 12, "test/b": 2, "train/c": 5, "train/few": 3})
+    assert _counts(_spec()) == {
+        "train": {"a": 20, "b": 10, "c": 4},
+        "validation": {"a": 4, "b": 2, "c": 1},
+        "test": {"a": 5, "b": 2, "c": 0},
+    }
+    found, summary = folders.audited(_spec())
+    told = found[found["path"] == ""].groupby("kind", sort=False)["class"].agg(list).to_dict()
+    assert told["untested class"] == ["c"]
+    assert told["no validation"] == ["b", "c"]
+    assert summary["left_out"] == [
+        "few: 3 images, 3 usable for training, at least 5 are needed: 2 more would keep it"
+    ]
+    dataset = datasets.load(_spec())
+    ids = [key for split in dataset.splits for key in split.ids.tolist()]
+    assert len(set(ids)) == len(ids) == summary["used"]
+
+
 def test_ids_are_paths_and_files_are_hashed(inputs: Path) -> None:
     fill(inputs / "shop", {"été": 5, "b c/deep": 5})
     dataset = datasets.load(_spec())
@@ -204,7 +256,7 @@ def test_what_the_audit_refuses_is_not_in_the_study(inputs: Path) -> None:
         "a/broken.png": picture(0)[:60],
         "a/copy.png": picture(1),
         "a/disputed.png": picture(8),  # the same as b/0.png
-        "b/photo.heic": b"x",
+        "b/photo.jxl": b"x",
         "b/tiny.png": picture(99, (1, 1)),
     }.items():
         (shop / path).write_bytes(content)
@@ -217,12 +269,28 @@ def test_what_the_audit_refuses_is_not_in_the_study(inputs: Path) -> None:
         "a/copy.png": "copy",
         "a/disputed.png": "contradiction",
         "b/0.png": "contradiction",
-        "b/photo.heic": "other format",
+        "b/photo.jxl": "other format",
         "b/tiny.png": "tiny",
         **{f"few/{n}.png": "small class" for n in range(4)},
     }
     assert summary["classes"] == {"a": 8, "b": 7}
     assert sum(map(len, datasets.load(spec).splits)) == summary["used"] == 15
+
+
+def test_alike_names_are_apart_until_they_are_merged(
+    inputs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop = fill(inputs / "shop", {"Shoes": 6, "Shoes ": 5, "shoes": 2, "bags": 6})
+    (shop / "study.toml").write_text('[classes]\nbags = "Bags"\n"Shoes " = "Footwear"\n')
+    assert _spec().classes == ("Bags", "Footwear", "Shoes")
+    (shop / "study.toml").write_text("")
+    assert _spec().classes == ("bags", "Shoes", "Shoes\N{OPEN BOX}")
+    monkeypatch.setenv("MERGE_NAMES", "1")
+    assert _spec().classes == ("bags", "Shoes")
+    counts = _counts(_spec())
+    assert sum(count["Shoes"] for count in counts.values()) == 13
+    (shop / "study.toml").write_text('[classes]\n"shoes" = "Footwear"\n')
+    assert _spec().classes == ("Footwear", "bags")
 
 
 # --- clear errors ------------------------------------------------------------------------------
@@ -243,7 +311,7 @@ def test_classes_too_small_to_be_one_are_listed(inputs: Path) -> None:
     fill(inputs / "shop", {"a": 30, "b": 4})
     with pytest.raises(
         DataError,
-        match="shop cannot be a study. 30 images of 1 class can be used.*\n.*left out: b",
+        match="shop cannot be a study. 30 images of 1 class can be used.*\n.*left out: b: 4 im",
     ):
         _spec()
 
@@ -351,7 +419,7 @@ def test_interrupted_reading_leaves_nothing_that_counts(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(audit, "signature", stopped)
+        patched.setattr(near_duplicates, "signature", stopped)
         with pytest.raises(KeyboardInterrupt):
             _spec()
     assert len(datasets.load(_spec()).train) == 6

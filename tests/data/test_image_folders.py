@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from src.data import decoding, image_folders, images
+from src.data import decoding, image_folders, images, trees
 from src.data.formats import DataError
 from tests.albums import fill, packed, picture
 
@@ -97,14 +97,110 @@ def test_what_is_no_picture_is_named(tmp_path: Path) -> None:
     assert _found(tmp_path).empty == ["empty"]
 
 
-def test_links_and_special_files_are_not_followed(tmp_path: Path) -> None:
-    outside = fill(tmp_path / "outside", {"secret": 1})
+def test_links_are_followed_inside_and_outside(tmp_path: Path) -> None:
+    store = fill(tmp_path / "store", {"blobs": 2, "more": 1})
     album = fill(tmp_path / "album", {"a": 1})
-    (album / "a" / "link.png").symlink_to(outside / "secret" / "0.png")
-    (album / "b").symlink_to(outside / "secret", target_is_directory=True)
+    (album / "a" / "1.png").symlink_to(store / "blobs" / "0.png")
+    (album / "a" / "2.png").symlink_to("0.png")
+    (album / "b").symlink_to(store / "blobs", target_is_directory=True)
+    assert list(_placed(album)) == ["a/0.png", "a/1.png", "a/2.png", "b/0.png", "b/1.png"]
+    assert _skipped(album) == {}
+    (album / "c").symlink_to(tmp_path / "again", target_is_directory=True)
+    (tmp_path / "again").symlink_to(album / "c", target_is_directory=True)
+    assert _skipped(album) == {"c": "dangling link"}
+
+
+def test_links_never_lead_to_what_is_read_already(tmp_path: Path) -> None:
+    album = fill(tmp_path / "album", {"a": 1, "a/deep": 1, "z": 1})
+    (album / "a" / "deep" / "up").symlink_to(album, target_is_directory=True)
+    (album / "b").symlink_to(album / "a", target_is_directory=True)
+    assert list(_placed(album)) == ["a/0.png", "a/deep/0.png", "z/0.png"]
+    details = {item.path: item.detail for item in _found(album).skipped}
+    assert details == {
+        "a/deep/up": "a link to the whole folder, which is read already",
+        "b": "a link to a, which is read already",
+    }
+
+
+def test_what_is_no_file_is_one_line(tmp_path: Path) -> None:
+    album = fill(tmp_path / "album", {"a": 1})
+    (album / "a" / "gone.png").symlink_to("nowhere\x07.png")
+    (album / "a" / "null.png").symlink_to("/dev/null")
     os.mkfifo(album / "a" / "pipe.png")
-    assert _skipped(album) == {"a/link.png": "link", "a/pipe.png": "special", "b": "link"}
     assert list(_placed(album)) == ["a/0.png"]
+    assert {item.path: item.detail for item in _found(album).skipped} == {
+        "a/gone.png": "a link to nowhere\N{REPLACEMENT CHARACTER}.png, which cannot be reached",
+        "a/null.png": "no regular file",
+        "a/pipe.png": "no regular file",
+    }
+
+
+SYSTEM = {
+    "@eaDir/1.jpg/SYNOPHOTO_THUMB_M.jpg": 1,
+    "$RECYCLE.BIN/S-1-5/old.jpg": 1,
+    "#recycle/a/old.jpg": 1,
+    "lost+found/1.jpg": 1,
+    "System Volume Information/x.jpg": 1,
+    ".thumbnails/1.jpg": 1,
+    ".Trash-1000/files/1.jpg": 1,
+    "__MACOSX/a/._0.png": 1,
+    ".git/objects/1.png": 1,
+    "a/._0.png": 0,
+    "a/Thumbs.db": 0,
+    "a/desktop.ini": 0,
+    "a/.DS_Store": 0,
+    "a/@eaDir/0.png/thumb.jpg": 1,
+}
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+def test_rubbish_of_systems_is_counted_and_no_class(tmp_path: Path, zipped: bool) -> None:
+    album = fill(tmp_path / "album", {"a": 2, "b": 1})
+    for number, path in enumerate(SYSTEM):
+        (album / path).parent.mkdir(parents=True, exist_ok=True)
+        (album / path).write_bytes(picture(number))
+    place = packed(album, tmp_path / "album.zip") if zipped else album
+    assert list(_placed(place)) == ["a/0.png", "a/1.png", "b/0.png"]
+    found = _found(place)
+    assert not found.empty
+    expected = {}
+    for path, n in SYSTEM.items():
+        top = "a/@eaDir" if path.startswith("a/@") else path if not n else path.split("/")[0]
+        expected[top] = n
+    assert {item.path: item.kind for item in found.skipped} == dict.fromkeys(expected, "hidden")
+    counted = {item.path for item in found.skipped if "with 1 file in it" in item.detail}
+    assert counted == {path for path, n in expected.items() if n}
+
+
+def test_pointers_of_git_lfs_are_named(tmp_path: Path) -> None:
+    album = fill(tmp_path, {"a": 1})
+    (album / "a" / "1.jpg").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\n")
+    assert _skipped(album) == {"a/1.jpg": "LFS pointer"}
+    assert list(_placed(album)) == ["a/0.png"]
+
+
+READABLE = [
+    "Screenshot 2026-11-01 at 9.41.00\u202fPM",
+    "no\u00a0break",
+    "wide\u3000space",
+    "family \U0001f468\u200d\U0001f469\u200d\U0001f467",
+    "\u200fعربي\u200e",
+    "12:30 a:b",
+    "é" * 120,
+    "trailing ",
+    'quote " \\ back',
+    "\ue000 private",
+]
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+@pytest.mark.parametrize("name", READABLE)
+def test_names_that_a_person_can_read_are_classes(tmp_path: Path, name: str, zipped: bool) -> None:
+    album = fill(tmp_path / "album", {name: 1, "b": 1})
+    (album / "b" / f"{name}.png").write_bytes(picture(9))
+    place = packed(album, tmp_path / "album.zip") if zipped else album
+    assert set(_placed(place)) == {f"{name}/0.png", "b/0.png", f"b/{name}.png"}
+    assert _skipped(place) == {}
 
 
 def test_names_are_normalised_and_clashes_told(tmp_path: Path) -> None:
@@ -112,7 +208,22 @@ def test_names_are_normalised_and_clashes_told(tmp_path: Path) -> None:
     fill(tmp_path, {composed: 1}, first=1)
     fill(tmp_path, {apart: 2}, first=5)
     assert list(_placed(tmp_path)) == ["été 1/0.png", "été 1/1.png"]
-    assert _skipped(tmp_path) == {"été 1/0.png": "same name"}
+    assert _skipped(tmp_path) == {"été 1/0.png (2)": "same name"}
+
+
+def test_of_a_zip_with_every_name_twice_the_first_ones_are_used(tmp_path: Path) -> None:
+    path = tmp_path / "twice.zip"
+    with zipfile.ZipFile(path, "w") as archive, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for number in (1, 2, 3, 1, 2, 7):
+            archive.writestr(f"{'ab'[number % 2]}/{number % 4}.png", picture(number))
+    assert list(_placed(path)) == ["a/2.png", "b/1.png", "b/3.png"]
+    assert _skipped(path) == dict.fromkeys(
+        ("a/2.png (2)", "b/1.png (2)", "b/3.png (2)"), "same name"
+    )
+    part = image_folders.read_images(path, SHAPE)["train"]
+    expected = images.model_input(decoding.decode(picture(3)).rgb, SHAPE, "crop")
+    assert np.array_equal(part.images[2], expected)
 
 
 def test_names_that_cannot_be_written_are_refused(tmp_path: Path) -> None:
@@ -148,7 +259,15 @@ def test_system_files_in_a_zip_do_not_hide_its_one_folder(tmp_path: Path) -> Non
     members = {"shop/a/1.png": picture(1), "__MACOSX/shop/a/._1.png": b"x", "shop/.DS_Store": b"x"}
     path = _zip(tmp_path / "mac.zip", members)
     assert _placed(path) == {"a/1.png": ("train", "a")}
-    assert _skipped(path) == {"__MACOSX/shop/a/._1.png": "hidden", ".DS_Store": "hidden"}
+    assert _skipped(path) == {"__MACOSX": "hidden", ".DS_Store": "hidden"}
+
+
+def test_a_zip_may_have_several_folders_around_everything(tmp_path: Path) -> None:
+    album = fill(tmp_path / "album", {"train/a": 1, "train/b": 1, "test/a": 1})
+    (album / "study.toml").write_text("")
+    path = packed(album, tmp_path / "Album.ZIP", "photos/photos 2/")
+    assert _placed(path) == _placed(album)
+    assert _skipped(path) == {}
 
 
 def test_zip_names_in_old_and_in_other_encodings(tmp_path: Path) -> None:
@@ -176,11 +295,11 @@ def test_zip_bombs_are_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     bomb = {"a/1.png": bytes(3 * 2**20), "a/2.png": picture(1), "b/1.png": picture(2)}
     path = _zip(tmp_path / "bomb.zip", bomb)
     assert _skipped(path) == {"a/1.png": "oversized"}
-    monkeypatch.setattr(image_folders, "MAX_TOTAL", 2**20)
+    monkeypatch.setattr(trees, "MAX_TOTAL", 2**20)
     with pytest.raises(DataError, match=r"bomb.zip announces 3 files of 0\.0 GB; at most"):
         _found(path)
-    monkeypatch.setattr(image_folders, "MAX_TOTAL", 2**40)
-    monkeypatch.setattr(image_folders, "MAX_MEMBERS", 2)
+    monkeypatch.setattr(trees, "MAX_TOTAL", 2**40)
+    monkeypatch.setattr(trees, "MAX_MEMBERS", 2)
     with pytest.raises(DataError, match="at most 2 files"):
         _found(path)
 
@@ -229,8 +348,8 @@ def test_pixels_are_those_of_the_one_way_in(tmp_path: Path) -> None:
 def test_huge_files_are_refused_unread_and_filters_stay_as_they_were(tmp_path: Path) -> None:
     fill(tmp_path, {"a": 1})
     with (tmp_path / "a" / "0.png").open("r+b") as stream:
-        stream.truncate(decoding.MAX_BYTES + 1)
+        stream.truncate(decoding.OWN_FOLDER.size + 1)
     filters = list(warnings.filters)
-    with pytest.raises(DataError, match="at most 25 MB are accepted"):
+    with pytest.raises(DataError, match="at most 1000 MB are accepted"):
         image_folders.read_images(tmp_path, SHAPE)
     assert list(warnings.filters) == filters

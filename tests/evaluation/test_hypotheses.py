@@ -470,6 +470,17 @@ def test_weakest_class() -> None:
     assert (easy["verdict"], easy["p_value"]) == ("supported", pytest.approx(2 / 10_001))
 
 
+def test_what_was_not_tested_is_in_no_judgement() -> None:
+    labels, answers = np.repeat([0, 1, 3], 20), np.repeat([0, 1, 3, 3], [20, 10, 10, 20])
+    four = Evidence({"net": predictions(labels, answers, "abcd")})
+    assert hypotheses.judge([Hypothesis(**entry("class_f1", label="c"))], four) == []
+    three = Evidence({"net": predictions(np.minimum(labels, 2), np.minimum(answers, 2), "abd")})
+    meaning = MEANING | {"refuted": "{weakest} {value}"}
+    for found in (judged("weakest_class", e, meaning=meaning) for e in (four, three)):
+        assert found["effect"]["value"] == pytest.approx(100 * (20 / 30 - 1))
+        assert found["meaning"] == "b -33.3"
+
+
 def test_an_unknown_category_is_named() -> None:
     with pytest.raises(HypothesisError, match=r"H: 'z' is none of \['a', 'b', 'c'\]"):
         judged("class_f1", shirts(), label="z")

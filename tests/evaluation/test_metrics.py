@@ -276,7 +276,27 @@ def test_summary_where_all_labels_are_the_same() -> None:
     scored = evaluation_metrics.score([1, 1], [[0.2, 0.8], [0.6, 0.4]], ["a", "b"])
     summary = evaluation_metrics.summary(scored, 50)["metrics"]
     assert "roc_auc" not in summary
-    assert summary["macro_recall"]["value"] == 0.25
+    assert summary["macro_recall"]["value"] == 0.5  # over the one class that was tested
+
+
+def test_averages_are_over_the_classes_that_have_images() -> None:
+    """As scikit-learn's recall and F1, asked for these labels alone."""
+    scored = drawn(300, 3)
+    kept = np.flatnonzero(scored.labels != 1)
+    y, p = scored.labels[kept], scored.probabilities[kept]
+    part = evaluation_metrics.score(y, p, scored.classes)
+    summary = evaluation_metrics.summary(part, 50)["metrics"]
+    assert summary["macro_recall"]["value"] == pytest.approx(
+        metrics.recall_score(y, p.argmax(1), average="macro", labels=[0, 2])
+    )
+    assert summary["macro_f1"]["value"] == pytest.approx(
+        metrics.f1_score(y, p.argmax(1), average="macro", labels=[0, 2])
+    )
+    report = evaluation_metrics.report(part, 50).set_index("label")
+    untested = report.loc[scored.classes[1]]
+    assert untested["support"] == 0
+    assert untested.drop(["split", "support"]).isna().all()
+    assert report.drop(index=scored.classes[1]).notna().all(axis=None)
 
 
 def test_resamples_reweight_one_ranking(monkeypatch: pytest.MonkeyPatch) -> None:

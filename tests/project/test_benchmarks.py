@@ -65,19 +65,19 @@ def test_speeds_are_medians_and_ratios_are_promised(
     order = []
 
     def sent(name: str, pictures: int, epochs: int) -> training.Curve:
-        assert (pictures, epochs) == (training.PICTURES, 3)
+        assert (pictures, epochs) == (training.IMAGES, 3)
         order.append(name)
         return [(2.0, 0.1), (5.0, 0.2), (5.0 + turns[name].pop(0), 0.3)]
 
     monkeypatch.setattr(training, "sent", sent)
     measures = {m.name: m for m in training.of_speed(["usual", "ours"], rounds=3)}
     assert order == ["usual", "ours"] * 3
-    assert measures["usual: pictures per second"].value == training.PICTURES / 64
+    assert measures["usual: images per second"].value == training.IMAGES / 64
     assert measures["ours: times usual"].value == 8
     assert measures["ours: times usual"].holds
     assert list(measures) == [
-        "usual: pictures per second",
-        "ours: pictures per second",
+        "usual: images per second",
+        "ours: images per second",
         "ours: times usual",
     ]
 

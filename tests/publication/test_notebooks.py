@@ -7,60 +7,25 @@ import subprocess
 import sys
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
-import nbformat
 import pytest
 
 from src import config
-from src.runs import published
 from tests import albums
+from tests.publication import notebooks
 
 NOTEBOOKS = sorted((config.ROOT / "jupyter_notebooks").glob("*.ipynb"))
-
-
-def _cells(path: Path) -> list[Any]:
-    return list(nbformat.read(path, as_version=4).cells)
-
-
-SERVED = {"plain", "plain_augmented", "best"}
-CONTROLS = {"plain_subset", "plain_subset_augmented"}
-
-
-def _quick_run(study: str, folder: Path) -> tuple[published.Run, list[str]]:
-    """A study taken through the notebooks in the quick profile: its run, the executed notebooks."""
-    command = [sys.executable, "jupyter_notebooks/run.py", "--study", study]
-    command += ["--profile", "quick", "--into", str(folder / "executed")]
-    done = subprocess.run(command, cwd=config.ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert published.versions(study) == ["v1"]
-    assert published.verify(study, "v1") == []
-    run = published.open_run(study, "v1")
-    assert run.manifest["profile"] == "quick"
-    executed = sorted((folder / "executed").iterdir())
-    outputs = [o for path in executed for cell in _cells(path) for o in cell.get("outputs", [])]
-    assert not [o for o in outputs if o.output_type == "error"]
-    return run, [path.stem[:2] for path in executed]
-
-
-@pytest.fixture
-def apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Outputs and inputs in a folder of their own."""
-    monkeypatch.setenv("OUTPUTS_DIR", str(tmp_path / "outputs"))
-    monkeypatch.setenv("INPUTS_DIR", str(tmp_path / "inputs"))
-    monkeypatch.delenv("DATASET_MIRROR", raising=False)
-    return tmp_path
 
 
 @pytest.mark.training
 @pytest.mark.slow
 def test_digits_take_networks_and_classical_models(apart: Path) -> None:
-    run, executed = _quick_run("digits", apart)
+    run, executed = notebooks.quick_run("digits", apart)
     assert executed == ["01", "02", "03", "04", "05", "06", "08"]
-    assert set(run.served) == {*SERVED, "dense"}
+    assert set(run.served) == {*notebooks.SERVED, "dense"}
     compared = set(run.models) - set(run.served)
-    assert {name for name in compared if run.model(name).is_network} == CONTROLS
-    assert {run.model(name).family for name in compared - CONTROLS} == {
+    assert {name for name in compared if run.model(name).is_network} == notebooks.ABLATIONS
+    assert {run.model(name).family for name in compared - notebooks.ABLATIONS} == {
         *("baseline", "classical", "ensemble")
     }
     assert [h["id"] for h in run.hypotheses] == ["H1", "H2", "H3"]
@@ -71,26 +36,10 @@ def test_digits_take_networks_and_classical_models(apart: Path) -> None:
 
 @pytest.mark.training
 @pytest.mark.slow
-def test_idx_files_take_the_same_way(apart: Path) -> None:
-    run, executed = _quick_run("fashion_mnist", apart)
-    assert executed == ["01", "02", "03", "04", "05", "08"]
-    assert set(run.served) == SERVED
-    assert set(run.models) == SERVED | CONTROLS
-    assert run.dataset["source"]["kind"] == "system"
-    assert run.dataset["totals"] == {
-        "train": 54_000,
-        "validation": 6_000,
-        "test": 10_000,
-        "all": 70_000,
-    }
-
-
-@pytest.mark.training
-@pytest.mark.slow
 def test_a_folder_of_ones_own_takes_frozen_features(apart: Path) -> None:
     counts = {"Blaue Röcke": 14, "caps": 11, "coats/winter": 9}
     albums.fill(apart / "inputs" / "shop", counts, size=(240, 200))
-    run, executed = _quick_run("shop", apart)
+    run, executed = notebooks.quick_run("shop", apart)
     assert executed == ["01", "02", "07", "08"]
     assert run.models == ["frozen"]
     assert run.dataset["classes"] == ["Blaue Röcke", "caps", "coats"]
@@ -136,7 +85,7 @@ def test_a_backbone_that_cannot_serve_is_refused_first(
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_committed_notebooks_are_executed_in_order_and_explained(path: Path) -> None:
-    cells = _cells(path)
+    cells = notebooks.cells(path)
     code = [cell for cell in cells if cell.cell_type == "code"]
     assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
     assert cells[0].cell_type == "markdown"

@@ -208,11 +208,11 @@ def test_cross_validation_covers_training_and_validation(digits: Dataset, tmp_pa
 
 def test_a_run_states_how_a_model_came_to_be(run: Callable[..., loop.Trained]) -> None:
     tuned = run(TUNED)
-    stated = transfer.stated(TUNED, tuned)
+    stated = transfer.config_of(TUNED, tuned)
     assert stated["family"] == "transfer"
     assert stated["architecture"] == {"kind": "tiny", "widths": [64], "last_frozen": "lower"}
     assert stated["training"]["epochs"] == stated["fine_tuned_from"] - 1 + RECIPE.epochs
-    frozen = transfer.stated(FROZEN, run(FROZEN))
+    frozen = transfer.config_of(FROZEN, run(FROZEN))
     assert frozen["architecture"]["last_frozen"] == "all"
     assert frozen["training"]["optimizer"] == "L-BFGS"
 
