@@ -13,11 +13,12 @@ from app_pages import answers, canvas, components, loaders
 from app_pages.answers import SIDE
 from src.charts import classifier, theme
 from src.data import decoding, images
+from src.data.specification import Fit
 from src.evaluation import thresholds
 from src.runs import published
 from src.serving import drawing, inference, uploads
 from src.serving.classifier import Classification
-from src.serving.preparation import FITS, Fit, Preparation, preparation
+from src.serving.preparation import Preparation, preparation
 
 MAX_PHOTOS = 40  # kept for one visitor, about 5 MB
 MAX_RESULTS = 400  # kept for one visitor, a few kB each
@@ -28,7 +29,6 @@ FORMATS: theme.Formats = {
     "model_ms": theme.milliseconds,
 }
 EXAMPLES = 12
-FIT_NAMES: dict[Fit, str] = {"crop": "Crop to the centre", "pad": "Pad with white"}
 OLD_FIT_NAMES: dict[str, Fit] = {"Cut to the middle": "crop"}  # in links of earlier versions
 
 Shown = list[tuple[uploads.Photo, Classification]]  # the photos in the list, each classified
@@ -94,7 +94,7 @@ def _read(arrival: Arrival, known: set[str]) -> uploads.Photo:
         raise decoding.ImageError(
             f"The list is full: it holds {MAX_PHOTOS} photos. Remove some and add this one again."
         )
-    return uploads.read(arrival.data, arrival.name, loaders.input_shapes(), arrival.truth)
+    return uploads.read(arrival.data, arrival.name, loaders.preparations(), arrival.truth)
 
 
 def remove(digest: str | None = None) -> None:
@@ -137,21 +137,28 @@ def choose(run: published.Run, way: str) -> Setup:
         name: str(loaders.model(run.study, run.version, name).config["title"])
         for name in run.served
     }
-    fit: Fit = FITS[0]
+    how = preparation(run)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         model = components.choose("Model", "model", titles, run.default_model, width=380)
         precision = components.switch(
             "Precision", "precision", inference.PRECISIONS, help=_precision_help(run, model)
         )
-        if way == "photos":
-            fit = components.switch(
-                "Photos that are not square",
-                "fit",
-                FIT_NAMES,
-                old=OLD_FIT_NAMES,
-                help="The model sees an image of fixed proportions.",
-            )
-    return Setup(run, model, precision, preparation(run, fit), sorting(run, model))
+        if way == "photos" and how.fits:
+            how = preparation(run, choose_fit(how))
+    return Setup(run, model, precision, how, sorting(run, model))
+
+
+def choose_fit(how: Preparation) -> Fit:
+    """What happens to photos of other proportions, the study's own way first; in the URL."""
+    names: dict[Fit, str] = {"crop": "Crop to the centre", "pad": f"Pad with {how.padding}"}
+    return components.switch(
+        "Photos that are not square",
+        "fit",
+        names,
+        how.fit,
+        old=OLD_FIT_NAMES,
+        help="The model sees an image of fixed proportions.",
+    )
 
 
 def _precision_help(run: published.Run, model: str) -> str:
@@ -357,11 +364,13 @@ def results(setup: Setup, shown: Shown) -> None:
 def results_table(setup: Setup, shown: Shown) -> int | None:
     """All results, sortable, as CSV too; returns the place of the selected one."""
     photos, found = zip(*shown, strict=True)
-    frame = uploads.table(photos, found, setup.run.dataset["classes"])
+    frame = uploads.table(photos, found, setup.run.dataset["classes"], setup.how)
     st.subheader(f"Results for {len(shown)} photo{'s' if len(shown) > 1 else ''}")
     event = st.dataframe(
         components.formatted(
-            frame.assign(image=[answers.data_uri(photo.inputs[setup.how]) for photo, _ in shown]),
+            frame.assign(
+                image=[answers.data_uri(photo.inputs[setup.how].pixels) for photo, _ in shown]
+            ),
             FORMATS,
         ),
         column_order=[
@@ -410,8 +419,8 @@ def cards(setup: Setup, shown: Shown) -> None:
 @components.section
 def card(setup: Setup, photo: uploads.Photo, result: Classification) -> None:
     """One photo: the photo, what the model saw, the evidence, the probabilities."""
-    key, pixels = photo.sha256[:16], photo.inputs[setup.how]
-    heading(photo, result)
+    key, pixels = photo.sha256[:16], photo.inputs[setup.how].pixels
+    heading(photo, result, setup.how)
     left, right = st.columns([3, 2], gap="medium")
     with left, st.container(horizontal=True, gap="small"):
         with st.container(width=SIDE):
@@ -435,7 +444,7 @@ def uploaded(photo: uploads.Photo) -> None:
     )
 
 
-def heading(photo: uploads.Photo, result: Classification) -> None:
+def heading(photo: uploads.Photo, result: Classification, how: Preparation) -> None:
     """Category, decision, what was done to the photo, and how long it took."""
     with st.container(horizontal=True, vertical_alignment="center"):
         answers.verdict(result)
@@ -456,7 +465,7 @@ def heading(photo: uploads.Photo, result: Classification) -> None:
             args=(photo.sha256,),
         )
     width, height = photo.size
-    done = "".join(f", {note}" for note in photo.notes)
+    done = "".join(f", {note}" for note in photo.told(how))
     together = f", {result.batch} photos together" if result.batch > 1 else ""
     read, classified = map(theme.milliseconds, (photo.milliseconds, result.milliseconds))
     time = f"Read in {read}, classified in {classified}{together}"

@@ -22,7 +22,7 @@ from src.runs import overview, published
 from src.serving import drawing
 from src.serving.classifier import Classifier
 from src.serving.classifier import sorting as sorting_of
-from src.serving.preparation import preparation
+from src.serving.preparation import Preparation, ways
 
 
 @st.cache_data(ttl=15, show_spinner=False, max_entries=1)
@@ -129,13 +129,13 @@ def classifier(study: str, version: str, model: str, precision: str = "float32")
 
 
 @st.cache_data(ttl=15, show_spinner=False, max_entries=1)
-def input_shapes() -> tuple[tuple[int, int, int], ...]:
-    """(H, W, C) of the model inputs of every published version that can be read."""
-    found: dict[tuple[int, int, int], None] = {}
+def preparations() -> tuple[Preparation, ...]:
+    """Every way to prepare a photo for a published version that can be read."""
+    found: dict[Preparation, None] = {}
     for study in published.studies():
         for version in published.versions(study):
-            with contextlib.suppress(published.RunError):  # another version's page says why
-                found[preparation(open_run(study, version)).shape] = None
+            with contextlib.suppress(published.RunError, DataError):  # its own page says why
+                found |= dict.fromkeys(ways(open_run(study, version)))
     return tuple(found)
 
 

@@ -21,6 +21,7 @@ from src.api.schemas import (
     Received,
 )
 from src.data import decoding, images
+from src.data.formats import DataError
 from src.serving import inference, uploads
 from src.serving.classifier import Classification, Classifier, NotServed, find_run
 from src.serving.preparation import Preparation, Shape, preparation, prepare
@@ -42,7 +43,7 @@ def resolve(options: Options) -> Setup:
 
     Raises:
         published.RunError: it is not there, or was changed after publication.
-        HTTPException: 422, the model is published but not served.
+        HTTPException: 422, the model is published but not served; 503, the study's file is wrong.
     """
     run = find_run(options.study or listing.default_study(), options.version)
     name = options.model or run.default_model
@@ -50,7 +51,10 @@ def resolve(options: Options) -> Setup:
         found = _classifier(run.study, run.version, name, options.precision)
     except NotServed as error:
         raise HTTPException(422, str(error)) from error
-    return Setup(found, preparation(run, options.fit), options)
+    try:
+        return Setup(found, preparation(run, options.fit), options)
+    except DataError as error:
+        raise HTTPException(503, str(error)) from error
 
 
 _classifier = functools.lru_cache(maxsize=2)(Classifier.open)  # as many as the dashboard keeps
@@ -61,12 +65,16 @@ _classifier = functools.lru_cache(maxsize=2)(Classifier.open)  # as many as the 
 
 @dataclass(frozen=True)
 class Input:
-    """A model input, uint8 (H, W, C), how it came, its SHA-256, and the milliseconds it took."""
+    """A model input, uint8 (H, W, C), how it came, its SHA-256, and the milliseconds it took.
+
+    doubt: why it may not show what the image shows.
+    """
 
     pixels: images.Pixels
     received: Received
     sha256: str
     milliseconds: float
+    doubt: str = ""
 
 
 def read(data: bytes, how: Preparation) -> Input:
@@ -83,7 +91,7 @@ def read(data: bytes, how: Preparation) -> Input:
         notes=[*decoded.notes, *prepared.notes],
     )
     milliseconds = 1000 * (time.perf_counter() - started)
-    return Input(prepared.pixels, received, uploads.sha256(data), milliseconds)
+    return Input(prepared.pixels, received, uploads.sha256(data), milliseconds, prepared.doubt)
 
 
 def pixels(body: bytes, shape: Shape) -> images.Pixels:
@@ -198,8 +206,12 @@ def predictions(
     setup: Setup, names: Sequence[str | None], inputs: Sequence[Input | Problem]
 ) -> Predictions:
     """An entry for each input, in order; all readable ones are classified together."""
-    readable = [given.pixels for given in inputs if isinstance(given, Input)]
-    results = iter(setup.classifier.classify(np.stack(readable)))
+    readable = [given for given in inputs if isinstance(given, Input)]
+    results = iter(
+        setup.classifier.classify(
+            np.stack([given.pixels for given in readable]), [given.doubt for given in readable]
+        )
+    )
     return Predictions(
         predictions=[
             Failure(index=i, name=name, error=given)

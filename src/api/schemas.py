@@ -59,9 +59,11 @@ class Options(Strict):
     version: Name = Field(None, description="Default: the study's newest version.")
     model: Name = Field(None, description="Default: the version's default model.")
     precision: Precision = Field("float32", description="int8 is smaller and mostly faster.")
-    fit: Fit = Field(
-        "crop",
-        description="Images of other proportions: `crop` to the centre, or `pad` with white.",
+    fit: Annotated[Fit | None, WithJsonSchema({"type": "string", "enum": ["crop", "pad"]})] = Field(
+        None,
+        description="Images of other proportions: `crop` to the centre, or `pad` with the study's "
+        "ground. Default: as the study says. Where the study places what is shown in the image "
+        "(garments, digits), this decides nothing.",
     )
     top: Count = Field(
         None, ge=1, description="Answer with so many probabilities only, the largest ones."

@@ -23,7 +23,8 @@ def model_input(
 
     An image of that shape already is returned as it is. Otherwise: grey by ITU-R 601 luma where
     C = 1; the largest centred part of the model's proportions ("crop") or the whole on white, or
-    another grey `ground` ("pad"); then Pillow's bicubic filter, which widens with the reduction and so is antialiased.
+    another grey `ground` ("pad"); then Pillow's bicubic filter, which widens with the reduction and
+    so is antialiased.
     """
     _check_pixels(rgb)
     height, width, channels = shape

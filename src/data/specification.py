@@ -38,6 +38,7 @@ class Layout:
 
 
 Fit = Literal["crop", "pad"]
+DIGITS = ((28, 28, 1), (8, 8, 1))  # (H, W, C) of the images in which a digit can be placed
 
 
 @dataclass(frozen=True, config=CHECKED)

@@ -39,6 +39,7 @@ from src.data.plans import (
 )
 from src.data.readers import PACKAGE_READERS, READERS
 from src.data.specification import (
+    DIGITS,
     Layout,
     Limit,
     Reference,
@@ -196,11 +197,14 @@ class StudyTable(_Table):
     transfer: dict[str, PlannedTransfer] = {}
 
     @model_validator(mode="after")
-    def _grey(self) -> StudyTable:
+    def _preparable(self) -> StudyTable:
         if self.uploads.ground == "dark" and self.image_shape[2] != 1:
             raise ValueError(
                 'uploads.ground = "dark" is for grey images: image_shape must end with 1'
             )
+        if self.uploads.placement == "digit" and self.image_shape not in DIGITS:
+            shapes = " or ".join(map(str, map(list, DIGITS)))
+            raise ValueError(f'uploads.placement = "digit" needs image_shape = {shapes}')
         return self
 
     def plan(self) -> Plan:

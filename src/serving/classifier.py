@@ -6,6 +6,7 @@ The page, the canvas, the API and every later way in open a `Classifier` and giv
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -111,20 +112,30 @@ class Classifier:
         """Confidence at or above which an image is sorted automatically; None: no image is."""
         return self.sorting.threshold if self.sorting else None
 
-    def classify(self, pixels: NDArray[np.uint8]) -> list[Classification]:
+    def classify(
+        self, pixels: NDArray[np.uint8], doubts: Sequence[str] | None = None
+    ) -> list[Classification]:
         """Classify model inputs, uint8 (n, H, W, C), together; the results share no memory.
+
+        Args:
+            pixels: the model inputs.
+            doubts: for each, why it may not show what the photo shows (`Prepared.doubt`).
 
         Raises:
             inference.InferenceError: see `ServedModel.predict`.
         """
         predicted, blank = self.model.predict(pixels), images.blank(pixels)
-        return [self._classification(predicted, i, bool(blank[i])) for i in range(len(pixels))]
+        doubts = doubts or [""] * len(pixels)
+        return [
+            self._classification(predicted, i, bool(blank[i]), doubts[i])
+            for i in range(len(pixels))
+        ]
 
     def _classification(
-        self, predicted: inference.Prediction, i: int, blank: bool
+        self, predicted: inference.Prediction, i: int, blank: bool, doubt: str
     ) -> Classification:
         probabilities, n = predicted.probabilities[i].copy(), len(predicted.probabilities)
-        decision, reason = self.decide(float(probabilities.max()), blank)
+        decision, reason = self.decide(float(probabilities.max()), blank, doubt)
         return Classification(
             classes=self.model.classes,
             probabilities=probabilities,
@@ -135,15 +146,20 @@ class Classifier:
             batch=n,
         )
 
-    def decide(self, confidence: float, blank: bool = False) -> tuple[Decision, str]:
+    def decide(
+        self, confidence: float, blank: bool = False, doubt: str = ""
+    ) -> tuple[Decision, str]:
         """What happens to an image, and why.
 
         Args:
             confidence: probability of its most probable class, 0 to 1.
             blank: whether it shows one colour only (`images.blank`).
+            doubt: why it may not show what the photo shows; empty where nothing says so.
         """
         if blank:
             return "check", "one colour only, nothing to recognise"
+        if doubt:
+            return "check", doubt
         if self.sorting is None:
             return "check", "this study has no target precision"
         threshold = self.sorting.threshold

@@ -7,7 +7,7 @@ Morphology, 1982; the threshold is that of Otsu, IEEE TSMC 9, 1979).
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,15 +40,16 @@ def find(rgb: Pixels) -> Ink | None:
     grey = _reduced(rgb)
     light = is_light(grey)
     height = _standing_out(255 - grey if light else grey)
-    threshold = otsu(height)
-    mask = height > threshold
-    if not mask.any() or not _clear(height, mask):
+    if height.max() < CONTRAST:
+        return None
+    mask = height > otsu(height)
+    if not _clear(height, mask):
         return None
     kept = _without_specks(mask, height)
     return Ink(kept, light) if EXTENT[0] <= kept.mean() <= EXTENT[1] else None
 
 
-def is_light(grey: Floats) -> bool:
+def is_light(grey: NDArray[Any]) -> bool:
     """Whether the ground of (h, w), values 0 to 255, is light: what differs most from it is darker.
 
     The ground may be lit unevenly: it is a quadratic surface, fitted twice, the second time

@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from src.data import decoding, images, studies
-from src.data.formats import DataError
-from src.data.specification import Fit, Uploads
+from src.data.specification import DIGITS, Fit, Uploads
 from src.runs import published
 from src.serving import drawing, garment, ink
 
@@ -41,6 +40,11 @@ class Preparation(NamedTuple):
     placement: str = "whole"
 
     @property
+    def padding(self) -> str:
+        """The colour around a padded photo: the ground of the study's own images."""
+        return "black" if self.ground == "dark" else "white"
+
+    @property
     def fits(self) -> bool:
         """Whether `fit` matters: not where the placement decides what becomes of a photo."""
         return self.placement == "whole"
@@ -61,32 +65,34 @@ class Prepared:
 def preparation(run: published.Run, fit: Fit | None = None) -> Preparation:
     """How uploads are prepared for the models of a run: as its study's file says.
 
+    Cropped to the centre where there is no such file. Where a version's images are not those that
+    the file speaks of, only the fit holds.
+
     Args:
-        run: the run; where its study has no file, photos are cropped to the centre.
+        run: the run.
         fit: instead of the file's, where the study's placement leaves a choice.
 
     Raises:
         published.RunError: the run's dataset card cannot be read.
-        DataError: the study's file is wrong, or asks for what cannot be done with its images.
+        DataError: the study's file is wrong.
     """
     height, width, channels = run.dataset["image_shape"]
-    return _checked((height, width, channels), studies.uploads(run.study), fit, run.study)
+    stated = studies.uploads(run.study)
+    if not _possible(stated, (height, width, channels)):
+        stated = Uploads(stated.fit)
+    chosen = (fit or stated.fit) if stated.placement == "whole" else stated.fit
+    return Preparation((height, width, channels), chosen, stated.ground, stated.placement)
+
+
+def _possible(stated: Uploads, shape: Shape) -> bool:
+    if stated.placement == "digit":
+        return shape in DIGITS
+    return stated.ground == "any" or shape[2] == 1
 
 
 def ways(run: published.Run) -> tuple[Preparation, ...]:
-    """Every preparation that a visitor can choose for a run; for what is raised see above."""
+    """Every preparation that a visitor can choose for a run; raises what `preparation` does."""
     return tuple(dict.fromkeys(preparation(run, fit) for fit in FITS))
-
-
-def _checked(shape: Shape, uploads: Uploads, fit: Fit | None, study: str) -> Preparation:
-    if uploads.placement == "digit" and shape not in drawing.STYLES:
-        sizes = " or ".join(f"{width} × {height}" for height, width, _ in drawing.STYLES)
-        raise DataError(
-            f'{studies.file_of(study)}: uploads.placement = "digit" needs grey images of {sizes} '
-            f"pixels, not {shape[1]} × {shape[0]}"
-        )
-    chosen = (fit or uploads.fit) if uploads.placement == "whole" else uploads.fit
-    return Preparation(shape, chosen, uploads.ground, uploads.placement)
 
 
 def prepare(upload: decoding.DecodedImage | drawing.Strokes, how: Preparation) -> Prepared:
@@ -117,17 +123,11 @@ def _notes(given: tuple[int, ...], how: Preparation) -> tuple[str, ...]:
     notes = []
     centre = images.centred(np.empty((rows, columns, 0), np.uint8), width / height)
     if centre.shape[:2] != (rows, columns):
-        notes.append(fitted(how))
+        crop = how.fit == "crop"
+        notes.append("cropped to the centre" if crop else f"padded with {how.padding}")
     if (rows, columns) != (height, width):
         notes.append(f"resized to {width} × {height}")
     return (*notes, "made grey") if wanted < channels else tuple(notes)
-
-
-def fitted(how: Preparation) -> str:
-    """What happens to a photo of other proportions, in words."""
-    if how.fit == "crop":
-        return "cropped to the centre"
-    return f"padded with {'black' if how.ground == 'dark' else 'white'}"
 
 
 # --- light on black ----------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from PIL import Image
 
 from src.data import decoding, images
 from src.serving.classifier import Classification, Classifier
-from src.serving.preparation import FITS, Pixels, Preparation, Shape, prepare
+from src.serving.preparation import Pixels, Preparation, Prepared, prepare
 
 THUMBNAIL = 160  # pixels of the longer side
 NAME = 60  # characters of a file name
@@ -26,20 +26,24 @@ NAME = 60  # characters of a file name
 class Photo:
     """A photo as it is kept.
 
-    sha256: of the file's bytes. thumbnail: PNG, made by us. inputs: model inputs, uint8 (H, W, C),
-    by their preparation. size: (width, height) as uploaded. milliseconds: what reading it took.
-    truth: its category where it is known. notes: what was done to it, in words.
+    sha256: of the file's bytes. thumbnail: PNG, made by us. inputs: model inputs by their
+    preparation. size: (width, height) as uploaded. milliseconds: what reading it took. truth: its
+    category where it is known. notes: what was done to read it, in words.
     """
 
     sha256: str
     name: str
     thumbnail: bytes
-    inputs: Mapping[Preparation, Pixels]
+    inputs: Mapping[Preparation, Prepared]
     format: str
     size: tuple[int, int]
     notes: tuple[str, ...]
     milliseconds: float
     truth: str | None = None
+
+    def told(self, how: Preparation) -> tuple[str, ...]:
+        """What was done to read and to prepare it, in words and in order."""
+        return (*self.notes, *self.inputs[how].notes)
 
 
 def sha256(data: bytes) -> str:
@@ -53,16 +57,15 @@ def shown_name(name: str) -> str:
     return clean if len(clean) <= NAME else f"{clean[: NAME - 16]}…{clean[-15:]}"
 
 
-def read(data: bytes, name: str, shapes: Iterable[Shape], truth: str | None = None) -> Photo:
-    """Decode a photo and prepare it for models of these input shapes, with every fit.
+def read(data: bytes, name: str, ways: Iterable[Preparation], truth: str | None = None) -> Photo:
+    """Decode a photo and prepare it in each of these ways.
 
     Raises:
         decoding.ImageError: it is no image, or one that cannot be read; the message says why.
     """
     started = time.perf_counter()
     decoded = decoding.decode(data)
-    ways = [Preparation(shape, fit) for shape in dict.fromkeys(shapes) for fit in FITS]
-    inputs = {how: prepare(decoded, how).pixels for how in ways}
+    inputs = {how: prepare(decoded, how) for how in dict.fromkeys(ways)}
     milliseconds = 1000 * (time.perf_counter() - started)
     return Photo(
         sha256(data),
@@ -94,24 +97,30 @@ def classify(
     """
     if not photos:
         return []
-    return classifier.classify(np.stack([photo.inputs[how] for photo in photos]))
+    inputs = [photo.inputs[how] for photo in photos]
+    return classifier.classify(
+        np.stack([one.pixels for one in inputs]), [one.doubt for one in inputs]
+    )
 
 
 DECISIONS = {"automatic": "sort automatically", "check": "needs checking"}
 
 
 def table(
-    photos: Sequence[Photo], results: Sequence[Classification], classes: Sequence[str]
+    photos: Sequence[Photo],
+    results: Sequence[Classification],
+    classes: Sequence[str],
+    how: Preparation,
 ) -> pd.DataFrame:
     """One row per photo: category, confidence, decision and reason, and every probability."""
-    rows = [_row(photo, result) for photo, result in zip(photos, results, strict=True)]
+    rows = [_row(photo, result, how) for photo, result in zip(photos, results, strict=True)]
     columns = ["file", "category", "confidence", "decision", "reason", "runner_up"]
     columns += ["runner_up_confidence", "known_category", "read_ms", "model_ms", "width", "height"]
     columns += ["format", "notes", "sha256", *(f"p_{name}" for name in classes)]
     return pd.DataFrame(rows, columns=columns)
 
 
-def _row(photo: Photo, result: Classification) -> dict[str, Any]:
+def _row(photo: Photo, result: Classification, how: Preparation) -> dict[str, Any]:
     order = np.argsort(-result.probabilities, kind="stable")
     second = int(order[1]) if len(order) > 1 else int(order[0])
     row: dict[str, Any] = {
@@ -128,7 +137,7 @@ def _row(photo: Photo, result: Classification) -> dict[str, Any]:
         "width": photo.size[0],
         "height": photo.size[1],
         "format": photo.format,
-        "notes": "; ".join(photo.notes),
+        "notes": "; ".join(photo.told(how)),
         "sha256": photo.sha256,
     }
     shares = zip(result.classes, result.probabilities, strict=True)

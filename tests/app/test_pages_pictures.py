@@ -283,7 +283,9 @@ def test_a_card_shows_the_photo_what_the_model_saw_and_the_evidence(classifier: 
         "What the model saw. Strongest evidence for airplane: upper left",
     ]
     assert "#### Airplane, more than 99.999\u00a0%" in texts(classifier)
-    assert "white.png: PNG, 64 × 48." in texts(classifier)
+    assert "white.png: PNG, 64 × 48, cropped to the centre, resized to 32 × 32." in texts(
+        classifier
+    )
     why = next(box for box in classifier.selectbox if box.label == "Evidence for")
     why.set_value(1)
     fine(classifier.run())
@@ -314,7 +316,7 @@ def saved(mode: str, colour: Any, kind: str = "PNG") -> bytes:
 @pytest.mark.parametrize(
     ("make", "note", "white"),
     [
-        (rotated, "rotated by its EXIF tag", 200 / 255),
+        (rotated, "rotated by its EXIF tag; cropped to the centre", 200 / 255),
         (animated, "first of several frames", 250 / 255),
         (lambda: saved("RGBA", (0, 0, 0, 0)), "transparency laid on white", 1.0),
         (lambda: saved("I;16", 204 * 257), "16-bit scaled to 8-bit", 0.8),
@@ -327,7 +329,7 @@ def test_unusual_photos_get_a_right_answer_and_a_note(
 ) -> None:
     upload(classifier, ("unusual.png", make()))
     (row,) = table(classifier).to_dict("records")
-    assert row["notes"] == note
+    assert row["notes"] == f"{note}; resized to 32 × 32"
     assert row["p_airplane"] == pytest.approx(white, abs=0.01)
 
 

@@ -14,6 +14,9 @@ from src.serving.classifier import Classifier
 from src.serving.preparation import Preparation
 
 SHAPE = (2, 2, 3)
+CROP, PAD = Preparation(SHAPE, "crop"), Preparation(SHAPE, "pad")
+PAD_WIDE = Preparation((1, 4, 3), "pad")
+WAYS = [CROP, PAD, PAD_WIDE]
 
 
 class Named:
@@ -42,29 +45,29 @@ LEFT_BLACK = np.repeat(np.array([[[0], [255], [255], [255]]], np.uint8), 3, axis
 
 def test_a_photo_is_kept_small_and_as_the_models_see_it() -> None:
     data = png(LEFT_BLACK)
-    photo = uploads.read(data, "a.png", [SHAPE, (1, 4, 3), SHAPE], truth="cat")
+    photo = uploads.read(data, "a.png", [*WAYS, *WAYS], truth="cat")
     assert photo.sha256 == hashlib.sha256(data).hexdigest()
     assert (photo.name, photo.format, photo.size, photo.truth) == ("a.png", "PNG", (4, 1), "cat")
     assert photo.notes == ()
     assert photo.milliseconds > 0
-    assert set(photo.inputs) == {
-        Preparation(s, f) for s in (SHAPE, (1, 4, 3)) for f in ("crop", "pad")
-    }
-    np.testing.assert_array_equal(photo.inputs[Preparation((1, 4, 3), "pad")], LEFT_BLACK)
+    assert list(photo.inputs) == WAYS
+    assert photo.told(PAD_WIDE) == ()
+    assert photo.told(CROP) == ("cropped to the centre", "resized to 2 × 2")
+    np.testing.assert_array_equal(photo.inputs[PAD_WIDE].pixels, LEFT_BLACK)
     np.testing.assert_array_equal(
-        photo.inputs[Preparation(SHAPE, "crop")], images.model_input(LEFT_BLACK, SHAPE, "crop")
+        photo.inputs[CROP].pixels, images.model_input(LEFT_BLACK, SHAPE, "crop")
     )
     np.testing.assert_array_equal(images.from_png(photo.thumbnail), LEFT_BLACK)
 
 
 def test_a_large_photo_gets_a_small_thumbnail_in_its_proportions() -> None:
-    photo = uploads.read(png(np.zeros((300, 900, 3), np.uint8)), "wide.png", [SHAPE])
+    photo = uploads.read(png(np.zeros((300, 900, 3), np.uint8)), "wide.png", [CROP])
     assert images.from_png(photo.thumbnail).shape == (53, uploads.THUMBNAIL, 3)
 
 
 def test_what_is_no_picture_is_refused() -> None:
     with pytest.raises(decoding.ImageError, match="not an image"):
-        uploads.read(b"hello", "a.png", [SHAPE])
+        uploads.read(b"hello", "a.png", [CROP])
 
 
 @pytest.mark.parametrize(
@@ -85,13 +88,10 @@ def two() -> list[uploads.Photo]:
     columns = np.array([0, 255], np.uint8)
     return [
         uploads.read(
-            png(np.broadcast_to(row, (2, 3, 2)).swapaxes(1, 2).copy()), f"{row[0]}.png", [SHAPE]
+            png(np.broadcast_to(row, (2, 3, 2)).swapaxes(1, 2).copy()), f"{row[0]}.png", [CROP, PAD]
         )
         for row in (columns, columns[::-1])
     ]
-
-
-CROP, PAD = Preparation(SHAPE, "crop"), Preparation(SHAPE, "pad")
 
 
 def classifier(model: Named, threshold: float | None) -> Classifier:
@@ -116,7 +116,8 @@ def test_photos_are_classified_together() -> None:
 def test_the_table_holds_every_result_in_full() -> None:
     model = Named([[0.75, 0.125, 0.125], [0.0, 0.0, 1.0]])
     kept = two()
-    rows = uploads.table(kept, uploads.classify(classifier(model, 0.9), kept, PAD), model.classes)
+    results = uploads.classify(classifier(model, 0.9), kept, PAD)
+    rows = uploads.table(kept, results, model.classes, PAD)
     found = rows.to_dict("records")
     for row, photo in zip(found, kept, strict=True):
         assert row.pop("read_ms") == photo.milliseconds
@@ -152,7 +153,7 @@ def test_the_table_holds_every_result_in_full() -> None:
             **common,
         },
     ]
-    assert uploads.table([], [], model.classes).columns[-1] == "p_ship"
+    assert uploads.table([], [], model.classes, PAD).columns[-1] == "p_ship"
 
 
 def test_freed_memory_is_given_back() -> None:
