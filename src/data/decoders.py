@@ -224,19 +224,23 @@ def _bmp(data: bytes, header: Header) -> Opened:
 
 def _bit_fields(data: bytes, header: Header) -> Image:
     """An uncompressed BMP of 16 or 32 bits with any masks (BITMAPV3INFOHEADER)."""
-    import numpy as np
-
     start, (width, height) = int.from_bytes(data[10:14], "little"), header.size
     bits = int.from_bytes(data[28:30], "little")
     row = (width * bits // 8 + 3) // 4 * 4
-    rows = np.frombuffer(data, np.uint8, row * height, start).reshape(height, row)
-    values = rows[:, : width * bits // 8].copy().view(f"<u{bits // 8}")
-    masks = np.frombuffer(data, "<u4", 3, 54)
-    channels = [(values & mask) / max(int(mask), 1) * WHITE for mask in map(int, masks)]
-    pixels = np.rint(np.stack(channels, axis=-1)).astype(np.uint8)
-    upright = pixels if int.from_bytes(data[22:26], "little") >> 31 else pixels[::-1]
-    flat = np.ascontiguousarray(upright).tobytes()
-    return pyvips.Image.new_from_memory(flat, width, height, 3, "uchar").copy(interpretation="srgb")
+    kind = {16: "ushort", 32: "uint"}[bits]
+    rows = data[start : start + row * height]
+    values = pyvips.Image.new_from_memory(rows, row * 8 // bits, height, 1, kind)
+    masks = [int.from_bytes(data[place : place + 4], "little") for place in (54, 58, 62)]
+    image = _channel(values, masks[0]).bandjoin([_channel(values, mask) for mask in masks[1:]])
+    image = image.crop(0, 0, width, height).copy(interpretation="srgb")
+    return image if data[25] >> 7 else image.flipver()  # a negative height: from top to bottom
+
+
+def _channel(values: Image, mask: int) -> Image:
+    """The bits of a mask, moved down and scaled to 0–255."""
+    shift = (mask & -mask).bit_length() - 1 if mask else 0
+    top = max(mask >> shift, 1)
+    return ((values >> shift) & top).linear(WHITE / top, 0).rint().cast("uchar")
 
 
 OPENERS: dict[str, Callable[[bytes, Header], Opened]] = {

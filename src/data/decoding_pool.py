@@ -26,7 +26,8 @@ ENVIRONMENT = {
     "VIPS_CONCURRENCY": "1",
 }
 START = 30  # seconds that a new process may take on a busy machine
-SLACK = 60 * 10**6  # bytes; headers promise about what decoding takes, libraries load late
+SLACK = 90 * 10**6  # bytes; headers promise about what decoding takes, libraries load late
+GROWTH = 60 * 10**6  # bytes; what a library keeps of its files is missing for the next one
 BUFFER = 4 * 2**20  # bytes; the system may grant less
 WALL = 6  # times the processor time of a file, after which its process is ended even if it sleeps
 
@@ -69,6 +70,10 @@ class Worker:
         except (OSError, EOFError, ValueError) as error:
             raise WorkerLost from error
 
+    def alive(self) -> bool:
+        """Whether the process has not ended."""
+        return self._process.poll() is None
+
     def end(self) -> None:
         """Close the channel, which ends the process, and see that it does."""
         self._channel.close()
@@ -101,16 +106,19 @@ class Lane:
     def decode(self, data: bytes) -> tuple[dict[str, Any], bytearray]:
         """Wait for a process and let it decode. WorkerLost where that ends it."""
         worker = self._idle.get()
+        keep = False
         try:
-            worker = worker or Worker(self.memory + SLACK)
-            return worker.decode(data, self.seconds)
-        except BaseException:
-            if worker:
+            if worker and not worker.alive():  # the system may end one that waits
                 worker.end()
                 worker = None
-            raise
+            worker = worker or Worker(self.memory + SLACK)
+            answer, pixels = worker.decode(data, self.seconds)
+            keep = answer["grown"] <= GROWTH
+            return answer, pixels
         finally:
-            self._idle.put(worker)
+            if worker and not keep:
+                worker.end()
+            self._idle.put(worker if keep else None)
 
     def pids(self) -> list[int]:
         """The numbers of the processes that wait for work."""

@@ -73,7 +73,11 @@ def answer(data: bytes) -> tuple[dict[str, Any], bytes]:
 
 
 def serve(channel: socket.socket) -> None:
-    """Decode one file after the other; each order is seconds of processor time, and a file."""
+    """Decode one file after the other; each order is seconds of processor time, and a file.
+
+    The answer says by how many bytes the process has grown since its start.
+    """
+    start = _data_bytes()
     while True:
         seconds = json.loads(receive(channel))
         data = bytes(receive(channel))
@@ -81,6 +85,7 @@ def serve(channel: socket.socket) -> None:
         found, pixels = answer(data)
         signal.setitimer(signal.ITIMER_PROF, 0)
         del data
+        found["grown"] = _data_bytes() - start
         send(channel, json.dumps(found).encode(), pixels)
         del pixels
 

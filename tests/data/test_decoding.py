@@ -333,11 +333,18 @@ def test_a_process_that_ends_is_replaced(lane: decoding_pool.Lane) -> None:
     lane.decode(PHOTO)
     (first,) = lane.pids()
     os.kill(first, signal.SIGKILL)
-    with pytest.raises(decoding_pool.WorkerLost):
-        lane.decode(PHOTO)
+    os.waitid(os.P_PID, first, os.WEXITED | os.WNOWAIT)
     answer, pixels = lane.decode(PHOTO)
     assert (answer["width"], answer["height"], len(pixels)) == (64, 64, 64 * 64 * 3)
     assert lane.pids() != [first]
+
+
+def test_a_process_that_grows_is_replaced(
+    lane: decoding_pool.Lane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(decoding_pool, "GROWTH", -1)
+    lane.decode(PHOTO)
+    assert lane.pids() == []
 
 
 def test_a_file_that_takes_too_long_is_given_up() -> None:
