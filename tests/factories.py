@@ -653,7 +653,7 @@ def _manifest(
 
 
 def histograms() -> pd.DataFrame:
-    """Shares of dark and bright values per class and channel (`exploration.intensity_histogram`)."""
+    """Shares of dark and bright values per class and channel, as `exploration` gives them."""
     shares = {"all": (0.5, 0.5), "cat": (1.0, 0.0), "dog": (0.25, 0.75), "ship": (0.25, 0.75)}
     return pd.DataFrame(
         [

@@ -24,6 +24,7 @@ FILES = (
     "height",
     "fingerprint",  # hash of the pixels the model sees
     "signature",  # those pixels reduced to `near_duplicates.SIGNATURE`, uint8
+    "product",  # what photos of one product have in common; empty where nothing is said
     "near",  # the group of nearly equal images, over all images (`near_duplicates.groups`)
 )
 COLUMNS = ["path", "class", "kind", "detail", "severity"]
@@ -49,6 +50,16 @@ KINDS = {
         "refused",
         "image of a class with too few",
         "images of classes with too few",
+    ),
+    "no label": (
+        "refused",
+        "image without a line in labels.csv",
+        "images without a line in labels.csv",
+    ),
+    "no file": (
+        "refused",
+        "line of labels.csv without its image",
+        "lines of labels.csv without images",
     ),
     "no class": ("refused", "image outside the class folders", "images outside them"),
     "same name": ("refused", "second file of the same name", "second files of the same name"),
@@ -79,6 +90,16 @@ KINDS = {
         "warning",
         "image much like another of its class",
         "images much like another of their class",
+    ),
+    "split product": (
+        "warning",
+        "product with photos in several splits",
+        "products with photos in several splits",
+    ),
+    "product of classes": (
+        "warning",
+        "product with photos in several classes",
+        "products with photos in several classes",
     ),
     "small": ("warning", "small image, enlarged", "small images, enlarged"),
     "misshapen": ("warning", "very long or tall image", "very long or tall images"),
@@ -130,7 +151,7 @@ def problems(files: Frame, shape: tuple[int, int, int]) -> Frame:
         rows += wrong
         usable = usable[~usable["path"].isin([row[0] for row in wrong])]
     for look in (
-        *(_small, _misshapen, _near_copies),
+        *(_small, _misshapen, _near_copies, _products),
         *(_untested, _unvalidated, _few_photos),
     ):
         rows += look(usable, min(shape[:2]))
@@ -255,6 +276,37 @@ def with_groups(files: Frame) -> Frame:
     near = np.full(len(files), -1, np.int64)
     near[images] = near_duplicates.groups(signatures(files[images]))
     return files.assign(near=near)
+
+
+def _products(files: Frame, _side: int) -> Rows:
+    """Products that no split or no class holds alone."""
+    listed = files[files["product"] != ""].groupby("product")
+    parts, labels = listed["part"].unique(), listed["label"].unique()
+    rows: Rows = [
+        ("", "", "split product", f"product {name}: {', '.join(found)}")
+        for name, found in parts.items()
+        if len(found) > 1
+    ]
+    return rows + [
+        ("", "", "product of classes", f"product {name}: {', '.join(found)}")
+        for name, found in labels.items()
+        if len(found) > 1
+    ]
+
+
+def kept_together(files: Frame) -> NDArray[np.int64]:
+    """The group (n,) of each image that a split must not take apart.
+
+    Images share one where they are nearly equal or of one product, directly or through others.
+    """
+    group, listed = files["near"], files["product"] != ""
+    while True:  # the lowest number spreads to all that belong together
+        wider = group.copy()
+        wider[listed] = group[listed].groupby(files["product"][listed]).transform("min")
+        wider = wider.groupby(files["near"]).transform("min")
+        if wider.equals(group):
+            return group.to_numpy(np.int64)
+        group = wider
 
 
 def _untested(files: Frame, _side: int) -> Rows:

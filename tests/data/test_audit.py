@@ -18,7 +18,12 @@ def _files(*rows: dict[str, object]) -> pd.DataFrame:
     for place, row in enumerate(rows):
         grey = np.random.default_rng(place).integers(0, 256, near_duplicates.SIGNATURE, np.uint8)
         usual = {"part": "train", "label": "a", "kind": "", "detail": "", "width": 400}
-        usual |= {"height": 300, "fingerprint": str(place), "signature": grey.tobytes()}
+        usual |= {
+            "product": "",
+            "height": 300,
+            "fingerprint": str(place),
+            "signature": grey.tobytes(),
+        }
         table.append(usual | {"path": f"{place}.jpg"} | row)
     return audit.with_groups(pd.DataFrame(table))
 
@@ -180,6 +185,33 @@ def test_nearly_equal_images_are_named_with_what_makes_them_serious() -> None:
         ["1.jpg", "near contradiction", "much like 0.jpg"],
         ["2.jpg", "near contradiction", "much like 1.jpg"],
     ]
+
+
+def test_products_in_several_splits_or_classes_are_named() -> None:
+    one = {"product": "4711"}
+    rows = [one, one, one | {"part": "test"}, {"product": "8"}, {"product": "8", "label": "b"}]
+    more = [*_class("a", 20), *_class("b", 20)]
+    more += [*_class("a", 1, part="test"), *_class("b", 1, part="test")]
+    found = audit.problems(_files(*rows, *more), SHAPE)
+    assert found[["kind", "detail"]].to_numpy().tolist() == [
+        ["split product", "product 4711: train, test"],
+        ["product of classes", "product 8: a, b"],
+    ]
+
+
+def test_what_is_of_one_product_or_nearly_equal_stays_together() -> None:
+    files = _files(
+        _shaded(0, product="p"),
+        {"product": "p"},
+        _shaded(3),
+        {},
+        {"product": "q"},
+        {"product": "q"},
+        _shaded(5, product="r"),
+        {"product": "r"},
+    )
+    together = audit.kept_together(files).tolist()
+    assert together == [0, 0, 0, 3, 4, 4, 0, 0]
 
 
 def test_names_that_look_alike_are_told_together_whether_used_or_not() -> None:
