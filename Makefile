@@ -53,6 +53,7 @@ study: $(VENV)/notebooks.stamp ## a study of your own photos (FOLDER=name in inp
 bench: $(VENV)/dev.stamp browser ## measure the evaluation, and speed, memory and start of the served app
 	@$(BIN) benchmarks/evaluation.py
 	@$(BIN) benchmarks/serving.py
+	@$(BIN) benchmarks/decoding.py
 	@$(BIN) benchmarks/app.py
 
 bench-training: $(VENV)/dev.stamp ## measure training against a plain Keras script and PyTorch (ARGS=--curves)
