@@ -26,9 +26,11 @@ def send(channel: socket.socket, head: bytes, body: bytes) -> None:
     channel.sendall(body)
 
 
-def receive(channel: socket.socket) -> bytearray:
-    """Receive one part; EOFError where the other side has gone."""
+def receive(channel: socket.socket, most: int | None = None) -> bytearray:
+    """Receive one part; EOFError where the other side has gone, ValueError for too many bytes."""
     (length,) = LENGTH.unpack(_exactly(channel, LENGTH.size))
+    if most is not None and length > most:
+        raise ValueError(f"{length} bytes")
     return _exactly(channel, length)
 
 

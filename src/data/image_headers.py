@@ -381,14 +381,15 @@ def _by_pixels(name: str, kind: str, size: tuple[int, int]) -> Header:
 WIDTH, HEIGHT, BITS, PHOTOMETRIC, STRIPS = 256, 257, 258, 262, 273
 LAB = (8, 9, 10)  # photometric interpretations
 SAMPLES, ROWS_PER_STRIP, TILE_WIDTH, TILE_HEIGHT, TILES = 277, 278, 322, 323, 324
-COLOUR_FILTER, DNG = 32803, 50706
+REDUCED, SUB_IMAGES, COLOUR_FILTER, DNG = 254, 330, 32803, 50706
 TIFF_TYPES = {1: 1, 3: 2, 4: 4, 16: 8}  # of tags that hold numbers → bytes
 
 
 def _tiff(data: bytes) -> Header:
     numbers = Bytes(data, "little" if data[:2] == b"II" else "big")
     tags = _tiff_tags(numbers)
-    if DNG in tags or _one(tags, PHOTOMETRIC, 0) == COLOUR_FILTER:
+    preview = _one(tags, REDUCED, 0) & 1 and SUB_IMAGES in tags  # as in NEF and ARW
+    if DNG in tags or preview or _one(tags, PHOTOMETRIC, 0) == COLOUR_FILTER:
         raise UnknownFormat(
             f"The file is {RAW}. {SAVE} Accepted are images in one of these formats: "
             f"{', '.join(FORMATS)}."
