@@ -456,15 +456,13 @@ def _heif(data: bytes) -> Header:
 
 def _properties(numbers: Bytes) -> Iterator[tuple[bytes, int, int]]:
     """Name, start and end of every property of the images in the file."""
-    for name, start, end in _boxes(numbers, 0, len(numbers.data)):
-        if name != b"meta":
-            continue
-        for inner, first, last in _boxes(numbers, start + 4, end):
-            if inner != b"iprp":
-                continue
-            for innermost, begin, close in _boxes(numbers, first, last):
-                if innermost == b"ipco":
-                    yield from _boxes(numbers, begin, close)
+    start, end = 0, len(numbers.data)
+    for name, head in ((b"meta", 4), (b"iprp", 0), (b"ipco", 0)):  # the first of each counts
+        found = next((box for box in _boxes(numbers, start, end) if box[0] == name), None)
+        if found is None:
+            return
+        start, end = found[1] + head, found[2]
+    yield from _boxes(numbers, start, end)
 
 
 def _boxes(numbers: Bytes, place: int, end: int) -> Iterator[tuple[bytes, int, int]]:
