@@ -284,6 +284,12 @@ def _exif_orientation(block: bytes) -> int:
 # --- what every image goes through -------------------------------------------------------------
 
 
+FAR = 1e38  # beyond any value that means something
+OPAQUE = {"ushort": 65535.0, "float": 1.0, "double": 1.0}  # values of alpha
+EIGHT_BIT = {"grey16": "b-w", "b-w": "b-w", "cmyk": "cmyk"}  # interpretations; others: RGB
+Step = Callable[[Image], tuple[Image, str | None]]
+
+
 class Range(NamedTuple):
     """The values that become 0 and 255, and how that is said."""
 
@@ -306,7 +312,7 @@ def _finished(opened: Opened, values: Range | None, header: Header) -> Decoded:
 def _value_range(image: Image) -> Range:
     """The range of an image of more than 8 bits: of its type, where the values lie in it."""
     if image.format not in ("char", "ushort", "short", "uint", "int", "float", "double"):
-        raise damaged(image.get("vips-loader"), f"{image.format} values")
+        raise ImageError(f"The image has {image.format} values. Save it as RGB and try again.")
     floats = image.format in ("float", "double")
     colours = image.extract_band(0, n=image.bands - 1) if image.hasalpha() else image
     low, high = _extremes(colours, floats)
@@ -333,11 +339,9 @@ def _extremes(image: Image, floats: bool) -> tuple[float, float]:
     return (least, most) if least <= most else (0.0, 0.0)
 
 
-FAR = 1e38  # beyond any value that means something
-Step = Callable[[Image], tuple[Image, str | None]]
-
-
 def _eight_bits(values: Range | None) -> Step:
+    """The step that brings a range of values to 0–255, and alpha by the range of its type."""
+
     def scale(image: Image) -> tuple[Image, str | None]:
         if values is None:
             return image, None
@@ -352,10 +356,6 @@ def _eight_bits(values: Range | None) -> Step:
         return joined.copy(interpretation=EIGHT_BIT.get(image.interpretation, "srgb")), values.note
 
     return scale
-
-
-OPAQUE = {"ushort": 65535.0, "float": 1.0, "double": 1.0}
-EIGHT_BIT = {"grey16": "b-w", "b-w": "b-w", "cmyk": "cmyk"}
 
 
 def _scaled(image: Image, low: float, high: float) -> Image:
@@ -394,9 +394,10 @@ def _srgb(image: Image) -> tuple[Image, str | None]:
     rgb = plain if image.bands == 3 else plain.bandjoin([plain, plain])
     if not profile or _says_srgb(profile):
         return rgb, None
-    if not _usable(profile, image.bands):
-        return rgb, BROKEN_PROFILE
-    return _transformed(plain), "colour profile converted to sRGB"
+    if _usable(profile, image.bands):
+        with suppress(pyvips.Error):  # of a kind that describes no pixels
+            return _transformed(plain), "colour profile converted to sRGB"
+    return rgb, BROKEN_PROFILE
 
 
 def _says_srgb(profile: bytes) -> bool:
@@ -419,6 +420,8 @@ def _transformed(image: Image, **options: Any) -> Image:
 
 
 def _upright(orientation: int) -> Step:
+    """The step that turns an image by its EXIF orientation."""
+
     def turn(image: Image) -> tuple[Image, str | None]:
         if orientation not in range(2, 9):
             return image, None

@@ -381,14 +381,15 @@ def _by_pixels(name: str, kind: str, size: tuple[int, int]) -> Header:
 WIDTH, HEIGHT, BITS, PHOTOMETRIC, STRIPS = 256, 257, 258, 262, 273
 LAB = (8, 9, 10)  # photometric interpretations
 SAMPLES, ROWS_PER_STRIP, TILE_WIDTH, TILE_HEIGHT, TILES = 277, 278, 322, 323, 324
-COLOUR_FILTER, DNG = 32803, 50706
+REDUCED, SUB_IMAGES, COLOUR_FILTER, DNG = 254, 330, 32803, 50706
 TIFF_TYPES = {1: 1, 3: 2, 4: 4, 16: 8}  # of tags that hold numbers → bytes
 
 
 def _tiff(data: bytes) -> Header:
     numbers = Bytes(data, "little" if data[:2] == b"II" else "big")
     tags = _tiff_tags(numbers)
-    if DNG in tags or _one(tags, PHOTOMETRIC, 0) == COLOUR_FILTER:
+    preview = _one(tags, REDUCED, 0) & 1 and SUB_IMAGES in tags  # as in NEF and ARW
+    if DNG in tags or preview or _one(tags, PHOTOMETRIC, 0) == COLOUR_FILTER:
         raise UnknownFormat(
             f"The file is {RAW}. {SAVE} Accepted are images in one of these formats: "
             f"{', '.join(FORMATS)}."
@@ -455,15 +456,13 @@ def _heif(data: bytes) -> Header:
 
 def _properties(numbers: Bytes) -> Iterator[tuple[bytes, int, int]]:
     """Name, start and end of every property of the images in the file."""
-    for name, start, end in _boxes(numbers, 0, len(numbers.data)):
-        if name != b"meta":
-            continue
-        for inner, first, last in _boxes(numbers, start + 4, end):
-            if inner != b"iprp":
-                continue
-            for innermost, begin, close in _boxes(numbers, first, last):
-                if innermost == b"ipco":
-                    yield from _boxes(numbers, begin, close)
+    start, end = 0, len(numbers.data)
+    for name, head in ((b"meta", 4), (b"iprp", 0), (b"ipco", 0)):  # the first of each counts
+        found = next((box for box in _boxes(numbers, start, end) if box[0] == name), None)
+        if found is None:
+            return
+        start, end = found[1] + head, found[2]
+    yield from _boxes(numbers, start, end)
 
 
 def _boxes(numbers: Bytes, place: int, end: int) -> Iterator[tuple[bytes, int, int]]:

@@ -227,6 +227,14 @@ def test_a_jpeg_is_known_to_stream_only_when_its_first_scan_has_all_channels() -
     assert full - halved == 16 * 16 * 2 * 1.5  # two bytes for every sample
 
 
+def test_headers_are_read_in_bounded_steps() -> None:
+    """Millions of empty boxes, chunks or segments are not all looked at."""
+    boxes = struct.pack(">I4s", 8, b"free") * 3_000_000
+    heif = pictures.HEIF[:28] + boxes + pictures.HEIF[28:]
+    assert "does not say how large it is" in refusal(heif)
+    assert "more than 20,000 chunks" in refusal(png((8, 8), chunk(b"tEXt", b"") * 100_000))
+
+
 # --- bombs -------------------------------------------------------------------------------------
 
 
