@@ -6,13 +6,14 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from src import config
-from src.data import audit
+from src.data import audit, images
 from tests import factories
 
 FOUND = pd.DataFrame(
@@ -40,7 +41,11 @@ def _publish(outputs: Path, found: pd.DataFrame) -> None:
     found.to_parquet(stream, index=False)
     kinds = found["kind"].value_counts(sort=False).to_dict()
     manifest = factories.read(folder / "manifest.json")
+    pictures = found.assign(png=[images.thumbnail(np.zeros((30, 30, 3), np.uint8))] * len(found))
+    kept = io.BytesIO()
+    pictures.to_parquet(kept, index=False)
     for name, content in {
+        "audit_pictures.parquet": kept.getvalue(),
         "audit.json": json.dumps(REPORT | {"kinds": kinds}).encode(),
         "audit.parquet": stream.getvalue(),
     }.items():
@@ -71,6 +76,13 @@ def _opened(app: AppTest) -> str:
     return "\n".join(str(element.value).replace("\\", "") for element in app.markdown)
 
 
+def _captions(app: AppTest) -> list[str]:
+    """Of the images that the audit shows."""
+    shown = [image.proto.imgs[0].caption for image in app.get("image")]
+    texts = [caption.replace("\\", "") for caption in shown]
+    return [text for text in texts if text.startswith(("damaged: ", "copy: "))]
+
+
 def test_what_was_found_is_counted_and_listed(tmp_path: Path, page: AppTest) -> None:
     _publish(tmp_path, FOUND)
     text = _opened(page)
@@ -80,7 +92,9 @@ def test_what_was_found_is_counted_and_listed(tmp_path: Path, page: AppTest) -> 
         ["Damaged or unreadable images", "1", "refused"],
         ["Copies of other images", "2", "refused"],
     ]
+    assert _captions(page) == ["damaged: a/1.jpg", "copy: =b/2.jpg", "copy: b/3.jpg"]
     page.selectbox(key="audit_kind").select("copy").run()
+    assert _captions(page) == ["copy: =b/2.jpg", "copy: b/3.jpg"]
     assert page.dataframe[-1].value["path"].tolist() == ["=b/2.jpg", "b/3.jpg"]
 
 
