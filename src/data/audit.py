@@ -453,7 +453,7 @@ def summary(files: Frame, found: Frame) -> dict[str, Any]:
         "left_out": _left_out(files, found, set(counts.index)),
         "kinds": {kind: int(n) for kind, n in kinds.items() if n},
     }
-    return report | {"text": _text(report)}
+    return report | {"text": _text(report, found)}
 
 
 def _left_out(files: Frame, found: Frame, used: set[str]) -> list[str]:
@@ -477,21 +477,27 @@ def _images(n: int) -> str:
     return f"{n:,} {'image' if n == 1 else 'images'}"
 
 
-def _text(report: dict[str, Any]) -> str:
-    """The summary in words."""
+def _text(report: dict[str, Any], found: Frame) -> str:
+    """The summary for a terminal: a line for each kind of fault, with an example."""
     classes = len(report["classes"])
     of = f"{classes} class" if classes == 1 else f"{classes} classes"
     lines = [f"{_images(report['used'])} of {of} can be used, out of {report['files']:,} files."]
     lines += [f"Class left out: {line}." for line in report["left_out"]]
-    for severity, title in (("refused", "Not used"), ("warning", "Used, but worth a look")):
-        if named := _counted(report["kinds"], severity):
-            lines.append(f"{title}: {', '.join(named)}.")
+    for severity, title in (("refused", "Not used:"), ("warning", "Used, but worth a look:")):
+        if counted := _counted(report["kinds"], found, severity):
+            lines += [title, *counted]
     return "\n".join(lines)
 
 
-def _counted(kinds: dict[str, int], severity: str) -> list[str]:
+def _counted(kinds: dict[str, int], found: Frame, severity: str) -> list[str]:
+    first = {row.kind: row for row in _each(found.drop_duplicates("kind"))}
     return [
-        f"{n:,} {KINDS[kind][1 if n == 1 else 2]}"
+        f"{n:>7,} {KINDS[kind][1 if n == 1 else 2]}: {_example(first[kind])}"
         for kind, n in kinds.items()
         if KINDS[kind][0] == severity
     ]
+
+
+def _example(row: Any) -> str:
+    """What a line of the summary names: a file and what is wrong with it."""
+    return f"{row.path} ({row.detail})" if row.path else str(row.detail)

@@ -270,9 +270,9 @@ def test_summary_in_numbers_and_words() -> None:
         *_class("a", 20),
         *_class("b", 6),
         *_class("c", 1),
-        {"kind": "damaged", "path": "x.jpg"},
-        {"kind": "hidden", "label": "", "path": ".x"},
-        {"kind": "empty folder", "label": "", "path": "d"},
+        {"kind": "damaged", "path": "x.jpg", "detail": "cut off"},
+        {"kind": "hidden", "label": "", "path": ".x", "detail": "by the system"},
+        {"kind": "empty folder", "label": "", "path": "d", "detail": "no image in it"},
     )
     assert _report(files) == {
         "files": 29,
@@ -292,10 +292,14 @@ def test_summary_in_numbers_and_words() -> None:
             "26 images of 2 classes can be used, out of 29 files.\n"
             "Class left out: c: 1 image, 1 usable for training, at least 5 are needed: "
             "4 more would keep it.\n"
-            "Not used: 1 damaged or unreadable image, 1 image of a class with too few, "
-            "1 hidden or system file.\n"
-            "Used, but worth a look: 1 class with fewer than 20 images, "
-            "1 folder without an image."
+            "Not used:\n"
+            "      1 damaged or unreadable image: x.jpg (cut off)\n"
+            "      1 image of a class with too few: 26.jpg (c: 1 usable, at least 5 are needed: "
+            "4 more would keep it)\n"
+            "      1 hidden or system file: .x (by the system)\n"
+            "Used, but worth a look:\n"
+            "      1 class with fewer than 20 images: b: 6 images\n"
+            "      1 folder without an image: d (no image in it)"
         ),
     }
 
