@@ -25,9 +25,19 @@ import numpy as np
 import pandas as pd
 
 from src import config, environment
-from src.data import audit, image_folders, naming, near_duplicates, study_files, trees
+from src.data import (
+    audit,
+    image_folders,
+    image_quality,
+    images,
+    naming,
+    near_duplicates,
+    study_files,
+    trees,
+)
 from src.data.formats import DataError, Part, Pixels, Raw
 from src.data.image_folders import Collection, Decoded, Shape
+from src.data.image_quality import Quality
 from src.data.specification import StudySpec
 
 SHAPE: Shape = (224, 224, 3)  # what the networks trained on ImageNet take
@@ -246,6 +256,17 @@ def audited(spec: StudySpec) -> tuple[pd.DataFrame, dict[str, Any]]:
     return prepared.problems, audit.summary(prepared.files, prepared.problems)
 
 
+def pictured(spec: StudySpec) -> pd.DataFrame:
+    """Thumbnails of what the audit found: path, class, kind, detail, severity and png.
+
+    See `audit.pictured`.
+    """
+    prepared = _prepared(spec.name, spec.image_shape)
+    shown = audit.pictured(prepared.files, prepared.problems)
+    pngs = [images.thumbnail(prepared.pixels[row]) for row in shown["row"]]
+    return shown.drop(columns="row").assign(png=pngs)
+
+
 def _settings_path(name: str) -> Path:
     return config.inputs() / name / "study.toml"
 
@@ -354,10 +375,17 @@ def _row(entry: image_folders.Entry, decoded: Decoded) -> dict[str, Any]:
         "height": decoded.size[1],
         "fingerprint": "" if pixels is None else hashlib.sha256(pixels.tobytes()).hexdigest(),
         "signature": b"" if pixels is None else near_duplicates.signature(pixels).tobytes(),
+        **_quality(pixels),
         "size": entry.file.size,
         "sha256": decoded.sha256,
         "format": decoded.format,
     }
+
+
+def _quality(pixels: Pixels | None) -> dict[str, float]:
+    if pixels is None:
+        return dict.fromkeys(Quality._fields, float("nan"))
+    return image_quality.quality(pixels)._asdict()
 
 
 def _unused(path: str, kind: str, detail: str) -> dict[str, Any]:
@@ -372,6 +400,7 @@ def _unused(path: str, kind: str, detail: str) -> dict[str, Any]:
         "height": 0,
         "fingerprint": "",
         "signature": b"",
+        **_quality(None),
         "size": 0,
         "sha256": "",
         "format": "",
