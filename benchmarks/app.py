@@ -25,7 +25,7 @@ import psutil  # noqa: E402
 from PIL import Image  # noqa: E402
 
 from benchmarks.report import Measure, finish  # noqa: E402
-from src.data import decoding  # noqa: E402
+from src.data import decoding, image_headers  # noqa: E402
 from src.runs import published  # noqa: E402
 from tests.live import PATIENCE, Browser, Server, browse, free_port, serve  # noqa: E402
 
@@ -70,15 +70,18 @@ def megabytes(server: Server) -> float:
 
 
 def together(server: Server) -> float:
-    """The same, with the processes that decode."""
-    family = [psutil.Process(server.pid)]
-    family += family[0].children(recursive=True)
-    return sum(float(process.memory_info().rss) for process in family) / 1e6
+    """The same with the processes that decode; their library's own file counts once."""
+    process = psutil.Process(server.pid)
+    others = [child.memory_info() for child in process.children(recursive=True)]
+    private = sum(float(one.rss - one.shared) for one in others)
+    shared = max((float(one.shared) for one in others), default=0.0)
+    return megabytes(server) + (private + shared) / 1e6
 
 
 def worst_photo() -> bytes:
-    """The largest progressive JPEG that is accepted, without subsampled colour."""
-    side = int(0.99 * decoding.pixel_limit("progressive JPEG") ** 0.5)
+    """The largest progressive JPEG without subsampled colour that is accepted."""
+    kept = decoding.UPLOAD.large.memory / (6 + image_headers.BYTES_PER_PIXEL["JPEG"])
+    side = int((0.99 * kept) ** 0.5)
     stream = io.BytesIO()
     image = Image.effect_noise((side // 16, side // 16), 60).resize((side, side)).convert("RGB")
     image.save(stream, "JPEG", progressive=True, subsampling=0)

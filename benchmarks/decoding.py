@@ -83,11 +83,11 @@ FILES: dict[str, tuple[float, str, dict[str, Any]]] = {
 # The largest of each kind that are accepted, in the costliest way of writing them.
 WORST: dict[str, tuple[str, str, dict[str, Any]]] = {
     "JPEG": ("JPEG", "RGB", {"subsampling": 0}),
-    "progressive JPEG": ("JPEG", "RGB", {"subsampling": 0, "progressive": True}),
+    "progressive JPEG": ("JPEG", "RGB", {"subsampling": "4:2:2", "progressive": True}),
     "PNG": ("PNG", "RGBA", {"compress_level": 1}),
     "WEBP": ("WEBP", "RGB", {"quality": 20, "method": 0}),
     "lossless WEBP": ("WEBP", "RGBA", {"lossless": True, "method": 0, "quality": 0}),
-    "AVIF": ("AVIF", "RGB", {"speed": 10, "subsampling": "4:4:4"}),
+    "AVIF": ("AVIF", "RGB", {"speed": 10}),
     "GIF": ("GIF", "P", {}),
     "BMP": ("BMP", "P", {}),
     "TIFF": ("TIFF", "RGB", {"compression": "tiff_lzw"}),

@@ -180,7 +180,7 @@ def test_messages_of_refusal() -> None:
     )
     assert refusal(png((6000, 6000), bits=16, colour=6, interlaced=True)) == (
         "The image is too large: decoding this kind of PNG file takes about 691 MB of memory, and "
-        "at most 300 MB are given to one. Make it smaller, or save it as a plain JPEG, and try "
+        "at most 235 MB are given to one. Make it smaller, or save it as a plain JPEG, and try "
         "again."
     )
 
