@@ -20,6 +20,7 @@ SQUARES = np.arange(256, dtype=np.float32) ** 2 / 255**2
 BLUR_SIDE = 64  # pixels of the longer side at which sharpness is measured
 BLUR_SCALE, PEAKED = 0.01, 0.18  # a histogram more peaked than this is no sign of blur
 ODD_SIZE_RANGES = 3.0  # interquartile ranges beyond the quartiles
+ODD_SIZE_FACTOR = 2.0  # and of the median: a folder of equal sizes has no range
 
 
 class Quality(NamedTuple):
@@ -81,6 +82,8 @@ def odd_sizes(sides: pd.Series[float]) -> NDArray[np.bool_]:
     Args:
         sides: the square root of each image's area, in pixels.
     """
-    low, high = np.percentile(sides, (25, 75)) if len(sides) else (0.0, 0.0)
+    low, median, high = np.percentile(sides, (25, 50, 75)) if len(sides) else (0.0, 0.0, 0.0)
     reach = ODD_SIZE_RANGES * (high - low)
-    return np.asarray((sides < low - reach) | (sides > high + reach))
+    least = min(low - reach, median / ODD_SIZE_FACTOR)
+    most = max(high + reach, median * ODD_SIZE_FACTOR)
+    return np.asarray((sides < least) | (sides > most))

@@ -66,9 +66,11 @@ def test_small_images_can_be_measured() -> None:
 
 
 def test_sizes_far_from_the_quartiles_are_odd() -> None:
-    sides = pd.Series([100.0, 110.0, 120.0, 130.0, 140.0, 200.0, 201.0, 20.0])
-    low, high = np.percentile(sides, (25, 75))
-    expected = (sides < low - 3 * (high - low)) | (sides > high + 3 * (high - low))
-    assert image_quality.odd_sizes(sides).tolist() == expected.tolist()
-    assert image_quality.odd_sizes(pd.Series([9.0] * 9 + [10.0])).tolist() == [False] * 9 + [True]
+    sides = pd.Series([100.0, 101.0, 102.0, 103.0, 104.0, 49.0, 52.0, 203.0, 206.0])
+    assert image_quality.odd_sizes(sides).tolist() == [False] * 5 + [True, False, False, True]
+    equal = pd.Series([224.0] * 9)
+    assert image_quality.odd_sizes(pd.concat([equal, pd.Series([272.0])])).sum() == 0
+    assert image_quality.odd_sizes(pd.concat([equal, pd.Series([449.0])])).sum() == 1
+    wide = pd.Series([100.0, 200.0, 300.0, 400.0, 1_000.0])
+    assert image_quality.odd_sizes(wide).sum() == 0  # four quartile ranges reach to 1,000
     assert image_quality.odd_sizes(pd.Series([], dtype=float)).tolist() == []
