@@ -54,6 +54,7 @@ bench: $(VENV)/dev.stamp browser ## measure the evaluation, and speed, memory an
 	@$(BIN) benchmarks/evaluation.py
 	@$(BIN) benchmarks/near_duplicates.py
 	@$(BIN) benchmarks/serving.py
+	@$(BIN) benchmarks/decoding.py
 	@$(BIN) benchmarks/app.py
 
 bench-training: $(VENV)/dev.stamp ## measure training against a plain Keras script and PyTorch (ARGS=--curves)

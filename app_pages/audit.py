@@ -47,5 +47,22 @@ def listed(run: published.Run, found: pd.DataFrame) -> None:
     kinds = [EVERYTHING, *found["kind"].unique()]
     kind = st.selectbox("Show", kinds, key="audit_kind", format_func=theme.sentence)
     shown = found if kind == EVERYTHING else found[found["kind"] == kind]
+    if run.has("audit_pictures.parquet"):
+        pictures(run, kind)
     st.dataframe(shown, hide_index=True, alt="Files and what was found about them")
     components.download_csv(shown, f"{run.study}_{run.version}_audit", key="audit_csv")
+
+
+def pictures(run: published.Run, kind: str) -> None:
+    """The images that something was found about, as far as the run keeps them."""
+    kept = loaders.table(run.study, run.version, "audit_pictures.parquet")
+    rows = kept if kind == EVERYTHING else kept[kept["kind"] == kind]
+    shown = [
+        components.Picture(
+            row.png, f"{row.kind}: {row.path}", f"{row.kind}: {row.path}, {row.detail}"
+        )
+        for row in theme.rows(rows)
+    ]
+    components.picture_grid(shown, key="audit_pictures", side=96, per_page=12)
+    if shown:
+        st.caption("The first images of each kind, as the model sees them.")

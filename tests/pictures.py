@@ -563,6 +563,10 @@ def _refused() -> dict[str, Case]:
             tiff(np.zeros((1, 1), np.uint8), tags=((50706, 4, [1]),)),
             "a RAW photo",
         ),
+        "NEF": (
+            tiff(np.zeros((1, 1), np.uint8), tags=((254, 4, [1]), (330, 4, [8]))),
+            "a RAW photo",
+        ),
         "PDF": (b"%PDF-1.7", "a PDF document. Export its pictures as JPEG or PNG."),
         "SVG": (b"<svg/>", "an SVG drawing"),
         "SVG with a declaration": (b'<?xml version="1.0"?>\n<svg/>', "an SVG drawing"),

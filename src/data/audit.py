@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from src.data import naming, near_duplicates
+from src.data import image_quality, naming, near_duplicates
 
 FILES = (
     "path",  # relative, POSIX
@@ -24,13 +24,15 @@ FILES = (
     "height",
     "fingerprint",  # hash of the pixels the model sees
     "signature",  # those pixels reduced to `near_duplicates.SIGNATURE`, uint8
+    "product",  # what photos of one product have in common; empty where nothing is said
+    *image_quality.Quality._fields,
     "near",  # the group of nearly equal images, over all images (`near_duplicates.groups`)
 )
 COLUMNS = ["path", "class", "kind", "detail", "severity"]
 
 MINIMUM = 5  # training images of a class: one each for test and validation, three to learn from
 FEW = 20  # with fewer a class is used, but not known well
-MISSHAPEN = 3.0  # longer to shorter side; the model sees the middle square alone
+MISSHAPEN = 0.35  # shorter to longer side, as cleanvision has it; the model sees the middle alone
 TINY_REFUSED, TINY_WARNED = 1 / 7, 1 / 4  # of the model's side: 32 and 56 pixels of 224
 
 # kind → (severity, one, several). What is refused is not used; the order is that of the summary.
@@ -49,6 +51,16 @@ KINDS = {
         "refused",
         "image of a class with too few",
         "images of classes with too few",
+    ),
+    "no label": (
+        "refused",
+        "image without a line in labels.csv",
+        "images without a line in labels.csv",
+    ),
+    "no file": (
+        "refused",
+        "line of labels.csv without its image",
+        "lines of labels.csv without images",
     ),
     "no class": ("refused", "image outside the class folders", "images outside them"),
     "same name": ("refused", "second file of the same name", "second files of the same name"),
@@ -80,6 +92,16 @@ KINDS = {
         "image much like another of its class",
         "images much like another of their class",
     ),
+    "split product": (
+        "warning",
+        "product with photos in several splits",
+        "products with photos in several splits",
+    ),
+    "product of classes": (
+        "warning",
+        "product with photos in several classes",
+        "products with photos in several classes",
+    ),
     "small": ("warning", "small image, enlarged", "small images, enlarged"),
     "misshapen": ("warning", "very long or tall image", "very long or tall images"),
     "untested class": (
@@ -92,6 +114,15 @@ KINDS = {
         "class without validation images: some are taken from training",
         "classes without validation images: some are taken from training",
     ),
+    "odd size": (
+        "warning",
+        "image of a very different size from most",
+        "images of a very different size from most",
+    ),
+    "dark": ("warning", "dark image", "dark images"),
+    "bright": ("warning", "bright image", "bright images"),
+    "blurred": ("warning", "blurred image", "blurred images"),
+    "low information": ("warning", "image that shows little", "images that show little"),
     "few photos": (
         "warning",
         f"class with fewer than {FEW} images",
@@ -130,7 +161,7 @@ def problems(files: Frame, shape: tuple[int, int, int]) -> Frame:
         rows += wrong
         usable = usable[~usable["path"].isin([row[0] for row in wrong])]
     for look in (
-        *(_small, _misshapen, _near_copies),
+        *(_small, _misshapen, _odd_sizes, _poor, _near_copies, _products),
         *(_untested, _unvalidated, _few_photos),
     ):
         rows += look(usable, min(shape[:2]))
@@ -215,11 +246,38 @@ def _small(files: Frame, side: int) -> Rows:
 
 
 def _misshapen(files: Frame, _side: int) -> Rows:
-    ratio = files[["width", "height"]].max(axis=1) / _shorter(files)
+    ratio = _shorter(files) / files[["width", "height"]].max(axis=1)
     return [
         (f.path, f.label, "misshapen", f"{f.width} × {f.height} pixels; only the middle is seen")
-        for f in _each(files[ratio > MISSHAPEN])
+        for f in _each(files[ratio < MISSHAPEN])
     ]
+
+
+def _odd_sizes(files: Frame, _side: int) -> Rows:
+    sides = (files["width"] * files["height"]) ** 0.5
+    usual = f"most are about {sides.median():.0f} pixels wide and high" if len(files) else ""
+    return [
+        (f.path, f.label, "odd size", f"{f.width} × {f.height} pixels; {usual}")
+        for f in _each(files[image_quality.odd_sizes(sides)])
+    ]
+
+
+def _poor(files: Frame, _side: int) -> Rows:
+    """Photos that are poor as photos, by cleanvision's measures."""
+    rows: Rows = []
+    for fault, found in image_quality.faults(files).items():
+        measure, least = image_quality.FAULTS[fault]
+        poor = files[found]
+        rows += [
+            (
+                f.path,
+                f.label,
+                fault,
+                f"{measure} {getattr(f, measure):.2f}, usual is {least} or more",
+            )
+            for f in _each(poor)
+        ]
+    return rows
 
 
 def _near_copies(files: Frame, _side: int) -> Rows:
@@ -255,6 +313,37 @@ def with_groups(files: Frame) -> Frame:
     near = np.full(len(files), -1, np.int64)
     near[images] = near_duplicates.groups(signatures(files[images]))
     return files.assign(near=near)
+
+
+def _products(files: Frame, _side: int) -> Rows:
+    """Products that no split or no class holds alone."""
+    listed = files[files["product"] != ""].groupby("product")
+    parts, labels = listed["part"].unique(), listed["label"].unique()
+    rows: Rows = [
+        ("", "", "split product", f"product {name}: {', '.join(found)}")
+        for name, found in parts.items()
+        if len(found) > 1
+    ]
+    return rows + [
+        ("", "", "product of classes", f"product {name}: {', '.join(found)}")
+        for name, found in labels.items()
+        if len(found) > 1
+    ]
+
+
+def kept_together(files: Frame) -> NDArray[np.int64]:
+    """The group (n,) of each image that a split must not take apart.
+
+    Images share one where they are nearly equal or of one product, directly or through others.
+    """
+    group, listed = files["near"], files["product"] != ""
+    while True:  # the lowest number spreads to all that belong together
+        wider = group.copy()
+        wider[listed] = group[listed].groupby(files["product"][listed]).transform("min")
+        wider = wider.groupby(files["near"]).transform("min")
+        if wider.equals(group):
+            return group.to_numpy(np.int64)
+        group = wider
 
 
 def _untested(files: Frame, _side: int) -> Rows:
@@ -331,6 +420,20 @@ def _list(names: pd.Series, most: int = 3) -> str:
     return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
 
 
+SHOWN = 12  # images of each kind that a run keeps
+
+
+def pictured(files: Frame, found: Frame) -> Frame:
+    """The first problems of each kind that an image can show, with its place `row` in the pixels.
+
+    Copies look like what they are copies of, and a damaged file has no pixels.
+    """
+    rows = files[files["kind"] == ""].set_index("path")["row"]
+    seen = found[found["path"].isin(rows.index) & ~found["kind"].isin(["small class", "copy"])]
+    seen = seen.groupby("kind", sort=False).head(SHOWN).reset_index(drop=True)
+    return seen.assign(row=rows.loc[seen["path"]].to_numpy(np.int64))
+
+
 # --- for a person ------------------------------------------------------------------------------
 
 
@@ -350,7 +453,7 @@ def summary(files: Frame, found: Frame) -> dict[str, Any]:
         "left_out": _left_out(files, found, set(counts.index)),
         "kinds": {kind: int(n) for kind, n in kinds.items() if n},
     }
-    return report | {"text": _text(report)}
+    return report | {"text": _text(report, found)}
 
 
 def _left_out(files: Frame, found: Frame, used: set[str]) -> list[str]:
@@ -374,21 +477,27 @@ def _images(n: int) -> str:
     return f"{n:,} {'image' if n == 1 else 'images'}"
 
 
-def _text(report: dict[str, Any]) -> str:
-    """The summary in words."""
+def _text(report: dict[str, Any], found: Frame) -> str:
+    """The summary for a terminal: a line for each kind of fault, with an example."""
     classes = len(report["classes"])
     of = f"{classes} class" if classes == 1 else f"{classes} classes"
     lines = [f"{_images(report['used'])} of {of} can be used, out of {report['files']:,} files."]
     lines += [f"Class left out: {line}." for line in report["left_out"]]
-    for severity, title in (("refused", "Not used"), ("warning", "Used, but worth a look")):
-        if named := _counted(report["kinds"], severity):
-            lines.append(f"{title}: {', '.join(named)}.")
+    for severity, title in (("refused", "Not used:"), ("warning", "Used, but worth a look:")):
+        if counted := _counted(report["kinds"], found, severity):
+            lines += [title, *counted]
     return "\n".join(lines)
 
 
-def _counted(kinds: dict[str, int], severity: str) -> list[str]:
+def _counted(kinds: dict[str, int], found: Frame, severity: str) -> list[str]:
+    first = {row.kind: row for row in _each(found.drop_duplicates("kind"))}
     return [
-        f"{n:,} {KINDS[kind][1 if n == 1 else 2]}"
+        f"{n:>7,} {KINDS[kind][1 if n == 1 else 2]}: {_example(first[kind])}"
         for kind, n in kinds.items()
         if KINDS[kind][0] == severity
     ]
+
+
+def _example(row: Any) -> str:
+    """What a line of the summary names: a file and what is wrong with it."""
+    return f"{row.path} ({row.detail})" if row.path else str(row.detail)

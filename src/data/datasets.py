@@ -30,13 +30,15 @@ class Split:
 
     `ids` (n,): the image's position in the file it came from (int64), or its relative path (text)
     where each is a file of its own; `images` (n, H, W, C) uint8; `labels` (n,) int64, index into
-    the classes.
+    the classes; `groups` (n,) int64: images that belong together share one, also with those of
+    other splits; None: not known.
     """
 
     name: str
     ids: Ids
     images: Pixels
     labels: Integers
+    groups: Integers | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -65,7 +67,8 @@ class Dataset:
 
 def take(split: Split, rows: NDArray[Any]) -> Split:
     """The given rows (boolean mask or positions) of a split."""
-    return Split(split.name, split.ids[rows], split.images[rows], split.labels[rows])
+    groups = None if split.groups is None else split.groups[rows]
+    return Split(split.name, split.ids[rows], split.images[rows], split.labels[rows], groups)
 
 
 # --- loading and splitting ---------------------------------------------------------------------
@@ -180,7 +183,12 @@ def _joined(part: Part, taken: Split) -> Split:
         np.concatenate([whole.ids, taken.ids]),
         np.concatenate([whole.images, taken.images]),
         np.concatenate([whole.labels, taken.labels]),
+        _both(whole.groups, taken.groups),
     )
+
+
+def _both(one: Integers | None, other: Integers | None) -> Integers | None:
+    return None if one is None or other is None else np.concatenate([one, other])
 
 
 def _shuffled(
@@ -226,7 +234,8 @@ def _place(groups: Integers, wanted: int) -> int:
 
 def _part(name: str, part: Part, rows: Integers) -> Split:
     ids = rows if part.ids is None else part.ids[rows]
-    return Split(name, ids, part.images[rows], part.labels[rows])
+    groups = None if part.groups is None else part.groups[rows]
+    return Split(name, ids, part.images[rows], part.labels[rows], groups)
 
 
 def ids_sha256(ids: Ids) -> str:

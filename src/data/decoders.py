@@ -224,19 +224,23 @@ def _bmp(data: bytes, header: Header) -> Opened:
 
 def _bit_fields(data: bytes, header: Header) -> Image:
     """An uncompressed BMP of 16 or 32 bits with any masks (BITMAPV3INFOHEADER)."""
-    import numpy as np
-
     start, (width, height) = int.from_bytes(data[10:14], "little"), header.size
     bits = int.from_bytes(data[28:30], "little")
     row = (width * bits // 8 + 3) // 4 * 4
-    rows = np.frombuffer(data, np.uint8, row * height, start).reshape(height, row)
-    values = rows[:, : width * bits // 8].copy().view(f"<u{bits // 8}")
-    masks = np.frombuffer(data, "<u4", 3, 54)
-    channels = [(values & mask) / max(int(mask), 1) * WHITE for mask in map(int, masks)]
-    pixels = np.rint(np.stack(channels, axis=-1)).astype(np.uint8)
-    upright = pixels if int.from_bytes(data[22:26], "little") >> 31 else pixels[::-1]
-    flat = np.ascontiguousarray(upright).tobytes()
-    return pyvips.Image.new_from_memory(flat, width, height, 3, "uchar").copy(interpretation="srgb")
+    kind = {16: "ushort", 32: "uint"}[bits]
+    rows = data[start : start + row * height]
+    values = pyvips.Image.new_from_memory(rows, row * 8 // bits, height, 1, kind)
+    masks = [int.from_bytes(data[place : place + 4], "little") for place in (54, 58, 62)]
+    image = _channel(values, masks[0]).bandjoin([_channel(values, mask) for mask in masks[1:]])
+    image = image.crop(0, 0, width, height).copy(interpretation="srgb")
+    return image if data[25] >> 7 else image.flipver()  # a negative height: from top to bottom
+
+
+def _channel(values: Image, mask: int) -> Image:
+    """The bits of a mask, moved down and scaled to 0–255."""
+    shift = (mask & -mask).bit_length() - 1 if mask else 0
+    top = max(mask >> shift, 1)
+    return ((values >> shift) & top).linear(WHITE / top, 0).rint().cast("uchar")
 
 
 OPENERS: dict[str, Callable[[bytes, Header], Opened]] = {
@@ -280,6 +284,12 @@ def _exif_orientation(block: bytes) -> int:
 # --- what every image goes through -------------------------------------------------------------
 
 
+FAR = 1e38  # beyond any value that means something
+OPAQUE = {"ushort": 65535.0, "float": 1.0, "double": 1.0}  # values of alpha
+EIGHT_BIT = {"grey16": "b-w", "b-w": "b-w", "cmyk": "cmyk"}  # interpretations; others: RGB
+Step = Callable[[Image], tuple[Image, str | None]]
+
+
 class Range(NamedTuple):
     """The values that become 0 and 255, and how that is said."""
 
@@ -302,7 +312,7 @@ def _finished(opened: Opened, values: Range | None, header: Header) -> Decoded:
 def _value_range(image: Image) -> Range:
     """The range of an image of more than 8 bits: of its type, where the values lie in it."""
     if image.format not in ("char", "ushort", "short", "uint", "int", "float", "double"):
-        raise damaged(image.get("vips-loader"), f"{image.format} values")
+        raise ImageError(f"The image has {image.format} values. Save it as RGB and try again.")
     floats = image.format in ("float", "double")
     colours = image.extract_band(0, n=image.bands - 1) if image.hasalpha() else image
     low, high = _extremes(colours, floats)
@@ -329,11 +339,9 @@ def _extremes(image: Image, floats: bool) -> tuple[float, float]:
     return (least, most) if least <= most else (0.0, 0.0)
 
 
-FAR = 1e38  # beyond any value that means something
-Step = Callable[[Image], tuple[Image, str | None]]
-
-
 def _eight_bits(values: Range | None) -> Step:
+    """The step that brings a range of values to 0–255, and alpha by the range of its type."""
+
     def scale(image: Image) -> tuple[Image, str | None]:
         if values is None:
             return image, None
@@ -348,10 +356,6 @@ def _eight_bits(values: Range | None) -> Step:
         return joined.copy(interpretation=EIGHT_BIT.get(image.interpretation, "srgb")), values.note
 
     return scale
-
-
-OPAQUE = {"ushort": 65535.0, "float": 1.0, "double": 1.0}
-EIGHT_BIT = {"grey16": "b-w", "b-w": "b-w", "cmyk": "cmyk"}
 
 
 def _scaled(image: Image, low: float, high: float) -> Image:
@@ -390,9 +394,10 @@ def _srgb(image: Image) -> tuple[Image, str | None]:
     rgb = plain if image.bands == 3 else plain.bandjoin([plain, plain])
     if not profile or _says_srgb(profile):
         return rgb, None
-    if not _usable(profile, image.bands):
-        return rgb, BROKEN_PROFILE
-    return _transformed(plain), "colour profile converted to sRGB"
+    if _usable(profile, image.bands):
+        with suppress(pyvips.Error):  # of a kind that describes no pixels
+            return _transformed(plain), "colour profile converted to sRGB"
+    return rgb, BROKEN_PROFILE
 
 
 def _says_srgb(profile: bytes) -> bool:
@@ -415,6 +420,8 @@ def _transformed(image: Image, **options: Any) -> Image:
 
 
 def _upright(orientation: int) -> Step:
+    """The step that turns an image by its EXIF orientation."""
+
     def turn(image: Image) -> tuple[Image, str | None]:
         if orientation not in range(2, 9):
             return image, None

@@ -45,7 +45,7 @@ MAX_BYTES = 25 * 2**20
 # that takes more than the memory of one file has a lower limit.
 MEGAPIXELS = {
     **dict.fromkeys(image_headers.BYTES_PER_PIXEL, 43),
-    **dict.fromkeys(("AVIF", "deep AVIF", "HEIF"), 25),
+    **dict.fromkeys(("AVIF", "AVIF 4:4:4", "deep AVIF", "HEIF"), 25),
     "progressive JPEG": 43,
     "JPEG": 110,
 }
@@ -66,7 +66,7 @@ class Limits:
 
 
 # Photos from anyone, on a small server: two everyday photos at a time and one large one.
-UPLOAD = Limits(MAX_BYTES, MEGAPIXELS, Lane(2, 40 * 10**6, 0.5), Lane(1, 300 * 10**6, 20))
+UPLOAD = Limits(MAX_BYTES, MEGAPIXELS, Lane(2, 40 * 10**6, 0.5), Lane(1, 235 * 10**6, 20))
 # A person's own folder, on the machine that trains.
 OWN_FOLDER = Limits(
     1000 * 2**20,
@@ -117,29 +117,30 @@ def check_bytes(count: int, limits: Limits = UPLOAD) -> None:
         )
 
 
-def pixel_limit(kind: str, limits: Limits = UPLOAD) -> int:
+def pixel_limit(kind: str, of: Limits = UPLOAD) -> int:
     """Return how many pixels an image of this kind (a key of MEGAPIXELS) may have."""
-    return limits.megapixels[kind] * 10**6
+    each = image_headers.BYTES_PER_PIXEL.get(kind, 1)
+    return min(of.megapixels[kind] * 10**6, int(of.large.memory / each))
 
 
 def limits(of: Limits = UPLOAD) -> str:
     """Megapixels that are accepted, in words, for documents."""
     kinds: dict[int, list[str]] = {}
-    for kind, millions in sorted(of.megapixels.items(), key=lambda item: -item[1]):
-        if kind in (*FORMATS, "progressive JPEG"):
-            kinds.setdefault(millions, []).append(kind)
+    for kind in (*FORMATS, "progressive JPEG"):
+        kinds.setdefault(pixel_limit(kind, of) // 10**6, []).append(kind)
     return "; ".join(
-        f"{millions} megapixels ({', '.join(names)})" for millions, names in kinds.items()
+        f"{millions} megapixels ({', '.join(kinds[millions])})"
+        for millions in sorted(kinds, reverse=True)
     )
 
 
 def _check_cost(header: Header, limits: Limits) -> None:
-    (width, height), kind = header.size, header.kind
-    if width * height > pixel_limit(kind, limits):
+    (width, height), most = header.size, pixel_limit(header.kind, limits)
+    if width * height > most:
         raise TooLarge(
             f"The image is too large: {width} × {height} are {width * height / 1e6:.1f} "
-            f"megapixels, and at most {limits.megapixels[kind]} megapixels are accepted for "
-            f"{kind}. Make it smaller and try again."
+            f"megapixels, and at most {most / 1e6:.0f} megapixels are accepted for {header.kind}. "
+            "Make it smaller and try again."
         )
     if header.cost > limits.large.memory:
         raise TooLarge(

@@ -26,8 +26,10 @@ ENVIRONMENT = {
     "VIPS_CONCURRENCY": "1",
 }
 START = 30  # seconds that a new process may take on a busy machine
-SLACK = 60 * 10**6  # bytes; headers promise about what decoding takes, libraries load late
+SLACK = 90 * 10**6  # bytes; headers promise about what decoding takes, libraries load late
+GROWTH = 60 * 10**6  # bytes; what a library keeps of its files is missing for the next one
 BUFFER = 4 * 2**20  # bytes; the system may grant less
+ANSWER = 16 * 2**20  # bytes, more than any answer has
 WALL = 6  # times the processor time of a file, after which its process is ended even if it sleeps
 
 
@@ -64,10 +66,22 @@ class Worker:
         try:
             self._channel.settimeout(START + WALL * seconds)
             decoding_worker.send(self._channel, json.dumps(seconds).encode(), data)
-            answer = json.loads(decoding_worker.receive(self._channel))
-            return answer, decoding_worker.receive(self._channel)
+            answer = json.loads(decoding_worker.receive(self._channel, ANSWER))
+            pixels = decoding_worker.receive(self._channel, ANSWER)
+            if len(pixels) != 3 * answer.get("height", 0) * answer.get("width", 0):
+                raise ValueError("a library has taken the process over")
+            return answer, pixels
         except (OSError, EOFError, ValueError) as error:
             raise WorkerLost from error
+
+    def leave(self) -> None:
+        """Close this process's copy of another one's worker, whose process goes on."""
+        self._channel.close()
+        self._process.returncode = 0  # not ours to wait for
+
+    def alive(self) -> bool:
+        """Whether the process has not ended."""
+        return self._process.poll() is None
 
     def end(self) -> None:
         """Close the channel, which ends the process, and see that it does."""
@@ -89,28 +103,37 @@ class Lane:
     _idle: "queue.LifoQueue[Worker | None]" = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        self.forget()
+        self._clear()
         LANES.append(self)
 
-    def forget(self) -> None:
-        """Start with no processes, those of a parent process left to it."""
+    def _clear(self) -> None:
+        """Start with no processes: each is started when it is first taken."""
         self._idle = queue.LifoQueue()
         for _ in range(self.count):
-            self._idle.put(None)  # started when it is first taken
+            self._idle.put(None)
+
+    def forget(self) -> None:
+        """Leave the processes to the one that this one is a copy of."""
+        for worker in filter(None, list(self._idle.queue)):
+            worker.leave()
+        self._clear()
 
     def decode(self, data: bytes) -> tuple[dict[str, Any], bytearray]:
         """Wait for a process and let it decode. WorkerLost where that ends it."""
         worker = self._idle.get()
+        keep = False
         try:
-            worker = worker or Worker(self.memory + SLACK)
-            return worker.decode(data, self.seconds)
-        except BaseException:
-            if worker:
+            if worker and not worker.alive():  # the system may end one that waits
                 worker.end()
                 worker = None
-            raise
+            worker = worker or Worker(self.memory + SLACK)
+            answer, pixels = worker.decode(data, self.seconds)
+            keep = answer["grown"] <= GROWTH
+            return answer, pixels
         finally:
-            self._idle.put(worker)
+            if worker and not keep:
+                worker.end()
+            self._idle.put(worker if keep else None)
 
     def pids(self) -> list[int]:
         """The numbers of the processes that wait for work."""
@@ -129,7 +152,7 @@ class Lane:
                 break
             if worker:
                 worker.end()
-        self.forget()
+        self._clear()
 
 
 LANES: list[Lane] = []

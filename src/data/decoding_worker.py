@@ -19,16 +19,18 @@ from src.data import image_headers
 LENGTH = struct.Struct("!Q")  # stands before every message
 
 
-def send(channel: socket.socket, *parts: bytes) -> None:
-    """Send the parts of a message, each with its length before it."""
-    for part in parts:
-        channel.sendall(LENGTH.pack(len(part)))
-        channel.sendall(part)
+def send(channel: socket.socket, head: bytes, body: bytes) -> None:
+    """Send a message of two parts, each with its length before it."""
+    lengths = LENGTH.pack(len(head)), LENGTH.pack(len(body))
+    channel.sendall(lengths[0] + head + lengths[1])  # at once: each piece would wake the other side
+    channel.sendall(body)
 
 
-def receive(channel: socket.socket) -> bytearray:
-    """Receive one part; EOFError where the other side has gone."""
+def receive(channel: socket.socket, most: int | None = None) -> bytearray:
+    """Receive one part; EOFError where the other side has gone, ValueError for too many bytes."""
     (length,) = LENGTH.unpack(_exactly(channel, LENGTH.size))
+    if most is not None and length > most:
+        raise ValueError(f"{length} bytes")
     return _exactly(channel, length)
 
 
@@ -53,9 +55,9 @@ def limit_memory(count: int) -> None:
 
 def _data_bytes() -> int:
     """What counts against RLIMIT_DATA so far; 0 where the system does not say."""
-    status = Path("/proc/self/status")
-    lines = status.read_text().splitlines() if status.is_file() else []
-    return next((1024 * int(line.split()[1]) for line in lines if line.startswith("VmData")), 0)
+    pages = Path("/proc/self/statm")  # proc(5): its sixth number is data and stack
+    taken = int(pages.read_text().split()[5]) if pages.is_file() else 0
+    return taken * resource.getpagesize()
 
 
 def answer(data: bytes) -> tuple[dict[str, Any], bytes]:
@@ -73,7 +75,11 @@ def answer(data: bytes) -> tuple[dict[str, Any], bytes]:
 
 
 def serve(channel: socket.socket) -> None:
-    """Decode one file after the other; each order is seconds of processor time, and a file."""
+    """Decode one file after the other; each order is seconds of processor time, and a file.
+
+    The answer says by how many bytes the process has grown since its start.
+    """
+    start = _data_bytes()
     while True:
         seconds = json.loads(receive(channel))
         data = bytes(receive(channel))
@@ -81,6 +87,7 @@ def serve(channel: socket.socket) -> None:
         found, pixels = answer(data)
         signal.setitimer(signal.ITIMER_PROF, 0)
         del data
+        found["grown"] = _data_bytes() - start
         send(channel, json.dumps(found).encode(), pixels)
         del pixels
 

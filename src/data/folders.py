@@ -2,6 +2,7 @@
 
     inputs/<name>/<class>/*.jpg      or with train, validation and test above the classes
     inputs/<name>.zip                a zip of either, or the only zip in inputs/<name>/
+    inputs/<name>/labels.csv         optional: path, label, split and group of every photo
     inputs/<name>/study.toml         optional: title, description, licence, citation, homepage, and
                                      [classes], which gives folders a title and the order
 
@@ -24,9 +25,19 @@ import numpy as np
 import pandas as pd
 
 from src import config, environment
-from src.data import audit, image_folders, naming, near_duplicates, study_files
+from src.data import (
+    audit,
+    image_folders,
+    image_quality,
+    images,
+    naming,
+    near_duplicates,
+    study_files,
+    trees,
+)
 from src.data.formats import DataError, Part, Pixels, Raw
 from src.data.image_folders import Collection, Decoded, Shape
+from src.data.image_quality import Quality
 from src.data.specification import StudySpec
 
 SHAPE: Shape = (224, 224, 3)  # what the networks trained on ImageNet take
@@ -74,7 +85,8 @@ def _name_of(path: Path) -> str:
         return ""
     if _is_zip(path):
         return naming.normal(path.stem)
-    return naming.normal(path.name) if _subfolders(path) or _zips(path) else ""
+    holds = _subfolders(path) or _zips(path) or (path / trees.TABLE).is_file()
+    return naming.normal(path.name) if holds else ""
 
 
 def _inside(path: Path) -> list[Path]:
@@ -221,7 +233,7 @@ def files(spec: StudySpec) -> dict[str, dict[str, Any]]:
 def read(spec: StudySpec) -> Raw:
     """All images that are used, uint8 (n, H, W, C) by part; their ids are relative paths."""
     prepared = _prepared(spec.name, spec.image_shape)
-    used = prepared.used
+    used = prepared.used.assign(group=audit.kept_together(prepared.used))
     titles = study_files.own_settings(_settings_path(spec.name)).classes
     order = list(_classes(spec.name, prepared, titles))
     _check_memory(len(used), spec.image_shape)
@@ -231,7 +243,7 @@ def read(spec: StudySpec) -> Raw:
             prepared.pixels[rows["row"].to_numpy()],
             np.asarray(labels[rows.index], np.int64),
             rows["path"].to_numpy(str),
-            rows["near"].to_numpy(np.int64),
+            rows["group"].to_numpy(np.int64),
         )
         for part in ("train", "validation", "test")
         if len(rows := used[used["part"] == part])
@@ -242,6 +254,17 @@ def audited(spec: StudySpec) -> tuple[pd.DataFrame, dict[str, Any]]:
     """What is wrong with a study's files (`audit.problems`), and its `audit.summary`."""
     prepared = _prepared(spec.name, spec.image_shape)
     return prepared.problems, audit.summary(prepared.files, prepared.problems)
+
+
+def pictured(spec: StudySpec) -> pd.DataFrame:
+    """Thumbnails of what the audit found: path, class, kind, detail, severity and png.
+
+    See `audit.pictured`.
+    """
+    prepared = _prepared(spec.name, spec.image_shape)
+    shown = audit.pictured(prepared.files, prepared.problems)
+    pngs = [images.thumbnail(prepared.pixels[row]) for row in shown["row"]]
+    return shown.drop(columns="row").assign(png=pngs)
 
 
 def _settings_path(name: str) -> Path:
@@ -312,7 +335,7 @@ def _check_labels(name: str, found: Collection) -> None:
 
 def _key(found: Collection, shape: Shape) -> str:
     """Changes with every name, size and date of a file, and with the shape."""
-    listed = [(e.file.path, e.part, e.label, e.file.size, e.file.stamp) for e in found.entries]
+    listed = [(*e[1:], e.file.path, e.file.size, e.file.stamp) for e in found.entries]
     state = repr((PREPARATION, shape, listed, found.skipped, found.empty))
     return hashlib.sha256(state.encode()).hexdigest()[:16]
 
@@ -345,16 +368,24 @@ def _row(entry: image_folders.Entry, decoded: Decoded) -> dict[str, Any]:
         "path": entry.file.path,
         "part": entry.part,
         "label": entry.label,
+        "product": entry.group,
         "kind": "damaged" if pixels is None else "",
         "detail": decoded.error,
         "width": decoded.size[0],
         "height": decoded.size[1],
         "fingerprint": "" if pixels is None else hashlib.sha256(pixels.tobytes()).hexdigest(),
         "signature": b"" if pixels is None else near_duplicates.signature(pixels).tobytes(),
+        **_quality(pixels),
         "size": entry.file.size,
         "sha256": decoded.sha256,
         "format": decoded.format,
     }
+
+
+def _quality(pixels: Pixels | None) -> dict[str, float]:
+    if pixels is None:
+        return dict.fromkeys(Quality._fields, float("nan"))
+    return image_quality.quality(pixels)._asdict()
 
 
 def _unused(path: str, kind: str, detail: str) -> dict[str, Any]:
@@ -362,12 +393,14 @@ def _unused(path: str, kind: str, detail: str) -> dict[str, Any]:
         "path": path,
         "part": "",
         "label": "",
+        "product": "",
         "kind": kind,
         "detail": detail,
         "width": 0,
         "height": 0,
         "fingerprint": "",
         "signature": b"",
+        **_quality(None),
         "size": 0,
         "sha256": "",
         "format": "",

@@ -4,6 +4,7 @@
     train | validation | test / <class> / *.jpg  split already ("val" and "valid" are understood)
 
 A zip holds either, perhaps inside one more folder. Sub-folders of a class are part of the class.
+Where there is a `labels.csv`, it says all that (`label_tables`), and the folders say nothing.
 """
 
 from __future__ import annotations
@@ -21,28 +22,28 @@ from typing import NamedTuple
 
 import numpy as np
 
-from src.data import decoding, images, naming, trees
+from src.data import decoding, images, label_tables, naming, trees
 from src.data.formats import DataError, Part, Pixels, Raw
+from src.data.label_tables import PARTS
 from src.data.trees import File, Skipped, Tree
 
 Shape = tuple[int, int, int]
 
-PARTS = {
-    **dict.fromkeys(("train", "training"), "train"),
-    **dict.fromkeys(("validation", "val", "valid"), "validation"),
-    **dict.fromkeys(("test", "testing"), "test"),
-}
 ENDINGS = set(decoding.EXTENSIONS)
 POINTER, LARGEST_POINTER = b"version https://git-lfs.github.com/spec/", 1024  # bytes
 READ_ERRORS = (OSError, RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error)
 
 
 class Entry(NamedTuple):
-    """A file that should be an image, the part it was given to ("train" if none) and its class."""
+    """A file that should be an image, the part it was given to ("train" if none) and its class.
+
+    group: what photos of one product have in common; empty where nothing is said.
+    """
 
     file: File
     part: str
     label: str
+    group: str = ""
 
 
 class Collection(NamedTuple):
@@ -124,7 +125,11 @@ def _wrapper(tree: Tree) -> str:
     paths = [file.path for file in tree.files if is_image(file.path)]
     tops = {path.split("/")[0] for path in paths}
     deep = all(path.count("/") >= 2 for path in paths)
-    return tops.pop() if len(tops) == 1 and deep and not _part(*tops) else ""
+    if len(tops) != 1 or trees.TABLE in tree.own:
+        return ""
+    top = tops.pop()
+    listed = any(file.path == f"{top}/{trees.TABLE}" for file in tree.files)
+    return top if listed or (deep and not _part(top)) else ""
 
 
 # --- which image belongs where ----------------------------------------------------------------
@@ -142,10 +147,10 @@ def ending(path: str) -> str:
 
 
 def arrange(tree: Tree) -> Collection:
-    """Part and class of every image, by the folders it lies in.
+    """Part and class of every image, by its table if there is one, else by its folders.
 
     Raises:
-        DataError: the folders are not one per class.
+        DataError: the table cannot be used, or the folders are not one per class.
     """
     files, skipped = [], list(tree.skipped)
     for file in tree.files:
@@ -155,20 +160,55 @@ def arrange(tree: Tree) -> Collection:
             skipped.append(Skipped(file.path, "LFS pointer", "git lfs pull brings the image"))
         else:
             files.append(file)
-    depth = 2 if _has_parts(files) else 1  # folders above an image: part and class, or class
-    entries: list[Entry] = []
+    images, again = _first_of_name(files)
+    skipped += again
+    if trees.TABLE in tree.own:
+        return _from_table(label_tables.read(tree.own[trees.TABLE]), images, skipped)
+    return _from_folders(tree, images, skipped)
+
+
+def _first_of_name(files: list[File]) -> tuple[list[File], list[Skipped]]:
+    """The first file of each name, and the others under names of their own."""
     seen: Counter[str] = Counter()
+    kept, again = [], []
+    for file in files:
+        seen[file.path] += 1
+        if (n := seen[file.path]) == 1:
+            kept.append(file)
+        else:
+            detail = "the first file of this name is used"
+            again.append(Skipped(f"{file.path} ({n})", "same name", detail))
+    return kept, again
+
+
+def _from_table(
+    rows: list[label_tables.Row], files: list[File], skipped: list[Skipped]
+) -> Collection:
+    """Part, class and group of every image as a table has them."""
+    found, lost = label_tables.matched(rows, [file.path for file in files])
+    entries = [
+        Entry(file, row.part, row.label, row.group)
+        for file in files
+        if (row := found.get(file.path)) is not None
+    ]
+    unlisted = [file.path for file in files if file.path not in found]
+    skipped += [Skipped(path, "no label", f"not in {trees.TABLE}") for path in unlisted]
+    missing = f"{trees.TABLE} names it, and it is not there or listed already"
+    skipped += [Skipped(naming.shown(row.path), "no file", missing) for row in lost]
+    return Collection(entries, skipped, [])
+
+
+def _from_folders(tree: Tree, files: list[File], skipped: list[Skipped]) -> Collection:
+    """Part and class of every image by the folders it lies in."""
+    depth = 2 if _has_parts(files) else 1  # folders above an image: part and class, or class
+    entries = []
     for file in files:
         folders = file.path.split("/")[:-1]
         if len(folders) < depth:
             skipped.append(Skipped(file.path, "no class", "not in a class folder"))
-        elif file.path in seen:
-            again = f"{file.path} ({seen[file.path] + 1})"  # the first is used under this name
-            skipped.append(Skipped(again, "same name", "the first file of this name is used"))
         else:
             part = _part(folders[0]) if depth == 2 else "train"
             entries.append(Entry(file, part, folders[depth - 1]))
-        seen[file.path] += 1
     return Collection(entries, skipped, _empty(tree, entries, depth))
 
 

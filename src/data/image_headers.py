@@ -24,13 +24,14 @@ BYTES_PER_PIXEL = {
     "PNG": 3.5,
     "interlaced PNG": 2.4,  # times the bytes of its own pixels: kept whole, and copied
     "WEBP": 1.0,
-    "lossless WEBP": 6.5,
+    "lossless WEBP": 5.8,
     "animated WEBP": 12.0,
-    "AVIF": 11.0,
+    "AVIF": 9.3,
+    "AVIF 4:4:4": 11.0,
     "deep AVIF": 14.5,  # more than 8 bits
     "HEIF": 9.0,
-    "GIF": 6.0,
-    "BMP": 6.0,
+    "GIF": 5.7,
+    "BMP": 5.4,
     "TIFF": 3.5,
 }
 
@@ -381,14 +382,15 @@ def _by_pixels(name: str, kind: str, size: tuple[int, int]) -> Header:
 WIDTH, HEIGHT, BITS, PHOTOMETRIC, STRIPS = 256, 257, 258, 262, 273
 LAB = (8, 9, 10)  # photometric interpretations
 SAMPLES, ROWS_PER_STRIP, TILE_WIDTH, TILE_HEIGHT, TILES = 277, 278, 322, 323, 324
-COLOUR_FILTER, DNG = 32803, 50706
+REDUCED, SUB_IMAGES, COLOUR_FILTER, DNG = 254, 330, 32803, 50706
 TIFF_TYPES = {1: 1, 3: 2, 4: 4, 16: 8}  # of tags that hold numbers → bytes
 
 
 def _tiff(data: bytes) -> Header:
     numbers = Bytes(data, "little" if data[:2] == b"II" else "big")
     tags = _tiff_tags(numbers)
-    if DNG in tags or _one(tags, PHOTOMETRIC, 0) == COLOUR_FILTER:
+    preview = _one(tags, REDUCED, 0) & 1 and SUB_IMAGES in tags  # as in NEF and ARW
+    if DNG in tags or preview or _one(tags, PHOTOMETRIC, 0) == COLOUR_FILTER:
         raise UnknownFormat(
             f"The file is {RAW}. {SAVE} Accepted are images in one of these formats: "
             f"{', '.join(FORMATS)}."
@@ -439,31 +441,37 @@ def _tiff_part(tags: dict[int, tuple[int, int]], size: tuple[int, int]) -> int:
 def _heif(data: bytes) -> Header:
     name = _format(data)
     numbers = Bytes(data)
-    sizes, deep, turned = [(0, 0)], False, False
+    sizes, kind, turned = [(0, 0)], name, False
     for box, start, end in _properties(numbers):
         if box == b"ispe" and end - start >= 12:
             sizes.append((numbers.number(start + 4, 4), numbers.number(start + 8, 4)))
         if box == b"av1C" and end - start >= 3:
-            deep |= bool(numbers.number(start + 2, 1) & 0x40)
+            kind = max(
+                kind, _av1_kind(numbers.number(start + 2, 1)), key=BYTES_PER_PIXEL.__getitem__
+            )
         turned |= box == b"imir" or (box == b"irot" and numbers.number(start, 1) & 3 > 0)
     size = max(sizes, key=lambda pair: pair[0] * pair[1])
     if size == (0, 0):
         raise damaged(name, "it does not say how large it is")
-    header = _by_pixels(name, "deep AVIF" if deep and name == "AVIF" else name, size)
-    return replace(header, turned=turned)
+    return replace(_by_pixels(name, kind, size), turned=turned)
+
+
+def _av1_kind(flags: int) -> str:
+    """By the third byte of av1C: more than 8 bits, colour without subsampling, or neither."""
+    if flags & 0x40:
+        return "deep AVIF"
+    return "AVIF" if flags & 0x08 else "AVIF 4:4:4"
 
 
 def _properties(numbers: Bytes) -> Iterator[tuple[bytes, int, int]]:
     """Name, start and end of every property of the images in the file."""
-    for name, start, end in _boxes(numbers, 0, len(numbers.data)):
-        if name != b"meta":
-            continue
-        for inner, first, last in _boxes(numbers, start + 4, end):
-            if inner != b"iprp":
-                continue
-            for innermost, begin, close in _boxes(numbers, first, last):
-                if innermost == b"ipco":
-                    yield from _boxes(numbers, begin, close)
+    start, end = 0, len(numbers.data)
+    for name, head in ((b"meta", 4), (b"iprp", 0), (b"ipco", 0)):  # the first of each counts
+        found = next((box for box in _boxes(numbers, start, end) if box[0] == name), None)
+        if found is None:
+            return
+        start, end = found[1] + head, found[2]
+    yield from _boxes(numbers, start, end)
 
 
 def _boxes(numbers: Bytes, place: int, end: int) -> Iterator[tuple[bytes, int, int]]:

@@ -87,6 +87,9 @@ def photo_limits() -> str:
     return (
         f"Read are {', '.join(decoding.FORMATS)} (also as {_endings()}).\n\n"
         f"- Page and API: files of up to {upload.size // 2**20} MB; {decoding.limits()}.\n"
+        f"- Of these, an image whose decoding would take more than "
+        f"{upload.large.memory // 10**6} MB of memory is refused: interlaced PNGs, TIFFs in one "
+        "strip, and progressive JPEGs or AVIFs without subsampled colour may have fewer pixels.\n"
         f"- Own folders: files of up to {folder.size // 2**20} MB and {largest} megapixels.\n"
         f"- No side longer than {image_headers.MAX_SIDE:,} pixels, and no JPEG of more than "
         f"{image_headers.MAX_SCANS} scans."

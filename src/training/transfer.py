@@ -257,15 +257,23 @@ def cross_validate(transfer: Transfer, dataset: Dataset, *, folder: Path) -> Cro
     labels = np.concatenate([s.labels for s in splits])
     rows = exploration.stratified(labels, MOST)
     embeddings = [reader.read(s, views).embeddings for s in splits]
-    images = [image for s in splits for image in s.images]
-    signatures = np.stack([near_duplicates.signature(images[row]) for row in rows])
     pool = Pool(
         embeddings=np.concatenate(embeddings, axis=1)[:, rows],
         labels=labels[rows],
         ids=np.concatenate([s.ids for s in splits])[rows],
         splits=np.repeat([s.name for s in splits], [len(s) for s in splits])[rows],
-        groups=near_duplicates.groups(signatures),
+        groups=_groups(splits, rows),
         classes=dataset.spec.classes,
         class_weights=transfer.class_weights,
     )
     return cross_validation.run(transfer.name, pool, seed)
+
+
+def _groups(splits: tuple[Split, ...], rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The group (n,) of some images of several splits: the study's own, else by their pixels."""
+    known = [split.groups for split in splits if split.groups is not None]
+    if len(known) == len(splits):
+        return np.concatenate(known)[rows]
+    images = [image for split in splits for image in split.images]
+    signatures = [near_duplicates.signature(images[row]) for row in rows]
+    return near_duplicates.groups(np.stack(signatures))

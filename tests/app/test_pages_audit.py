@@ -5,15 +5,18 @@ import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from src import config
-from src.data import audit
+from src.data import audit, folders, images
 from tests import factories
+from tests.albums import faulty
 
 FOUND = pd.DataFrame(
     [
@@ -32,7 +35,12 @@ REPORT = {
 }
 
 
-def _publish(outputs: Path, found: pd.DataFrame) -> None:
+def _publish(
+    outputs: Path,
+    found: pd.DataFrame,
+    report: dict[str, Any] = REPORT,
+    pictures: pd.DataFrame | None = None,
+) -> None:
     folder = factories.write_run(
         outputs, study="shop", classes=("a", "b"), models=("best",), profile="quick"
     )
@@ -40,8 +48,14 @@ def _publish(outputs: Path, found: pd.DataFrame) -> None:
     found.to_parquet(stream, index=False)
     kinds = found["kind"].value_counts(sort=False).to_dict()
     manifest = factories.read(folder / "manifest.json")
+    if pictures is None:
+        black = images.thumbnail(np.zeros((30, 30, 3), np.uint8))
+        pictures = found.assign(png=[black] * len(found))
+    kept = io.BytesIO()
+    pictures.to_parquet(kept, index=False)
     for name, content in {
-        "audit.json": json.dumps(REPORT | {"kinds": kinds}).encode(),
+        "audit_pictures.parquet": kept.getvalue(),
+        "audit.json": json.dumps({"kinds": kinds} | report).encode(),
         "audit.parquet": stream.getvalue(),
     }.items():
         (folder / name).write_bytes(content)
@@ -71,6 +85,13 @@ def _opened(app: AppTest) -> str:
     return "\n".join(str(element.value).replace("\\", "") for element in app.markdown)
 
 
+def _captions(app: AppTest) -> list[str]:
+    """Of the images that the audit shows."""
+    shown = [image.proto.imgs[0].caption for image in app.get("image")]
+    texts = [caption.replace("\\", "") for caption in shown]
+    return [text for text in texts if text.startswith(("damaged: ", "copy: ", "dark: "))]
+
+
 def test_what_was_found_is_counted_and_listed(tmp_path: Path, page: AppTest) -> None:
     _publish(tmp_path, FOUND)
     text = _opened(page)
@@ -80,8 +101,43 @@ def test_what_was_found_is_counted_and_listed(tmp_path: Path, page: AppTest) -> 
         ["Damaged or unreadable images", "1", "refused"],
         ["Copies of other images", "2", "refused"],
     ]
+    assert _captions(page) == ["damaged: a/1.jpg", "copy: =b/2.jpg", "copy: b/3.jpg"]
     page.selectbox(key="audit_kind").select("copy").run()
+    assert _captions(page) == ["copy: =b/2.jpg", "copy: b/3.jpg"]
     assert page.dataframe[-1].value["path"].tolist() == ["=b/2.jpg", "b/3.jpg"]
+
+
+# What only a zip, a table of labels, several users or merging can bring about.
+ELSEWHERE = {
+    *("encrypted", "oversized", "same name", "unreadable", "merged names"),
+    *("no label", "no file", "split product", "product of classes"),
+}
+
+
+def test_every_fault_of_a_folder_ends_in_one_audit(
+    tmp_path: Path, page: AppTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same on the terminal, which prints the text, and on the page."""
+    monkeypatch.setenv("INPUTS_DIR", str(tmp_path / "inputs"))
+    faulty(tmp_path / "inputs" / "shop")
+    spec = folders.specification("shop", (64, 64, 3))
+    found, report = folders.audited(spec)
+    assert set(report["kinds"]) == set(audit.KINDS) - ELSEWHERE
+    lines = report["text"].splitlines()
+    few = "few: 3 images, 3 usable for training, at least 5 are needed: 2 more would keep it"
+    assert lines[0] == "111 images of 6 classes can be used, out of 129 files."
+    assert lines[1:3] == [f"Class left out: {few}.", "Not used:"]
+    assert len(lines) == 4 + len(report["kinds"])
+    assert max(map(len, lines)) < 200
+    assert "\t" not in report["text"]
+
+    _publish(tmp_path, found, report, folders.pictured(spec))
+    text = _opened(page)
+    assert "**111 of 129 files are images of this study**" in text
+    assert page.table[0].value["Number"].tolist() == [f"{n}" for n in report["kinds"].values()]
+    assert len(page.dataframe[-1].value) == len(found)
+    page.selectbox(key="audit_kind").select("dark").run()
+    assert "dark: train/bags/dark.png" in _captions(page)
 
 
 def test_a_folder_without_fault(tmp_path: Path, page: AppTest) -> None:

@@ -374,6 +374,18 @@ def test_the_same_bytes_are_kept_once_and_answered_once(
     upload(classifier, ("b.png", picture(255)), ("c.png", picture(10)))
     assert list(table(classifier)["file"]) == ["b.png", "c.png"]
     assert model.batches == [1, 1]
+    (told,) = classifier.info
+    assert told.value.replace("\\", "") == (
+        "**b.png** is the same photo as **a.png**. The list holds it once."
+    )
+    upload(classifier, ("d.png", picture(77)))
+    assert not classifier.info
+
+
+def test_a_file_of_another_type_is_named_beside_the_accepted_ones(classifier: AppTest) -> None:
+    upload(classifier, ("good.png", picture()), ("drawing.psd", b"8BPS\0\1"))
+    assert list(table(classifier)["file"]) == ["good.png"]
+    assert "is a Photoshop document" in classifier.warning[0].value
 
 
 def test_the_list_has_a_limit_and_says_so(

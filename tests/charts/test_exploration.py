@@ -8,6 +8,7 @@ from src.charts import exploration, theme
 from src.charts.exploration import ImageKey
 from src.data import findings
 from src.data.findings import Pair
+from tests import factories
 
 CLASSES = ("cat", "dog", "ship")
 
@@ -135,24 +136,6 @@ def test_mean_differences_name_both_ends() -> None:
     assert not figure.layout.shapes
 
 
-def histograms() -> pd.DataFrame:
-    shares = {"all": (0.5, 0.5), "cat": (1.0, 0.0), "dog": (0.25, 0.75), "ship": (0.25, 0.75)}
-    return pd.DataFrame(
-        [
-            {
-                "label": label,
-                "channel": channel,
-                "bin_left": left,
-                "bin_right": left + 128,
-                "share": s,
-            }
-            for label, (low, high) in shares.items()
-            for channel in ("red", "green")
-            for left, s in ((0, low), (128, high))
-        ]
-    )
-
-
 @pytest.mark.parametrize(
     ("labels", "sentence"),
     [
@@ -163,7 +146,7 @@ def histograms() -> pd.DataFrame:
     ],
 )
 def test_intensity_says_what_is_bright(labels: list[str], sentence: str) -> None:
-    figure = exploration.intensity(histograms(), labels, CLASSES)
+    figure = exploration.intensity(factories.histograms(), labels, CLASSES)
     assert figure.layout.title.text == sentence
     assert len(figure.data) == 2 * len(labels)  # a line per label in a panel per channel
     assert list(figure.data[0].x) == [64, 192]

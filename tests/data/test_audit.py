@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from src.data import audit, near_duplicates
+from src.data import audit, image_quality, near_duplicates
 
 SHAPE = (224, 224, 3)
 Row = tuple[str, str, str, str]
@@ -18,7 +18,13 @@ def _files(*rows: dict[str, object]) -> pd.DataFrame:
     for place, row in enumerate(rows):
         grey = np.random.default_rng(place).integers(0, 256, near_duplicates.SIGNATURE, np.uint8)
         usual = {"part": "train", "label": "a", "kind": "", "detail": "", "width": 400}
-        usual |= {"height": 300, "fingerprint": str(place), "signature": grey.tobytes()}
+        usual |= {
+            "product": "",
+            "height": 300,
+            "fingerprint": str(place),
+            "signature": grey.tobytes(),
+        }
+        usual |= image_quality.Quality(1.0, 1.0, 1.0, 1.0)._asdict() | {"row": place}
         table.append(usual | {"path": f"{place}.jpg"} | row)
     return audit.with_groups(pd.DataFrame(table))
 
@@ -65,14 +71,44 @@ def test_what_was_found_while_reading_is_passed_on_in_the_order_of_kinds() -> No
 
 
 def test_tiny_images_are_refused_small_and_long_ones_named() -> None:
-    sizes = [(31, 400), (32, 32), (56, 55), (56, 56), (300, 901), (300, 900)]
+    sizes = [(31, 88), (32, 32), (56, 55), (56, 56), (300, 858), (300, 857)]
     odd = [{"width": width, "height": height} for width, height in sizes]
-    assert _serious(_files(*odd, *_class("a", 14))) == [
+    kinds = [row for row in _serious(_files(*odd, *_class("a", 14))) if row[2] != "odd size"]
+    assert kinds == [
         ("0.jpg", "a", "tiny", "refused"),
         ("1.jpg", "a", "small", "warning"),
         ("2.jpg", "a", "small", "warning"),
         ("4.jpg", "a", "misshapen", "warning"),
     ]
+
+
+def test_images_far_from_the_usual_size_are_named() -> None:
+    usual = [{"width": 600 + 20 * n, "height": 600} for n in range(20)]
+    odd = [{"width": 3000, "height": 3000}, {"width": 240, "height": 220}]
+    found = audit.problems(_files(*usual, *odd), SHAPE)
+    assert found[["path", "kind", "detail"]].to_numpy().tolist() == [
+        [path, "odd size", f"{size} pixels; most are about 688 pixels wide and high"]
+        for path, size in (("20.jpg", "3000 × 3000"), ("21.jpg", "240 × 220"))
+    ]
+
+
+def test_poor_photos_are_named_with_their_measure() -> None:
+    poor = [{"light": 0.31}, {"light": 0.32}, {"shade": 0.04}, {"sharpness": 0.2}]
+    found = audit.problems(_files(*poor, {"information": 0.1}, *_class("a", 20)), SHAPE)
+    assert found[["path", "kind", "detail", "severity"]].to_numpy().tolist() == [
+        ["0.jpg", "dark", "light 0.31, usual is 0.32 or more", "warning"],
+        ["2.jpg", "bright", "shade 0.04, usual is 0.05 or more", "warning"],
+        ["3.jpg", "blurred", "sharpness 0.20, usual is 0.29 or more", "warning"],
+        ["4.jpg", "low information", "information 0.10, usual is 0.3 or more", "warning"],
+    ]
+    files = _files(*poor, *_class("a", 20), *[{"light": 0.1}] * 20, {"kind": "damaged"})
+    shown = audit.pictured(files, audit.problems(files, SHAPE))
+    assert shown["kind"].value_counts().to_dict() == {
+        "dark": audit.SHOWN,
+        "bright": 1,
+        "blurred": 1,
+    }
+    assert shown["row"].tolist()[:2] == [0, 24]
 
 
 def test_equal_images_of_a_class_are_kept_once() -> None:
@@ -182,6 +218,33 @@ def test_nearly_equal_images_are_named_with_what_makes_them_serious() -> None:
     ]
 
 
+def test_products_in_several_splits_or_classes_are_named() -> None:
+    one = {"product": "4711"}
+    rows = [one, one, one | {"part": "test"}, {"product": "8"}, {"product": "8", "label": "b"}]
+    more = [*_class("a", 20), *_class("b", 20)]
+    more += [*_class("a", 1, part="test"), *_class("b", 1, part="test")]
+    found = audit.problems(_files(*rows, *more), SHAPE)
+    assert found[["kind", "detail"]].to_numpy().tolist() == [
+        ["split product", "product 4711: train, test"],
+        ["product of classes", "product 8: a, b"],
+    ]
+
+
+def test_what_is_of_one_product_or_nearly_equal_stays_together() -> None:
+    files = _files(
+        _shaded(0, product="p"),
+        {"product": "p"},
+        _shaded(3),
+        {},
+        {"product": "q"},
+        {"product": "q"},
+        _shaded(5, product="r"),
+        {"product": "r"},
+    )
+    together = audit.kept_together(files).tolist()
+    assert together == [0, 0, 0, 3, 4, 4, 0, 0]
+
+
 def test_names_that_look_alike_are_told_together_whether_used_or_not() -> None:
     files = _files(*_class("Shoes", 20), *_class("shoes ", 2), *_class("b", 20))
     found = audit.problems(files, SHAPE)
@@ -207,9 +270,9 @@ def test_summary_in_numbers_and_words() -> None:
         *_class("a", 20),
         *_class("b", 6),
         *_class("c", 1),
-        {"kind": "damaged", "path": "x.jpg"},
-        {"kind": "hidden", "label": "", "path": ".x"},
-        {"kind": "empty folder", "label": "", "path": "d"},
+        {"kind": "damaged", "path": "x.jpg", "detail": "cut off"},
+        {"kind": "hidden", "label": "", "path": ".x", "detail": "by the system"},
+        {"kind": "empty folder", "label": "", "path": "d", "detail": "no image in it"},
     )
     assert _report(files) == {
         "files": 29,
@@ -229,10 +292,14 @@ def test_summary_in_numbers_and_words() -> None:
             "26 images of 2 classes can be used, out of 29 files.\n"
             "Class left out: c: 1 image, 1 usable for training, at least 5 are needed: "
             "4 more would keep it.\n"
-            "Not used: 1 damaged or unreadable image, 1 image of a class with too few, "
-            "1 hidden or system file.\n"
-            "Used, but worth a look: 1 class with fewer than 20 images, "
-            "1 folder without an image."
+            "Not used:\n"
+            "      1 damaged or unreadable image: x.jpg (cut off)\n"
+            "      1 image of a class with too few: 26.jpg (c: 1 usable, at least 5 are needed: "
+            "4 more would keep it)\n"
+            "      1 hidden or system file: .x (by the system)\n"
+            "Used, but worth a look:\n"
+            "      1 class with fewer than 20 images: b: 6 images\n"
+            "      1 folder without an image: d (no image in it)"
         ),
     }
 

@@ -6,6 +6,7 @@ import pytest
 
 from src.data import findings
 from src.data.findings import Pair
+from tests import factories
 
 
 def test_pair_ends_ignore_the_diagonal() -> None:
@@ -19,26 +20,8 @@ def test_pair_ends_ignore_the_diagonal() -> None:
     )
 
 
-def histograms() -> pd.DataFrame:
-    shares = {"all": (0.5, 0.5), "cat": (1.0, 0.0), "dog": (0.25, 0.75), "ship": (0.25, 0.75)}
-    return pd.DataFrame(
-        [
-            {
-                "label": label,
-                "channel": channel,
-                "bin_left": left,
-                "bin_right": left + 128,
-                "share": s,
-            }
-            for label, (low, high) in shares.items()
-            for channel in ("red", "green")
-            for left, s in ((0, low), (128, high))
-        ]
-    )
-
-
 def test_mean_levels_are_the_weighted_middles_of_the_bins() -> None:
-    levels = findings.mean_levels(histograms()).set_index(["label", "channel"])["level"]
+    levels = findings.mean_levels(factories.histograms()).set_index(["label", "channel"])["level"]
     assert levels.to_dict() == {
         ("all", "red"): 128.0,
         ("all", "green"): 128.0,

@@ -338,6 +338,14 @@ def test_the_command_says_it_in_one_line(inputs: Path) -> None:
     assert len(done.stderr.splitlines()) == 1
 
 
+def test_the_command_merges_names_when_asked(inputs: Path) -> None:
+    fill(inputs / "shop", {"Shoes": 5, "shoes": 5}, size=(64, 64))
+    done = _run("--folder", "shop", "--merge-names")
+    assert done.returncode == 1
+    assert "shop cannot be a study. 10 images of 1 class can be used" in done.stderr
+    assert "1 class merged with others of alike names: Shoes: with shoes" in done.stderr
+
+
 @pytest.mark.slow
 def test_so_does_a_notebook(inputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OUTPUTS_DIR", str(tmp_path / "outputs"))
