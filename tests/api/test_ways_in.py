@@ -17,7 +17,8 @@ CASES = pictures.table()
 
 
 def by_page(data: bytes) -> images.Pixels:
-    return uploads.read(data, "photo", [SHAPE]).inputs[Preparation(SHAPE)]
+    how = Preparation(SHAPE)
+    return uploads.read(data, "photo", [how]).inputs[how].pixels
 
 
 def by_api(data: bytes) -> images.Pixels:
