@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 from PIL import Image
 
 Pixels = NDArray[np.uint8]
-Step = tuple[Image.Image, str | None]  # an image and, where it was changed, a note
 THUMBNAIL = 96  # pixels of the longer side of a photo kept for looking at
 BLANK = 8  # of 255: an image whose values are no further apart shows nothing
 
