@@ -10,9 +10,10 @@ from selenium.webdriver.support.color import Color
 
 from src import config
 from src.charts import theme
-from src.data import decoding, images
+from src.data import decoding
 from src.runs import published
 from src.serving import drawing, inference
+from src.serving.preparation import preparation, prepare
 from tests.live import Browser, Server
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -129,7 +130,7 @@ def expected(run: tuple[str, str], path: Path) -> tuple[str, float]:
     """Class and probability that the run's default model gives a file, without the app."""
     opened = published.open_run(*run)
     served = inference.load(opened, opened.default_model)
-    pixels = images.model_input(decoding.decode(path.read_bytes()).rgb, served.image_shape)
+    pixels = prepare(decoding.decode(path.read_bytes()), preparation(opened)).pixels
     probabilities = served.predict(pixels[None]).probabilities[0]
     return served.classes[int(probabilities.argmax())], float(probabilities.max())
 
