@@ -35,10 +35,15 @@ class Ink(NamedTuple):
     light: bool
 
 
-def find(rgb: Pixels) -> Ink | None:
-    """The ink in a photo, uint8 (H, W, 3); None where nothing stands out clearly."""
+def find(rgb: Pixels, light: bool | None = None) -> Ink | None:
+    """The ink in a photo, uint8 (H, W, 3); None where nothing stands out clearly.
+
+    Args:
+        rgb: the photo.
+        light: whether its ground is light, where that is known.
+    """
     grey = _reduced(rgb)
-    light = is_light(grey)
+    light = is_light(grey) if light is None else light
     height = _standing_out(255 - grey if light else grey)
     if height.max() < CONTRAST:
         return None

@@ -140,12 +140,20 @@ def _as_it_is(rgb: Pixels, shape: Shape) -> Prepared | None:
 
     None where it is something else, or where neither it nor its negative is on black.
     """
-    if rgb.shape[:2] != shape[:2] or (rgb != rgb[..., :1]).any():
+    light = _light_if_grey(rgb)
+    if rgb.shape[:2] != shape[:2] or light is None:
         return None
     grey = rgb[..., :1]
-    if _on_black(grey):
-        return Prepared(grey, ())
-    return Prepared(255 - grey, (INVERTED,)) if _on_black(255 - grey) else None
+    return Prepared(255 - grey, (INVERTED,)) if light else Prepared(grey, ())
+
+
+def _light_if_grey(rgb: Pixels) -> bool | None:
+    """Whether an image without any colour is on white (True) or black; None where on neither."""
+    if (rgb != rgb[..., :1]).any():
+        return None
+    if _on_black(rgb[..., :1]):
+        return False
+    return True if _on_black(255 - rgb[..., :1]) else None
 
 
 def _on_black(grey: Pixels) -> bool:
@@ -155,7 +163,7 @@ def _on_black(grey: Pixels) -> bool:
 
 def _whole_on_black(rgb: Pixels, how: Preparation) -> Prepared:
     """The whole photo, inverted where its ground is light."""
-    if not ink.is_light(_grey(rgb)):
+    if np.median(_grey(rgb)) < 128:
         return _whole(rgb, how)
     whole = _whole(255 - rgb, how)
     return Prepared(whole.pixels, (INVERTED, *whole.notes))
@@ -190,7 +198,7 @@ def _garment(rgb: Pixels, how: Preparation) -> Prepared:
 def _digit(rgb: Pixels, how: Preparation) -> Prepared:
     """The digit in a photo, placed as the makers of the study's images did."""
     height, width, _ = how.shape
-    found = ink.find(rgb)
+    found = ink.find(rgb, _light_if_grey(rgb))
     if found is None:
         whole = _whole_on_black(rgb, how)
         notes = ("no strokes found, so the whole photo is used", *whole.notes)

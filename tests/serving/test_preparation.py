@@ -8,12 +8,13 @@ import pytest
 from PIL import Image, ImageDraw
 
 from src import config
-from src.data import images
+from src.data import folders, images, studies
 from src.data.decoding import DecodedImage
+from src.data.specification import DIGITS, Uploads
 from src.runs import published
 from src.serving import drawing, ink
 from src.serving.classifier import Classifier
-from src.serving.preparation import Preparation, Prepared, preparation, prepare
+from src.serving.preparation import Preparation, Prepared, Shape, preparation, prepare, ways
 
 GARMENT = Preparation((28, 28, 1), "crop", "dark", "garment")
 DIGIT = Preparation((28, 28, 1), "crop", "dark", "digit")
@@ -151,3 +152,63 @@ def test_bare_paper_has_no_ink() -> None:
     paper = grain.astype(np.uint8)
     assert ink.find(paper) is None
     assert prepare(decoded(paper), DIGIT).doubt == "no strokes found on a plain background"
+
+
+# --- whatever comes ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("study", ["fashion_mnist", "mnist", "digits"])
+@pytest.mark.parametrize("negative", [False, True], ids=["on black", "on white"])
+def test_a_studys_own_images_enlarged_get_the_same_answers(study: str, negative: bool) -> None:
+    model = Classifier.open(study)
+    how = preparation(model.run)
+    own = [images.from_png(png) for png in model.run.table("gallery.parquet")["png"][:100]]
+    larger = [np.asarray(Image.fromarray(one).resize((280, 280))) for one in own]
+    before = model.classify(np.stack([one[..., :1] for one in own]))
+    shown = [prepare(decoded(255 - one if negative else one), how).pixels for one in larger]
+    after = model.classify(np.stack(shown))
+    alike = [a.label == b.label for a, b in zip(before, after, strict=True)]
+    assert np.mean(alike) >= 0.8
+
+
+@pytest.mark.parametrize("how", [GARMENT, DIGIT, Preparation((28, 28, 1), "pad", "dark")])
+@pytest.mark.parametrize("size", [(1, 1), (1, 1000), (1000, 1), (2, 3), (7, 900), (28, 28)])
+@pytest.mark.parametrize("kind", ["black", "grey", "white", "noise"])
+def test_every_photo_gives_an_input(how: Preparation, size: tuple[int, int], kind: str) -> None:
+    level = {"black": 0, "grey": 128, "white": 255}.get(kind)
+    noise = np.random.default_rng(0).integers(0, 256, (*size, 3))
+    rgb = (noise if level is None else np.full((*size, 3), level)).astype(np.uint8)
+    result = prepare(decoded(rgb), how)
+    assert (result.pixels.shape, result.pixels.dtype) == ((28, 28, 1), np.uint8)
+
+
+def test_padding_has_the_studys_own_ground() -> None:
+    tall = np.full((40, 20, 3), 90, np.uint8)
+    dark = prepare(decoded(tall), Preparation((8, 8, 1), "pad", "dark"))
+    light = prepare(decoded(tall), Preparation((8, 8, 3), "pad"))
+    assert (dark.pixels[:, 0].max(), light.pixels[:, 0].min()) == (0, 255)
+    assert "padded with black" in dark.notes
+    assert "padded with white" in light.notes
+
+
+def test_a_choice_of_fit_is_there_only_for_whole_photos() -> None:
+    cifar10, mnist = (published.open_run(s, published.versions(s)[0]) for s in ("cifar10", "mnist"))
+    shape: Shape = (32, 32, 3)
+    assert ways(cifar10) == (Preparation(shape, "crop"), Preparation(shape, "pad"))
+    assert ways(mnist) == (DIGIT,)
+    assert preparation(mnist, "pad") == DIGIT
+
+
+def test_a_study_without_a_file_is_cropped_and_no_folder_is_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def read(*_: object) -> None:
+        raise AssertionError("a folder was read")
+
+    monkeypatch.setattr(folders, "names", read)
+    monkeypatch.setattr(folders, "specification", read)
+    assert studies.uploads("a folder that is gone") == Uploads("crop", "any", "whole")
+
+
+def test_digits_can_be_placed_where_they_can_be_drawn() -> None:
+    assert set(DIGITS) == set(drawing.STYLES)
