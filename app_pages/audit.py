@@ -47,15 +47,15 @@ def listed(run: published.Run, found: pd.DataFrame) -> None:
     kinds = [EVERYTHING, *found["kind"].unique()]
     kind = st.selectbox("Show", kinds, key="audit_kind", format_func=theme.sentence)
     shown = found if kind == EVERYTHING else found[found["kind"] == kind]
-    if run.has("audit_pictures.parquet"):
-        pictures(run, kind)
+    if run.has("audit_images.parquet"):
+        found_images(run, kind)
     st.dataframe(shown, hide_index=True, alt="Files and what was found about them")
     components.download_csv(shown, f"{run.study}_{run.version}_audit", key="audit_csv")
 
 
-def pictures(run: published.Run, kind: str) -> None:
+def found_images(run: published.Run, kind: str) -> None:
     """The images that something was found about, as far as the run keeps them."""
-    kept = loaders.table(run.study, run.version, "audit_pictures.parquet")
+    kept = loaders.table(run.study, run.version, "audit_images.parquet")
     rows = kept if kind == EVERYTHING else kept[kept["kind"] == kind]
     shown = [
         components.Picture(
@@ -63,6 +63,6 @@ def pictures(run: published.Run, kind: str) -> None:
         )
         for row in theme.rows(rows)
     ]
-    components.picture_grid(shown, key="audit_pictures", side=96, per_page=12)
+    components.picture_grid(shown, key="audit_images", side=96, per_page=12)
     if shown:
         st.caption("The first images of each kind, as the model sees them.")

@@ -1,7 +1,9 @@
 """The real server and a real browser, for the tests and for the benchmarks."""
 
 import contextlib
+import http.client
 import itertools
+import json
 import math
 import os
 import re
@@ -12,10 +14,12 @@ import sys
 import tempfile
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from selenium import webdriver
 from selenium.common.exceptions import (
@@ -80,6 +84,25 @@ class Server:
                 found = error.code, error.headers, error.read()
         status, headers, body = found
         return status, {name.lower(): value for name, value in headers.items()}, body
+
+    def post(self, path: str, body: Any, kind: str, client: str = "") -> tuple[int, Any]:
+        """Status and JSON of one POST; an iterator is sent in chunks.
+
+        Args:
+            path: the address, from /api on.
+            body: bytes or an iterator of them.
+            kind: the content type.
+            client: the address that a proxy before the server saw; empty: there is no proxy.
+        """
+        forwarded = {"x-forwarded-for": client} if client else {}
+        address = urllib.parse.urlsplit(self.url)
+        connection = http.client.HTTPConnection(address.netloc, timeout=PATIENCE)
+        try:
+            connection.request("POST", path, body, {"content-type": kind, **forwarded})
+            answer = connection.getresponse()
+            return answer.status, json.loads(answer.read())
+        finally:
+            connection.close()
 
 
 def free_port() -> int:

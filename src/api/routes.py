@@ -98,6 +98,17 @@ async def run_in_worker(function: Callable[P, R], *args: P.args, **kwargs: P.kwa
     return await to_thread.run_sync(call, limiter=WORKERS)
 
 
+async def work_on(
+    request: Request, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs
+) -> R:
+    """Run a function as soon as one of the client's turns is free.
+
+    A body has arrived by then, so a client that stalls takes no turn from others at its address.
+    """
+    async with TURNS.of(limits.client(request.scope, limits.trusted_proxies())):
+        return await run_in_worker(function, *args, **kwargs)
+
+
 class FilesParser(MultiPartParser):
     """Starlette's parser, which also notices a body that was cut off, and closes its files."""
 
@@ -124,7 +135,7 @@ async def from_files(setup: Setup, request: Request) -> Predictions:
         if not uploads:
             raise HTTPException(422, "There is no file in the request; its field is called files.")
         files = [(upload.filename, upload.file.read) for upload in uploads]
-        return await run_in_worker(predictions.of_files, setup, files)
+        return await work_on(request, predictions.of_files, setup, files)
     except MultiPartException as error:
         status = 413 if "Too many files" in error.message else 400
         raise HTTPException(status, error.message) from error
@@ -144,13 +155,14 @@ def _upload(field: str, value: UploadFile | str) -> UploadFile:
 
 async def from_pixels(setup: Setup, request: Request) -> Predictions:
     """The JSON form."""
-    return await run_in_worker(predictions.of_pixels, setup, await request.body())
+    body = await request.body()
+    return await work_on(request, predictions.of_pixels, setup, body)
 
 
 async def from_image(setup: Setup, request: Request) -> Predictions:
     """The body is a file."""
     body = await request.body()
-    return await run_in_worker(predictions.of_files, setup, [(None, lambda: body)])
+    return await work_on(request, predictions.of_files, setup, [(None, lambda: body)])
 
 
 FORMS = {
@@ -245,10 +257,9 @@ async def predict(request: Request, options: Annotated[Options, Query()]) -> Pre
     file can be read, the request fails with the status of the first.
     """
     receive, limit = FORMS[form_of(request)]
-    async with TURNS.of(limits.client(request.scope, limits.trusted_proxies())):
-        setup = await run_in_worker(predictions.resolve, options)
-        with BUDGET.limited(request, limit) as limited:
-            return await receive(setup, limited)
+    setup = await run_in_worker(predictions.resolve, options)
+    with BUDGET.limited(request, limit) as limited:
+        return await receive(setup, limited)
 
 
 @app.get(

@@ -147,10 +147,10 @@ SAVE = "Save it as JPEG or PNG and try that copy."
 RAW = "a RAW photo of a camera"
 # Place and first bytes of what people try although it is not supported → what it is, what to do.
 UNSUPPORTED = (
-    (0, b"\xff\x0a", "a JPEG XL picture", SAVE),
-    (4, b"JXL \r\n\x87\n", "a JPEG XL picture", SAVE),
-    (4, b"jP  \r\n\x87\n", "a JPEG 2000 picture", SAVE),
-    (0, b"\xff\x4f\xff\x51", "a JPEG 2000 picture", SAVE),
+    (0, b"\xff\x0a", "a JPEG XL image", SAVE),
+    (4, b"JXL \r\n\x87\n", "a JPEG XL image", SAVE),
+    (4, b"jP  \r\n\x87\n", "a JPEG 2000 image", SAVE),
+    (0, b"\xff\x4f\xff\x51", "a JPEG 2000 image", SAVE),
     (0, b"8BPS", "a Photoshop document (PSD)", SAVE),
     (0, b"FUJIFILMCCD-RAW", RAW, SAVE),
     (0, b"IIU\0", RAW, SAVE),
@@ -160,7 +160,7 @@ UNSUPPORTED = (
     (0, b"FOVb", RAW, SAVE),
     (0, b"\0MRM", RAW, SAVE),
     (4, b"ftypcrx ", RAW, SAVE),
-    (0, b"%PDF", "a PDF document", "Export its pictures as JPEG or PNG."),
+    (0, b"%PDF", "a PDF document", "Export its images as JPEG or PNG."),
     (0, b"%!PS", "a PostScript drawing", SAVE),
     (0, b"PK\x03\x04", "a zip archive or an office document", "Unpack it and send the photos."),
     (0, b"\x1f\x8b", "a compressed archive", "Unpack it and send the photos."),
@@ -243,7 +243,7 @@ def _jpeg(data: bytes) -> Header:
         if marker == 0xDA:
             scan = place
     if not frame or not scan:
-        raise damaged("JPEG", "it has no picture")
+        raise damaged("JPEG", "it has no image")
     size = (numbers.number(frame + 5, 2), numbers.number(frame + 3, 2))
     channels, complete = numbers.number(frame + 7, 1), data.find(END, scan) >= 0
     several = data[frame - 1] in PROGRESSIVE or numbers.number(scan + 2, 1) < channels

@@ -25,7 +25,7 @@ def record_dataset(draft: Draft, dataset: Dataset) -> dict[str, Any]:
     if dataset.spec.folder is not None:
         found, report = folders.audited(dataset.spec)
         draft.write_table("audit.parquet", found)
-        draft.write_table("audit_pictures.parquet", folders.pictured(dataset.spec))
+        draft.write_table("audit_images.parquet", folders.pictured(dataset.spec))
         draft.write_json("audit.json", report)
     return card
 

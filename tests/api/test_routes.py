@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import http.client
 import io
 import json
 import os
@@ -665,25 +664,15 @@ def test_the_bare_address_leads_to_the_reference(server: Server) -> None:
     assert json.loads(server.get("/api/openapi.json")[2])["servers"] == [{"url": "/api"}]
 
 
-def post(server: Server, target: str, body: Any, kind: str) -> tuple[int, Any]:
-    """Status and JSON of one POST; an iterator is sent in chunks."""
-    address = urllib.parse.urlsplit(server.url)
-    connection = http.client.HTTPConnection(address.netloc, timeout=PATIENCE)
-    try:
-        connection.request("POST", f"/api{target}", body, {"content-type": kind})
-        answer = connection.getresponse()
-        return answer.status, json.loads(answer.read())
-    finally:
-        connection.close()
-
-
 def test_threads_get_the_answers_that_one_gets(server: Server) -> None:
     files = stored("cifar10", 6) * 2
     targets = ["/predict", "/predict?precision=int8", "/predict?model=plain"] * 4
     jobs = list(zip(targets, files, strict=True))
-    alone = [post(server, target, file, "image/png") for target, file in jobs]
+    alone = [server.post(f"/api{target}", file, "image/png") for target, file in jobs]
     with ThreadPoolExecutor(6) as pool:
-        together = list(pool.map(lambda job: post(server, *job, "image/png"), jobs))
+        together = list(
+            pool.map(lambda job: server.post(f"/api{job[0]}", job[1], "image/png"), jobs)
+        )
     assert [status for status, _ in together] == [200] * len(jobs)
     for (_, one), (_, other) in zip(alone, together, strict=True):
         assert same(one["predictions"][0], other["predictions"][0])
@@ -698,11 +687,11 @@ def memory(server: Server, name: str) -> int:
 
 
 def test_a_huge_body_is_refused_without_taking_memory(server: Server) -> None:
-    assert post(server, "/predict", SMALL, "image/png")[0] == 200
+    assert server.post("/api/predict", SMALL, "image/png")[0] == 200
     before = memory(server, "VmRSS")
     Path(f"/proc/{server.pid}/clear_refs").write_text("5")  # the peak starts here
     chunks = (bytes(2**18) for _ in range(4 * 150))  # 150 MB, their length not announced
-    status, answer = post(server, "/predict?study=digits", chunks, "application/json")
+    status, answer = server.post("/api/predict?study=digits", chunks, "application/json")
     assert (status, answer["error"]["status"]) == (413, 413)
     assert memory(server, "VmHWM") - before < 30
 

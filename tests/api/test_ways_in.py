@@ -10,10 +10,10 @@ from src.data import decoding, image_folders, images
 from src.data.image_folders import Entry, File
 from src.serving import uploads
 from src.serving.preparation import Preparation
-from tests import pictures
+from tests import image_files
 
 SHAPE = (8, 8, 3)
-CASES = pictures.table()
+CASES = image_files.table()
 
 
 def by_page(data: bytes) -> images.Pixels:
@@ -67,5 +67,5 @@ def test_the_reason_decides_the_status(name: str) -> None:
 
 def test_too_many_pixels_are_413() -> None:
     with pytest.raises(decoding.TooLarge) as refused:
-        by_api(pictures.png((30_001, 10)))
+        by_api(image_files.png((30_001, 10)))
     assert predictions.problem(refused.value).status == 413

@@ -54,7 +54,7 @@ def _publish(
     kept = io.BytesIO()
     pictures.to_parquet(kept, index=False)
     for name, content in {
-        "audit_pictures.parquet": kept.getvalue(),
+        "audit_images.parquet": kept.getvalue(),
         "audit.json": json.dumps({"kinds": kinds} | report).encode(),
         "audit.parquet": stream.getvalue(),
     }.items():

@@ -17,8 +17,8 @@ import pytest
 from PIL import Image
 
 from src.data import decoding, decoding_pool, image_headers
-from tests import pictures
-from tests.pictures import BLACK, WHITE, chunk, noise, oriented, picture, png, saved
+from tests import image_files
+from tests.image_files import BLACK, WHITE, chunk, noise, oriented, picture, png, saved
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -32,9 +32,9 @@ def refusal(data: bytes) -> str:
 # --- every kind of file ------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", pictures.table())
+@pytest.mark.parametrize("name", image_files.table())
 def test_every_kind_of_file(name: str) -> None:
-    case = pictures.table()[name]
+    case = image_files.table()[name]
     if case.refusal:
         assert case.refusal in refusal(case.data)
         return
@@ -48,14 +48,14 @@ def test_every_kind_of_file(name: str) -> None:
 
 
 def test_the_table_has_every_format_and_the_folder_gives_the_same() -> None:
-    readable = [case for case in pictures.table().values() if not case.refusal]
+    readable = [case for case in image_files.table().values() if not case.refusal]
     assert {case.format for case in readable} == set(decoding.FORMATS)
     for case in readable:
         mine = decoding.decode(case.data, decoding.OWN_FOLDER)
         assert np.array_equal(mine.rgb, decoding.decode(case.data).rgb)
 
 
-UPRIGHT = pictures.ROWS
+UPRIGHT = image_files.ROWS
 STORED = {  # what a camera stores so that the tag turns it into UPRIGHT
     1: UPRIGHT,
     2: [row[::-1] for row in UPRIGHT],
@@ -102,8 +102,8 @@ def test_a_broken_exif_block_does_not_spoil_the_picture() -> None:
 
 def test_a_heif_that_is_to_be_turned_is_turned_once() -> None:
     """The box that cuts 64 × 64 down to 16 × 8 is made one that turns: 90° to the left."""
-    box = pictures.HEIF.index(b"clap") - 4
-    turned = bytearray(pictures.HEIF)
+    box = image_files.HEIF.index(b"clap") - 4
+    turned = bytearray(image_files.HEIF)
     turned[box : box + 40] = struct.pack(">I4sB", 9, b"irot", 1) + struct.pack(
         ">I4s23x", 31, b"free"
     )
@@ -138,7 +138,7 @@ def test_the_bits_are_counted_before_the_reduction() -> None:
     """An average of 4,095 and 0, sharpened, overshoots what 12 bits hold."""
     stripes = np.zeros((2048, 2048), np.uint16)
     stripes[::5] = 4095
-    assert decoding.decode(pictures.tiff(stripes)).notes == ("12-bit scaled to 8-bit",)
+    assert decoding.decode(image_files.tiff(stripes)).notes == ("12-bit scaled to 8-bit",)
 
 
 def test_a_very_long_picture_keeps_at_least_one_row() -> None:
@@ -153,7 +153,7 @@ def test_hidden_colours_do_not_bleed_when_reduced(kind: str) -> None:
     options = {"quality": 100, "subsampling": "4:4:4", "speed": 10} if kind == "AVIF" else {}
     decoded = decoding.decode(saved(Image.fromarray(stripes), kind, **options))
     assert np.abs(decoded.rgb[100, 60].astype(int) - (127, 127, 255)).max() <= 3
-    assert decoded.notes == (pictures.ON_WHITE,)
+    assert decoded.notes == (image_files.ON_WHITE,)
 
 
 # --- limits and messages -----------------------------------------------------------------------
@@ -194,7 +194,7 @@ def test_random_damage_gives_a_picture_or_a_message() -> None:
     source = Image.fromarray(rng.integers(0, 256, (12, 20, 3), dtype=np.uint8))
     outcomes = {"picture": 0, "message": 0}
     files = [saved(source, kind) for kind in decoding.FORMATS if kind != "HEIF"]
-    for whole in [*files, pictures.HEIF]:
+    for whole in [*files, image_files.HEIF]:
         for _ in range(60):
             broken = bytearray(whole)
             for place in rng.integers(0, min(len(whole), 150), 3):
@@ -230,7 +230,7 @@ def test_a_jpeg_is_known_to_stream_only_when_its_first_scan_has_all_channels() -
 def test_headers_are_read_in_bounded_steps() -> None:
     """Millions of empty boxes, chunks or segments are not all looked at."""
     boxes = struct.pack(">I4s", 8, b"free") * 3_000_000
-    heif = pictures.HEIF[:28] + boxes + pictures.HEIF[28:]
+    heif = image_files.HEIF[:28] + boxes + image_files.HEIF[28:]
     assert "does not say how large it is" in refusal(heif)
     assert "more than 20,000 chunks" in refusal(png((8, 8), chunk(b"tEXt", b"") * 100_000))
 
@@ -249,12 +249,12 @@ def avif_of_another_size() -> bytes:
 def tiff_with_a_huge_tile() -> bytes:
     tile = zlib.compress(bytes(30_000 * 30_000), 1)
     tags = [(259, 3, [8]), (322, 4, [30_000]), (323, 4, [30_000])]
-    return pictures.tiff(np.zeros((10, 10), np.uint8), tags=tags) + tile
+    return image_files.tiff(np.zeros((10, 10), np.uint8), tags=tags) + tile
 
 
 def tiff_with_many_strips() -> bytes:
     offsets = (273, 4, [8] * 500_000)
-    return pictures.tiff(np.zeros((10, 10), np.uint8), tags=[offsets])
+    return image_files.tiff(np.zeros((10, 10), np.uint8), tags=[offsets])
 
 
 def gif_with_a_long_comment() -> bytes:
@@ -265,14 +265,6 @@ def gif_with_a_long_comment() -> bytes:
 def jpeg_with_empty_segments() -> bytes:
     data = saved(Image.new("RGB", (8, 8)), "JPEG")
     return data[:2] + b"\xff\xee\x00\x02" * 6_000_000 + data[2:]
-
-
-def slow_png() -> bytes:
-    """42 megapixels of 16 bits, all black: seconds of work in few bytes."""
-    packer, row = zlib.compressobj(1), bytes(1 + 6 * 6500)
-    lines = b"".join(packer.compress(row) for _ in range(6500)) + packer.flush()
-    start = png((6500, 6500), bits=16, colour=2)
-    return start.replace(chunk(b"IDAT", b""), chunk(b"IDAT", lines))
 
 
 BOMBS = {
@@ -363,14 +355,14 @@ def test_a_file_that_takes_too_long_is_given_up() -> None:
         decoding_pool.Lane(1, 300 * 10**6, 0.2),
     )
     with pytest.raises(decoding.ImageError, match="takes too long or too much memory"):
-        decoding.decode(slow_png(), limits)
+        decoding.decode(image_files.slow_png(), limits)
     for used in (limits.small, limits.large):
         used.end()
         decoding_pool.LANES.remove(used)
 
 
 def test_small_photos_do_not_wait_for_a_large_file() -> None:
-    slow, large = slow_png(), decoding.UPLOAD.large
+    slow, large = image_files.slow_png(), decoding.UPLOAD.large
     found: list[decoding.DecodedImage] = []
     thread = threading.Thread(target=lambda: found.append(decoding.decode(slow)))
     thread.start()

@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -20,14 +19,9 @@ from src.data.formats import DataError
 from src.data.specification import StudySpec
 from tests.albums import fill, packed, picture
 
+pytestmark = pytest.mark.usefixtures("inputs")
+
 SHAPE = (8, 8, 3)
-
-
-@pytest.fixture(autouse=True)
-def inputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    monkeypatch.setenv("INPUTS_DIR", str(tmp_path / "inputs"))
-    (tmp_path / "inputs").mkdir()
-    return tmp_path / "inputs"
 
 
 def _spec(name: str = "shop") -> StudySpec:

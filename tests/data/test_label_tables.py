@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,14 +12,9 @@ from src.data.label_tables import Row
 from src.data.trees import File
 from tests.albums import fill, packed
 
+pytestmark = pytest.mark.usefixtures("inputs")
+
 SHAPE = (8, 8, 3)
-
-
-@pytest.fixture(autouse=True)
-def inputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    monkeypatch.setenv("INPUTS_DIR", str(tmp_path / "inputs"))
-    (tmp_path / "inputs").mkdir()
-    return tmp_path / "inputs"
 
 
 def _read(text: str, encoding: str = "utf-8") -> list[Row]:

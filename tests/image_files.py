@@ -100,6 +100,14 @@ def png(
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + b"".join(body)
 
 
+def slow_png() -> bytes:
+    """42 megapixels of 16 bits, all black: seconds of work in few bytes."""
+    packer, row = zlib.compressobj(1), bytes(1 + 6 * 6500)
+    lines = b"".join(packer.compress(row) for _ in range(6500)) + packer.flush()
+    start = png((6500, 6500), bits=16, colour=2)
+    return start.replace(chunk(b"IDAT", b""), chunk(b"IDAT", lines))
+
+
 def tiff(
     values: np.ndarray[Any, Any],
     *,
@@ -553,9 +561,9 @@ def _deep() -> dict[str, Case]:
 
 def _refused() -> dict[str, Case]:
     named = {
-        "JPEG XL": (b"\xff\x0a" + bytes(20), "a JPEG XL picture"),
-        "JPEG XL box": (b"\0\0\0\x0cJXL \r\n\x87\n", "a JPEG XL picture"),
-        "JPEG 2000": (b"\0\0\0\x0cjP  \r\n\x87\n", "a JPEG 2000 picture"),
+        "JPEG XL": (b"\xff\x0a" + bytes(20), "a JPEG XL image"),
+        "JPEG XL box": (b"\0\0\0\x0cJXL \r\n\x87\n", "a JPEG XL image"),
+        "JPEG 2000": (b"\0\0\0\x0cjP  \r\n\x87\n", "a JPEG 2000 image"),
         "PSD": (b"8BPS\0\x01", "a Photoshop document"),
         "CR2": (b"II*\0\x10\0\0\0CR\x02\0", "a RAW photo"),
         "CR3": (b"\0\0\0\x18ftypcrx \0\0\0\0", "a RAW photo"),
@@ -567,7 +575,7 @@ def _refused() -> dict[str, Case]:
             tiff(np.zeros((1, 1), np.uint8), tags=((254, 4, [1]), (330, 4, [8]))),
             "a RAW photo",
         ),
-        "PDF": (b"%PDF-1.7", "a PDF document. Export its pictures as JPEG or PNG."),
+        "PDF": (b"%PDF-1.7", "a PDF document. Export its images as JPEG or PNG."),
         "SVG": (b"<svg/>", "an SVG drawing"),
         "SVG with a declaration": (b'<?xml version="1.0"?>\n<svg/>', "an SVG drawing"),
         "video": (b"\0\0\0\x18ftypmp42\0\0\0\0", "a video"),
