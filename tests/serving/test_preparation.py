@@ -12,7 +12,7 @@ from src.data import folders, images, studies
 from src.data.decoding import DecodedImage
 from src.data.specification import DIGITS, Uploads
 from src.runs import published
-from src.serving import drawing, ink
+from src.serving import drawing, garment, ink
 from src.serving.classifier import Classifier
 from src.serving.preparation import Preparation, Prepared, Shape, preparation, prepare, ways
 
@@ -98,6 +98,14 @@ def test_a_garment_is_cut_out_and_placed(ground: Sequence[int], cloth: Sequence[
     assert abs(columns[0] - (27 - columns[-1])) <= 1
     assert image[14:, :5].max() == image[14:, -5:].max() == 0  # beside the body
     assert image[10:24, 10:18].min() > 40
+
+
+def test_a_plain_background_under_a_shadow_is_certain() -> None:
+    for ground in ((226, 214, 196), (250, 250, 250), (120, 80, 50)):
+        shade = np.linspace(1, 0.7, 240)[np.newaxis, :, np.newaxis]
+        found = garment.find((shirt(ground, (30, 50, 120)) * shade).astype(np.uint8))
+        assert found is not None
+        assert found.certainty >= 0.9
 
 
 def test_a_photo_without_a_plain_background_is_doubted() -> None:
