@@ -3,14 +3,12 @@
 import hashlib
 import io
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from src import config
@@ -65,20 +63,15 @@ def _publish(
 
 
 @pytest.fixture
-def page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[AppTest]:
+def page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AppTest:
     monkeypatch.setenv("OUTPUTS_DIR", str(tmp_path))
-    st.cache_data.clear()
-    st.cache_resource.clear()
     app = AppTest.from_file(str(config.ROOT / "app.py"), default_timeout=60)
     app.query_params["study"] = "shop"
     app.query_params["look"] = "Exact copies"
-    yield app
-    st.cache_data.clear()
-    st.cache_resource.clear()
+    return app
 
 
 def _opened(app: AppTest) -> str:
-    app.run()
     app.switch_page("app_pages/data_visualizer.py").run()
     assert not app.exception
     assert not app.error

@@ -3,7 +3,6 @@
 import base64
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -45,18 +44,14 @@ def remove_drawings(folder: Path) -> None:
 
 
 @pytest.fixture
-def app(outputs: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[AppTest]:
+def app(outputs: Path, monkeypatch: pytest.MonkeyPatch) -> AppTest:
     monkeypatch.setenv("OUTPUTS_DIR", str(outputs))
-    st.cache_data.clear()
-    st.cache_resource.clear()
-    yield AppTest.from_file(str(config.ROOT / "app.py"), default_timeout=60)
-    st.cache_data.clear()
-    st.cache_resource.clear()
+    return AppTest.from_file(str(config.ROOT / "app.py"), default_timeout=60)
 
 
 def opened(app: AppTest, **query: str) -> AppTest:
     app.query_params.update({"study": "digits", "version": "v1"} | query)
-    return fine(fine(app.run()).switch_page(CLASSIFIER).run())
+    return fine(app.switch_page(CLASSIFIER).run())
 
 
 def fine(app: AppTest) -> AppTest:

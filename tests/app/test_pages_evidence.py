@@ -3,24 +3,22 @@
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from app_pages import components, performance_making
-from src import config
 from src.evaluation import metrics as evaluation_metrics
 from src.runs import published as runs_published
 from tests import factories
 from tests import words as vocabulary
+from tests.app.visits import visit
 
-APP = str(config.ROOT / "app.py")
 TABS = [
     *("Overview", "Answers", "Confusion matrix", "Classes", "Curves", "Confidence", "Training"),
     "Comparison",
@@ -52,31 +50,9 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def empty_caches() -> Iterator[None]:
-    """Caches are keyed by study and version, which other tests use for other folders."""
-    st.cache_data.clear()
-    st.cache_resource.clear()
-    yield
-    st.cache_data.clear()
-    st.cache_resource.clear()
-
-
-@pytest.fixture(autouse=True)
 def outputs(published: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("OUTPUTS_DIR", str(published))
     return published
-
-
-def visit(page: str = "project_summary", **query: str) -> AppTest:
-    """The page as a link with these query parameters opens it."""
-    app = AppTest.from_file(APP, default_timeout=60)
-    for key, value in query.items():
-        app.query_params[key] = value
-    app.run()
-    if page != "project_summary":
-        app.switch_page(f"app_pages/{page}.py").run()
-    assert [element.message for element in app.exception] == []
-    return app
 
 
 def test_settings_are_spelled_for_people() -> None:

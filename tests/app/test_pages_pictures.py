@@ -1,7 +1,7 @@
 """The two pages about images, run without a browser on a synthetic run and a stand-in model."""
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -71,13 +71,9 @@ def outputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def app(outputs: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[AppTest]:
+def app(outputs: Path, monkeypatch: pytest.MonkeyPatch) -> AppTest:
     monkeypatch.setenv("OUTPUTS_DIR", str(outputs))
-    st.cache_data.clear()
-    st.cache_resource.clear()
-    yield AppTest.from_file(str(config.ROOT / "app.py"), default_timeout=60).run()
-    st.cache_data.clear()
-    st.cache_resource.clear()
+    return AppTest.from_file(str(config.ROOT / "app.py"), default_timeout=60)
 
 
 @pytest.fixture
@@ -456,7 +452,7 @@ def visit(app: AppTest, model: StandIn) -> Callable[..., AppTest]:
     def follow(**query: str) -> AppTest:
         opened = AppTest.from_file(str(config.ROOT / "app.py"), default_timeout=60)
         opened.query_params.update({"study": "digits", "version": "v1"} | query)
-        return fine(fine(opened.run()).switch_page(CLASSIFIER).run())
+        return fine(opened.switch_page(CLASSIFIER).run())
 
     return follow
 

@@ -1,24 +1,21 @@
 """The overview of all studies, the layers of a network, and pages of studies unlike each other."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from app_pages import network
-from src import config
 from src.charts import network as network_charts
 from src.charts import studies as charts
 from src.data.studies import stated_hypotheses
 from src.runs import layers
 from src.runs import published as runs_published
 from tests import factories
+from tests.app.visits import visit
 
-APP = str(config.ROOT / "app.py")
 SMALL = {"train": 40, "validation": 80, "test": 80}
 DIGITS = tuple("0123456789")
 ROWS = pd.DataFrame(
@@ -68,24 +65,9 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def setting(published: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def setting(published: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OUTPUTS_DIR", str(published))
     monkeypatch.setenv("INPUTS_DIR", str(tmp_path))
-    st.cache_data.clear()
-    st.cache_resource.clear()
-    yield
-    st.cache_data.clear()
-    st.cache_resource.clear()
-
-
-def visit(page: str, **query: str) -> AppTest:
-    app = AppTest.from_file(APP, default_timeout=60)
-    for key, value in query.items():
-        app.query_params[key] = value
-    app.run()
-    app.switch_page(f"app_pages/{page}.py").run()
-    assert [element.message for element in app.exception] == []
-    return app
 
 
 def words(app: AppTest) -> str:
