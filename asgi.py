@@ -5,6 +5,7 @@ Started with `streamlit run asgi.py`; any ASGI server can also serve `asgi:app`.
 
 import base64
 import functools
+import gc
 import hashlib
 import re
 from collections.abc import Iterable
@@ -173,3 +174,6 @@ app = st.App(
     ],
     middleware=[Middleware(Guard, headers=security_headers())],
 )
+
+# Streamlit collects garbage after every run of a page, all threads waiting: not among the modules.
+gc.freeze()

@@ -58,7 +58,7 @@ def to_png(pixels: Pixels) -> bytes:
     """Return uint8 pixels (H, W), (H, W, 1) or (H, W, 3) as the bytes of a PNG file, lossless."""
     _check_pixels(pixels[..., np.newaxis] if pixels.ndim == 2 else pixels)
     buffer = io.BytesIO()
-    _as_image(pixels).save(buffer, format="PNG", optimize=True)
+    _as_image(pixels).save(buffer, format="PNG")  # `optimize` takes 6 times as long for 5 % less
     return buffer.getvalue()
 
 

@@ -36,6 +36,7 @@ def test_clients_that_stall_hold_up_nobody_at_their_address(server: Server) -> N
         assert server.post("/api/predict", PHOTO, "image/png")[0] == 200
 
 
+@pytest.mark.slow
 def test_files_that_take_long_hold_up_their_sender_alone(behind_proxy: Server) -> None:
     """Four of them are not done while a photo of another client is answered again and again."""
     slow, target = image_files.slow_png(), "/api/predict"

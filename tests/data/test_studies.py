@@ -7,6 +7,7 @@ import functools
 import hashlib
 import http.server
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -155,6 +156,13 @@ def test_downloads_from_the_original_host(inputs: Path, host: tuple[Path, str]) 
     assert (inputs / "toy" / "data.bin").read_bytes() == CONTENT
 
 
+@pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another attempt comes without a wait."""
+    monkeypatch.setattr(time, "sleep", lambda _: None)
+
+
+@pytest.mark.usefixtures("at_once")
 def test_wrong_or_missing_download_says_what_to_do(inputs: Path, host: tuple[Path, str]) -> None:
     folder, address = host
     (folder / "data.bin").write_bytes(b"TWELVE bytes")
@@ -164,6 +172,7 @@ def test_wrong_or_missing_download_says_what_to_do(inputs: Path, host: tuple[Pat
         assert _names(inputs / "toy") == []
 
 
+@pytest.mark.usefixtures("at_once")
 def test_no_network_says_what_to_do(inputs: Path) -> None:
     with pytest.raises(DataError, match="Check the network"):
         collection.collect(_spec("http://127.0.0.1:9/data.bin"), progress=False)

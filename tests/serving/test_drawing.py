@@ -71,6 +71,7 @@ def assert_the_pen_is_the_measured_one(pictures: np.ndarray) -> None:
     assert after == pytest.approx(before, rel=0.04)  # what such a median varies by
 
 
+@pytest.mark.slow
 def test_uci_pen_and_box_are_the_measured_ones() -> None:
     pictures = uci_pictures()
     assert_the_pen_is_the_measured_one(pictures)

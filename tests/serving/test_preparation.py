@@ -165,6 +165,7 @@ def test_bare_paper_has_no_ink() -> None:
 # --- whatever comes ----------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("study", ["fashion_mnist", "mnist", "digits"])
 @pytest.mark.parametrize("negative", [False, True], ids=["on black", "on white"])
 def test_a_studys_own_images_enlarged_get_the_same_answers(study: str, negative: bool) -> None:
