@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from src.data import naming, zip_names
+from src.data import name_encodings, naming
 from src.data.formats import DataError
 from src.data.trees import TABLE, File
 
@@ -47,7 +47,7 @@ def read(file: File) -> list[Row]:
     if file.size > LONGEST:
         raise DataError(f"{TABLE} has more than {LONGEST // 2**20} MB.")
     content = file.read().removeprefix(b"\xef\xbb\xbf")
-    lines = content.decode(zip_names.guessed([content]), "replace").splitlines()
+    lines = content.decode(name_encodings.guessed([content]), "replace").splitlines()
     rows = list(csv.reader(lines, delimiter=_separator(lines)))
     places = _places(rows[0] if rows else [])
     found = [_row(row, number, places) for number, row in enumerate(rows[1:], 2) if any(row)]

@@ -7,6 +7,7 @@ circle. What a system leaves behind is skipped with everything in it, and counte
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import stat
 import zipfile
@@ -16,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from src.data import naming, zip_names
+from src.data import name_encodings, naming, zip_names
 from src.data.formats import DataError
 
 # What the project itself looks for beside the images.
@@ -82,7 +83,7 @@ def opened(path: Path) -> Iterator[Tree]:
         DataError: it is neither, it is damaged, or it announces more than is reasonable.
     """
     if path.is_dir():
-        yield _sorted(_Walk(path).tree)
+        yield _sorted(_named(_Walk(path).tree))
         return
     try:
         archive = zipfile.ZipFile(path)
@@ -97,6 +98,24 @@ def _sorted(tree: Tree) -> Tree:
     tree.skipped += [Skipped(path, "hidden", _counted(n)) for path, n in tree.system.items()]
     tree.skipped.sort()
     return tree
+
+
+def _named(tree: Tree) -> Tree:
+    """With names that are no UTF-8 in the encoding that they make most sense in."""
+    text = name_encodings.readable([*tree.folders, *(file.path for file in tree.files)])
+    return dataclasses.replace(
+        tree,
+        files=[
+            dataclasses.replace(file, path=naming.normal(text.get(file.path, file.path)))
+            for file in tree.files
+        ],
+        folders={naming.normal(text.get(name, name)) for name in tree.folders},
+    )
+
+
+def _is_unsafe(name: str) -> bool:
+    """Whether a name on disk cannot be used; in which encoding it is, all of them tell later."""
+    return naming.is_unsafe(name_encodings.STRAY_BYTE.sub("x", name))
 
 
 def without(tree: Tree, folder: str) -> Tree:
@@ -159,7 +178,7 @@ class _Walk:
         name = self._name(folder)
         if naming.system_part(name):
             self.tree.system[naming.shown(name)] = _files_below(folder)
-        elif naming.is_unsafe(name):
+        elif _is_unsafe(name):
             _skip(self.tree, name, "unsafe name")
         elif folder.is_symlink():
             self.links.append(folder)
@@ -182,7 +201,7 @@ class _Walk:
         name = self._name(path)
         if naming.system_part(name):
             self.tree.system[naming.shown(name)] = 0
-        elif naming.is_unsafe(name):
+        elif _is_unsafe(name):
             _skip(self.tree, name, "unsafe name")
         else:
             self._usable(path, name)

@@ -6,60 +6,8 @@ import struct
 import zipfile
 from pathlib import Path
 
-import pytest
-
 from src.data import image_folders, zip_names
 from tests.albums import picture
-
-# Names as shops have them, with the bytes that make it hard: 0x5C inside 表, ソ and 能.
-NAMES = {
-    "cp932": [
-        ["靴", "帽子", "表示"],
-        ["ソファ/写真 001.jpg", "テーブル/予定表.jpg"],
-        ["ﾃﾞｽｸ", "写真"],
-        ["能力", "十分"],
-        ["Tシャツ", "ワンピース"],
-        ["家具", "椅子", "机"],
-        ["ソ"],
-    ],
-    "gbk": [
-        ["鞋子", "帽子"],
-        ["沙发/图片001.jpg", "桌子/新建文件夹/2.jpg"],
-        ["鞋", "包"],
-        ["连衣裙", "衬衫", "裤子"],
-        ["T恤", "牛仔裤"],
-    ],
-    "cp950": [
-        ["鞋子", "帽子"],
-        ["沙發/圖片001.jpg", "桌子/新增資料夾/2.jpg"],
-        ["功能", "許功蓋"],
-        ["連衣裙", "襯衫"],
-    ],
-    "cp949": [["신발", "모자"], ["소파/사진001.jpg"], ["가방"], ["원피스", "셔츠"]],
-    "cp1252": [
-        ["Möbel", "Stühle"],
-        ["été", "hiver"],
-        ["Größe", "Schuhe"],
-        ["niño", "niña"],
-        ["château d\N{RIGHT SINGLE QUOTATION MARK}eau"],
-        ["MÖBEL"],
-        ["é"],
-        ["Œuvre", "façade"],
-    ],
-    "cp437": [["Möbel", "Stühle"], ["été"], ["Größe"], ["niño"], ["é"], ["MÖBEL"], ["garçon"]],
-    "utf-8": [["Möbel"], ["靴"], ["é"], ["신발", "T恤"]],
-}
-
-
-@pytest.mark.parametrize(
-    ("encoding", "names"), [(encoding, each) for encoding, all_ in NAMES.items() for each in all_]
-)
-def test_names_are_read_in_the_encoding_they_were_written_in(
-    encoding: str, names: list[str]
-) -> None:
-    raw = [name.encode(encoding) for name in names]
-    found = zip_names.guessed(raw)
-    assert [name.decode(found) for name in raw] == names
 
 
 def _zip(path: Path, names: list[bytes], system: int = 0) -> Path:
