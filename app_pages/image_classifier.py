@@ -106,6 +106,7 @@ def remove(digest: str | None = None) -> None:
     if digest is None:
         st.session_state["photos"] = {}
         st.session_state["results"] = {}
+        st.session_state["files_turn"] = st.session_state.get("files_turn", 0) + 1
     kept().pop(digest or "", None)
     st.session_state["refused"] = st.session_state["repeated"] = []
 
@@ -264,24 +265,28 @@ def photos_sentence(shown: Shown) -> str:
 @components.section
 def inbox(run: published.Run) -> None:
     """Files, camera, examples. What arrives is read at once and its bytes are given back."""
-    turn = st.session_state.setdefault("inbox_turn", 0)  # a new key empties the uploader
+    turn = st.session_state.setdefault("camera_turn", 0)  # a new key takes the photo away
     left, right = st.columns([2, 3], gap="large")
     with left:
         files = st.file_uploader(
             "Your photos",  # of any type: what cannot be read is named with its reason
             accept_multiple_files=True,
             max_upload_size=UPLOAD_MB,
-            key=f"files_{turn}",
+            # The same until the list is emptied: what the field itself refuses stays in sight.
+            key=f"files_{st.session_state.get('files_turn', 0)}",
             help=f"Up to {MAX_PHOTOS} photos. They are kept for this visit only, never stored.",
         )
+        st.caption(f"At most {UPLOAD_MB} MB a photo. What is red is larger and not taken.")
         camera = None
         if st.toggle("Use the camera", key="camera_on"):
             camera = st.camera_input("Take a photo", key=f"camera_{turn}")
     with right:
         example = examples(run)
-    if files or camera or example:
-        given = [*files, *([camera] if camera else [])]
-        st.session_state["inbox_turn"] = turn + 1
+    taken: set[str] = st.session_state.setdefault("taken_files", set())
+    given = [file for file in files if file.file_id not in taken] + ([camera] if camera else [])
+    if given or example:
+        taken.update(file.file_id for file in given)
+        st.session_state["camera_turn"] = turn + 1
         add(example or arrivals(given), len(example) or len(given))
         st.rerun()
 

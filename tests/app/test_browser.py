@@ -171,14 +171,20 @@ def test_one_bad_file_does_not_spoil_the_others(
     assert server.get("/healthz")[0] == 200
 
 
-def test_a_file_over_the_limit_is_refused(server: Server, browser: Browser, tmp_path: Path) -> None:
+def test_a_file_over_the_limit_is_refused_beside_one_that_is_taken(
+    server: Server, browser: Browser, photo: Path, tmp_path: Path
+) -> None:
+    answer, _ = expected(NEWEST[0], photo)
     huge = tmp_path / "huge.png"
     with huge.open("wb") as stream:
         stream.truncate(decoding.MAX_BYTES + 1)
     browser.look(*WIDE)
     browser.open(address(server, "image_classifier", NEWEST[0]) + "&way=Photos")
-    browser.upload(huge)
-    browser.wait_for("must be")  # Streamlit's own words: "File must be 25.0MB or smaller."
+    browser.upload(huge, photo)
+    browser.wait_for("Results for 1 photo")
+    browser.settle()
+    assert answer in browser.text
+    assert "must be" in browser.text  # Streamlit's own words: "File must be 25.0MB or smaller."
     assert browser.test_ids("stException") == []
     assert server.get("/healthz")[0] == 200
 
