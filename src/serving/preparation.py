@@ -210,7 +210,8 @@ def _digit(rgb: Pixels, how: Preparation) -> Prepared:
         drawing.STYLES[how.shape].told,
         f"placed in {width} × {height}",
     )
-    return Prepared(drawing.photographed(found.mask, how.shape), notes)
+    doubt = "more than one character found" if ink.several(found.mask) else ""
+    return Prepared(drawing.photographed(found.mask, how.shape), notes, doubt)
 
 
 PLACEMENTS = {"whole": _whole_on_black, "garment": _garment, "digit": _digit}

@@ -146,6 +146,14 @@ def test_digits_on_paper_are_read(study: str) -> None:
     assert sum(right) >= len(right) - 1
 
 
+@pytest.mark.parametrize("axis", [0, 1], ids=["one below another", "side by side"])
+def test_several_digits_in_a_photo_are_told(axis: int) -> None:
+    both = np.concatenate([photographed(drawn.strokes).rgb for drawn in written()[:2]], axis)
+    result = prepare(decoded(both), DIGIT)
+    assert result.doubt == "more than one character found"
+    assert result.pixels.any()
+
+
 def test_chalk_on_a_board_is_read_as_ink_on_paper() -> None:
     strokes = written()[0].strokes
     paper = photographed(strokes).rgb
