@@ -479,10 +479,10 @@ def _most_confused(shares: FloatArray, counts: FloatArray, names: list[tuple[str
     order = np.argsort(-stats.pairs(shares), kind="stable")[:2]
     first, second = stats.pairs(counts + counts.T)[order].astype(int)
     named = [" and ".join(names[k]) for k in order]
+    if stats.mcnemar(first, 0) > CHANCE:
+        return "Too few images were confused to name a pair."
     if stats.mcnemar(first, second) <= CHANCE:
         return f"The pair confused most is {named[0]} ({first:,} images)."
-    if second == 0:
-        return f"Too few images were confused to name a pair ({first:,} of {named[0]})."
     return f"Confused most are {named[0]} ({first:,} images) and {named[1]} ({second:,})."
 
 

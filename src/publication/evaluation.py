@@ -264,17 +264,7 @@ def record_drawings(draft: Draft, dataset: Dataset) -> dict[str, Any]:
 def record_hypotheses(draft: Draft) -> list[dict[str, Any]]:
     """Judge the written-down hypotheses by the draft's own files, as the next reading of test."""
     made = {name: draft.read_json(f"models/{name}/config.json") for name in draft.models()}
-    revision = environment.code_revision()
-    evidence = verdicts.evidence(
-        made,
-        draft.has,
-        draft.read_table,
-        titles={name: config_["title"] for name, config_ in made.items()},
-        revisions={
-            name: config_.get("origin", {}).get("code_revision", revision)
-            for name, config_ in made.items()
-        },
-    )
+    evidence = verdicts.evidence(made, draft.has, draft.read_table, environment.code_revision())
     stated = studies.stated_hypotheses(draft.study)
     judged = hypotheses.judge(stated, evidence, verdicts.reading(draft.study, version=""))
     draft.write_json("hypotheses.json", judged)

@@ -13,7 +13,7 @@ Command line: `python -m src.runs.verdicts` writes what is missing or out of dat
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from src import config
@@ -106,42 +106,40 @@ def judge_again(run: Run, nth: int) -> list[dict[str, Any]]:
     """
     known = {h["id"] for h in run.hypotheses}
     stated = [h for h in studies.stated_hypotheses(run.study) if h.id in known]
-    revisions = {name: run.model(name).origin["code_revision"] for name in run.models}
-    return hypotheses.judge(
-        stated, evidence(run.models, run.has, run.table, _titles(run), revisions), nth
-    )
-
-
-def _titles(run: Run) -> dict[str, str]:
-    return {name: run.model(name).config["title"] for name in run.models}
+    made = {name: run.model(name).config for name in run.models}
+    found = evidence(made, run.has, run.table, run.manifest["code_revision"])
+    return hypotheses.judge(stated, found, nth)
 
 
 def evidence(
-    names: Iterable[str],
+    made: Mapping[str, Mapping[str, Any]],
     has: Callable[[str], bool],
     read: Callable[[str], pd.DataFrame],
-    titles: Mapping[str, str],
-    revisions: Mapping[str, str],
+    revision: str,
 ) -> Evidence:
     """What hypotheses are judged by, from the files of a run or of a draft.
 
     Args:
-        names: models.
+        made: the `config.json` of every model.
         has: whether there is a file of this name.
         read: the table of this name.
-        titles: of the models.
-        revisions: of the code that trained each model.
+        revision: of the code, where a model's `config.json` has none of its own.
     """
     path = "models/{}/{}predictions.parquet"
-    names = list(names)
-    seeded = [name for name in names if has(path.format(name, "seed_"))]
+    seeded = [name for name in made if has(path.format(name, "seed_"))]
     return Evidence(
-        predictions={name: read(path.format(name, "")) for name in names},
+        predictions={name: read(path.format(name, "")) for name in made},
         similarity=read("eda/class_similarity.parquet"),
         seed_predictions={name: read(path.format(name, "seed_")) for name in seeded},
-        titles=titles,
-        revisions=revisions,
+        titles={name: config_["title"] for name, config_ in made.items()},
+        revisions={name: _revision(config_, revision) for name, config_ in made.items()},
     )
+
+
+def _revision(made: Mapping[str, Any], otherwise: str) -> str:
+    """By which code a model was trained: what it says itself, or else the version that made it."""
+    of_version = made.get("origin", {}).get("code_revision", otherwise)
+    return str(made.get("code_revision", of_version))
 
 
 def current(run: Run) -> str:
