@@ -1,6 +1,7 @@
 """Published runs: the only module that knows the inside of `outputs/`.
 
     outputs/<study>/v<N>/                a published run: complete, hashed, never changed
+    outputs/<study>/readings.csv         how often the test images were read (`ledger`)
     outputs/<study>/.partial/<profile>/  a run being made: `run/`, `checkpoints/` and `logs/`
     outputs/<study>/.logs/v<N>/          TensorBoard events of a published run, on this machine only
     outputs/<study>/.estimators/v<N>/    its fitted classical models, on this machine only

@@ -8,7 +8,7 @@ from typing import Any
 
 from src.data import studies
 from src.data.specification import Reference
-from src.runs import model_card, overview, published
+from src.runs import ledger, model_card, overview, published
 
 HIGHEST = "highest published result, for comparison"
 
@@ -155,6 +155,19 @@ def verdicts() -> str:
         for run in newest_runs()
         for h in run.hypotheses
     )
+
+
+def readings() -> str:
+    """One row per reading of a study's test images, oldest first."""
+    columns = ["study", "version", "date", "code revision", "why", "models scored anew"]
+    return table(columns, (row for study in published.studies() for row in _readings(study)))
+
+
+def _readings(study: str) -> list[list[str]]:
+    return [
+        [study, each.version, each.date, each.revision, each.reason, each.models or "none"]
+        for each in ledger.readings(study)
+    ]
 
 
 # --- text --------------------------------------------------------------------------------------
