@@ -172,7 +172,12 @@ def readings(run: published.Run) -> None:
             st.table(
                 pd.DataFrame(
                     [
-                        (one.version, one.date, one.reason, one.models.replace(" ", ", ") or "none")
+                        (
+                            one.version,
+                            one.date.replace("-", "\N{NON-BREAKING HYPHEN}"),
+                            one.reason,
+                            one.models.replace(" ", ", ") or "none",
+                        )
                         for one in ledger.readings(run.study)
                     ],
                     columns=["Version", "Date", "Why", "Models scored for the first time"],
