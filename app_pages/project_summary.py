@@ -36,13 +36,7 @@ def opening(run: published.Run, case: business.Case, sorting: thresholds.Sorting
             shares["precision"],
             f"{theme.sample(sorting.accepted)} of them",
         ),
-        components.Figure(
-            "Time per photo",
-            theme.milliseconds(latency["value"]),
-            theme.milliseconds_interval(latency["low"], latency["high"]),
-            f"{theme.sample(latency['n'])} images",
-            "On the machine that published this version.",
-        ),
+        components.time_figure(latency),
     ]
     components.opening(
         case.title, performance.sorting_sentence(record.config["title"], sorting, counts), figures

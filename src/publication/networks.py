@@ -106,6 +106,9 @@ def _model_config(
         "trained_on": experiment.trained_on,
         "n_train": len(train),
         published.ABLATION: isinstance(experiment, Experiment) and experiment.ablation,
+        "needs": [experiment.teacher]
+        if isinstance(experiment, Experiment) and experiment.teacher
+        else [],
         "seed": experiment.seeds[0],
         "seeds": list(trained),
         "best_epoch": first.best_epoch,

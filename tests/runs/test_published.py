@@ -110,7 +110,7 @@ def test_reads_what_was_written(outputs: Path) -> None:
     assert run.model("best").seeds is None
     manifest = json.loads((outputs / "toy/v1/manifest.json").read_text())
     assert {k: manifest[k] for k in ("schema", "study", "version", "profile", "created")} == {
-        "schema": 1,
+        "schema": 2,
         "study": "toy",
         "version": "v1",
         "profile": "full",
