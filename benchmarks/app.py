@@ -34,7 +34,13 @@ MEMORY_LIMIT_MB = 300
 # Sessions → with the processes that decode, on the largest file that is accepted.
 TOGETHER_LIMITS_MB = {10: 512, 30: 768}
 STARTS = 3
-PAGES = ("", "data_visualizer", "model_performance", "hypotheses", "image_classifier")
+# Address → heading; the classifier last, for it gets a photo.
+PAGES = {
+    "data_visualizer": "Data visualizer",
+    "model_performance": "Model performance",
+    "hypotheses": "Hypotheses and results",
+    "image_classifier": "Image classifier",
+}
 
 
 def start_seconds() -> float:
@@ -112,8 +118,8 @@ def peak_while_decoding(server: Server, photo: bytes) -> float:
 def visit(browser: Browser, server: Server, photo: Path) -> None:
     """One visitor, in a window that stays open: all pages by their links, then one photo."""
     browser.open(server.url)
-    for page in PAGES[1:]:
-        browser.follow(page, page.replace("_", " ").capitalize())
+    for page, heading in PAGES.items():
+        browser.follow(page, heading)
     browser.upload(photo)
     browser.settle()
 
