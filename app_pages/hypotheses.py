@@ -11,7 +11,7 @@ from app_pages import components, loaders
 from src.charts import hypotheses as charts
 from src.charts import theme
 from src.evaluation import hypotheses as stated_hypotheses
-from src.runs import published
+from src.runs import ledger, published
 
 BADGES = {
     "supported": ":green-badge[:material/check: Supported]",
@@ -224,8 +224,9 @@ def known_limits(run: published.Run) -> list[str]:
             "differ in size, light, background and framing."
         ),
         (
-            f"One test split of {theme.count(totals['test'])} images, read by every version. The "
-            "intervals cover chance in choosing these images, not a change of the kind of images."
+            f"One test split of {theme.count(totals['test'])} images. The intervals cover "
+            "chance in choosing these images, not a change of the kind of images. "
+            + ledger.sentence(loaders.reading(run.study, run.version))
         ),
         (
             f"{len(run.dataset['classes'])} categories. An image of anything else still gets one "

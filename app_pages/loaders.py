@@ -18,7 +18,7 @@ from src.data import studies as known
 from src.data.formats import DataError
 from src.data.specification import Limit, Reference
 from src.evaluation import business, comparison, curves, hypotheses, metrics, thresholds
-from src.runs import overview, published, verdicts
+from src.runs import ledger, overview, published, verdicts
 from src.serving import drawing
 from src.serving.classifier import Classifier
 from src.serving.classifier import sorting as sorting_of
@@ -35,6 +35,12 @@ def studies() -> list[str]:
 def versions(study: str) -> list[str]:
     """Published versions of a study, newest first; looked up afresh every 15 seconds."""
     return published.versions(study)
+
+
+@st.cache_data(ttl=15, show_spinner=False, max_entries=20)
+def reading(study: str, version: str) -> int | None:
+    """Which reading of its test images a version is; None where no ledger says."""
+    return ledger.number(study, version)
 
 
 @st.cache_resource(show_spinner=False, max_entries=8)

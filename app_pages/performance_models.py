@@ -41,9 +41,9 @@ def untested_text(run: published.Run) -> str:
     )
 
 
-def engine(cost: dict[str, Any]) -> str:
-    """The form in which a model's speed is shown: `float32`, or `scikit-learn`."""
-    return str(next(iter(cost["latency_ms"])))
+def engine(cost: dict[str, Any]) -> str | None:
+    """The form in which a model's speed is shown: `float32` or `scikit-learn`; None: unmeasured."""
+    return next(iter(cost["latency_ms"]), None)
 
 
 def model_table(run: published.Run, split: str) -> pd.DataFrame:
@@ -61,12 +61,15 @@ def _model_row(model: published.ModelRecord, split: str) -> dict[str, Any]:
         row |= {name: metric["value"], f"{name}_low": metric["low"], f"{name}_high": metric["high"]}
     averaged = model.metrics.get("averaged", {"splits": {}})["splits"].get(split)
     row["averaged"] = averaged and averaged["value"]
+    int8 = model.splits("int8")
+    row["int8_accuracy"] = int8 and int8[split]["metrics"]["accuracy"]["value"]
     return row | _cost_row(cost) | {"n_train": model.config["n_train"]}
 
 
 def _cost_row(cost: dict[str, Any]) -> dict[str, Any]:
     form = engine(cost)
-    latency = cost["latency_ms"][form]
+    latency = cost["latency_ms"].get(form, dict.fromkeys(("value", "low", "high")))
+    needed = cost.get("needed_cpu_seconds")
     size = cost.get("tflite_bytes", cost.get("estimator_bytes"))
     small = cost.get("int8_bytes")
     return {
@@ -74,11 +77,12 @@ def _cost_row(cost: dict[str, Any]) -> dict[str, Any]:
         "megabytes": None if size is None else size / 1e6,
         "int8_megabytes": None if small is None else small / 1e6,
         "training": cost["training_cpu_seconds"] / 60,
+        "needed": None if needed is None else needed / 60,
         "training_wall": cost["training_seconds"] / 60,
         "latency": latency["value"],
         "latency_low": latency["low"],
         "latency_high": latency["high"],
-        "per_second": cost["throughput"][form]["value"],
+        "per_second": cost["throughput"][form]["value"] if form else None,
     }
 
 
@@ -154,6 +158,7 @@ COLUMNS = {
     "accuracy_low": "from",
     "accuracy_high": "to",
     "averaged": "Accuracy with TTA",
+    "int8_accuracy": "Accuracy of int8",
     "n": "Images",
     "macro_f1": "Macro F1",
     "macro_f1_low": "from ",
@@ -163,6 +168,7 @@ COLUMNS = {
     "calibration_error": "Calibration error",
     "n_train": "Trained on",
     "training": "Training (processor min)",
+    "needed": "With what it needs (processor min)",
     "training_wall": "Training (wall min)",
     "latency": "Time per photo",
     "latency_low": "from  ",
@@ -174,10 +180,12 @@ COLUMNS = {
 }
 SHARES = [f"{name}{end}" for name in METRICS[:2] for end in ("", "_low", "_high")]
 FORMATS: theme.Formats = {
-    **dict.fromkeys([*SHARES, "averaged", "calibration_error", "low", "high"], theme.percent),
+    **dict.fromkeys(
+        [*SHARES, "averaged", "int8_accuracy", "calibration_error", "low", "high"], theme.percent
+    ),
     **dict.fromkeys(("n", "n_train", "per_second", "parameters"), theme.count),
     **dict.fromkeys(("latency", "latency_low", "latency_high"), theme.milliseconds),
-    **dict.fromkeys(("training", "training_wall"), theme.decimal(1)),
+    **dict.fromkeys(("training", "needed", "training_wall"), theme.decimal(1)),
     **dict.fromkeys(("megabytes", "int8_megabytes"), theme.decimal(2)),
     "log_loss": theme.decimal(3),
     "roc_auc": theme.decimal(4),

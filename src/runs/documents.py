@@ -135,6 +135,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "published": result_tables.published_results,
     "data": result_tables.data,
     "verdicts": result_tables.hypotheses,
+    "readings": result_tables.readings,
     "layout": layout,
     "modules": modules,
     "notebooks": notebooks,

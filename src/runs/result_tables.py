@@ -8,7 +8,7 @@ from typing import Any
 
 from src.data import studies
 from src.data.specification import Reference
-from src.runs import model_card, overview, published, verdicts
+from src.runs import ledger, model_card, overview, published, verdicts
 
 HIGHEST = "highest published result, for comparison"
 
@@ -159,6 +159,19 @@ def _hypothesis_line(run: published.Run, h: dict[str, Any]) -> str:
     name = f"**{run.study} {run.version}, {h['id']} “{h['title']}”: {h['verdict']}**"
     look = f" at look {h['look']}, α = {h['alpha']:.2g}" if "look" in h else ""
     return f"- {name}{look}. {h['meaning']}"
+
+
+def readings() -> str:
+    """One row per reading of a study's test images, oldest first."""
+    columns = ["study", "version", "date", "code revision", "why", "models scored anew"]
+    return table(columns, (row for study in published.studies() for row in _readings(study)))
+
+
+def _readings(study: str) -> list[list[str]]:
+    return [
+        [study, each.version, each.date, each.revision, each.reason, each.models or "none"]
+        for each in ledger.readings(study)
+    ]
 
 
 # --- text --------------------------------------------------------------------------------------

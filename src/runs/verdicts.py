@@ -20,7 +20,7 @@ from src import config
 from src.data import studies
 from src.evaluation import hypotheses
 from src.evaluation.hypotheses import Evidence
-from src.runs import published
+from src.runs import ledger, published
 from src.runs.published import Run
 
 if TYPE_CHECKING:
@@ -45,25 +45,11 @@ def earlier(study: str, reading: int) -> pd.DataFrame:
     return rows[(rows["study"] == study) & (rows["reading"] < reading)].reset_index(drop=True)
 
 
-def reading(study: str, version: str) -> int:
-    """Which reading of its test images a version was; the next one where it is not published.
-
-    Versions are counted, and one that was made twice counts twice.
-    """
-    rows = table()
-    rows = rows[rows["study"] == study]
-    known = rows.loc[rows["version"] == version, "reading"]
-    found = known if len(known) else rows["reading"] + 1
-    return int(found.max()) if len(found) else 1
-
-
-def rows_of(run: Run, nth: int) -> pd.DataFrame:
-    """A run's own verdicts as rows of `table`.
-
-    Args:
-        nth: which reading of the study's test images it was.
-    """
+def rows_of(run: Run) -> pd.DataFrame:
+    """A run's own verdicts as rows of `table`."""
     import pandas as pd
+
+    nth = ledger.number(run.study, run.version)
 
     rows = [
         {"study": run.study, "version": run.version, "reading": nth, "hypothesis": h["id"]}
@@ -74,12 +60,12 @@ def rows_of(run: Run, nth: int) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def record(run: Run, nth: int) -> None:
+def record(run: Run) -> None:
     """Append a run's own verdicts to the table, unless they are in it."""
     known = table()
     if ((known["study"] == run.study) & (known["version"] == run.version)).any():
         return
-    lines = rows_of(run, nth).to_csv(index=False, header=False)
+    lines = rows_of(run).to_csv(index=False, header=False)
     with (config.verdicts() / PUBLISHED).open("a") as file:
         file.write(lines)
 
@@ -98,17 +84,13 @@ def judged(run: Run) -> list[dict[str, Any]]:
     return run.hypotheses
 
 
-def judge_again(run: Run, nth: int) -> list[dict[str, Any]]:
-    """What the methods of today say about the hypotheses that a run judged.
-
-    Args:
-        nth: which reading of the study's test images it was.
-    """
+def judge_again(run: Run) -> list[dict[str, Any]]:
+    """What the methods of today say about the hypotheses that a run judged."""
     known = {h["id"] for h in run.hypotheses}
     stated = [h for h in studies.stated_hypotheses(run.study) if h.id in known]
     made = {name: run.model(name).config for name in run.models}
     found = evidence(made, run.has, run.table, run.manifest["code_revision"])
-    return hypotheses.judge(stated, found, nth)
+    return hypotheses.judge(stated, found, ledger.number(run.study, run.version) or 1)
 
 
 def evidence(
@@ -148,7 +130,7 @@ def current(run: Run) -> str:
         "study": run.study,
         "version": run.version,
         "created": run.manifest["created"],
-        "hypotheses": judge_again(run, reading(run.study, run.version)),
+        "hypotheses": judge_again(run),
     }
     return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
@@ -163,7 +145,7 @@ def main() -> None:
     """Append what is missing to the table, and judge old runs again."""
     for study in published.studies():
         for version in reversed(published.versions(study)):
-            record(published.open_run(study, version), reading(study, version))
+            record(published.open_run(study, version))
     for run in to_judge_again():
         (config.verdicts() / f"{run.study}_{run.version}.json").write_text(current(run), "utf-8")
 
