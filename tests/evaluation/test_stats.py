@@ -217,6 +217,58 @@ def test_pair_correlation_by_hand() -> None:
     assert ours.method == "jackknife over classes"
 
 
+def test_strata_say_which_blocks_a_pair_joins() -> None:
+    strata = evaluation_stats.pair_strata([0, 0, 1, 1])
+    assert strata.tolist() == [0, 1, 1, 1, 1, 3]  # ab; ac, ad, bc, bd; cd
+    assert len(set(evaluation_stats.pair_strata([0, 1, 2]))) == 3
+
+
+def test_mantel_within_blocks_counts_relabelings_of_one_block() -> None:
+    # One odd pair within a block of 4, 2 more classes in another: 4 of 4! · 2! = 48, each twice.
+    x = symmetric([9, 1, 1, 5, 5, 1, 1, 5, 5, 1, 5, 5, 5, 5, 9], 6)
+    blocks = [0, 0, 0, 0, 1, 1]
+    p = evaluation_stats.mantel_test(x, x, 20_000, seed=3, blocks=blocks)
+    assert p == pytest.approx(4 / 24, abs=0.01)
+    assert evaluation_stats.mantel_test(x, x, 99, blocks=range(6)) == 1  # nothing to exchange
+
+
+def divided(rng: np.random.Generator, together: float) -> tuple[np.ndarray, np.ndarray]:
+    """Ten classes in blocks of 4 and 6; both tables are higher within blocks than between.
+
+    `together`: correlation of the two tables within each kind of pair.
+    """
+    blocks = np.arange(10) >= 4
+    same = 4.0 * (blocks[:, None] == blocks)[np.triu_indices(10, 1)]
+    x, rest = rng.normal(size=(2, 45))
+    y = together * x + math.sqrt(1 - together**2) * rest
+    return symmetric(list(same + x), 10), symmetric(list(same + y), 10)
+
+
+def test_mantel_within_blocks_is_uniform_where_only_the_blocks_agree() -> None:
+    rng, blocks = np.random.default_rng(14), np.arange(10) >= 4
+    tables = [divided(rng, 0.0) for _ in range(150)]
+    within = [evaluation_stats.mantel_test(x, y, 99, blocks=blocks) for x, y in tables]
+    assert stats.kstest(within, "uniform").pvalue > 0.01
+    without = [evaluation_stats.mantel_test(x, y, 99) for x, y in tables[:30]]
+    assert np.mean(np.array(without) <= 0.05) > 0.9  # the division alone is called a relation
+
+
+def test_pair_correlation_within_blocks_covers_none() -> None:
+    rng, blocks, repetitions = np.random.default_rng(15), np.arange(10) >= 4, 300
+    covered = wrong = 0
+    for _ in range(repetitions):
+        x, y = divided(rng, 0.0)
+        interval = evaluation_stats.pair_correlation(x, y, blocks=blocks)
+        covered += interval.low <= 0 <= interval.high
+        p = evaluation_stats.pair_correlation_test(x, y, 0.0, blocks)
+        wrong += p < 0.05
+        assert (p < 0.05) == (not interval.low <= 0 <= interval.high)
+    # Three standard deviations of a binomial share of the repetitions at the level.
+    tolerance = 3 * math.sqrt(0.95 * 0.05 / repetitions)
+    assert covered / repetitions >= 0.95 - tolerance
+    assert wrong / repetitions <= 0.05 + tolerance
+
+
 def test_pair_correlation_without_enough_classes_or_variation() -> None:
     x = symmetric([1, 2, 3, 4, 5, 6], 4)
     assert rounded(evaluation_stats.pair_correlation(x, x)) == (1, -1, 1)
