@@ -1,4 +1,4 @@
-"""Hypotheses, written down beforehand in a study's file, and judged by a run's frames.
+"""Hypotheses, stated in a study's file with their day, and judged by a run's frames.
 
 A `Hypothesis` is checked when it is made; `judge` turns evidence into the dicts of a run's
 hypotheses.json. What can be tested is listed in `KINDS`. Whoever tests the same expectation at
