@@ -18,7 +18,7 @@ from src.data import studies as known
 from src.data.formats import DataError
 from src.data.specification import Limit, Reference
 from src.evaluation import business, comparison, curves, hypotheses, metrics, thresholds
-from src.runs import ledger, overview, published
+from src.runs import ledger, overview, published, verdicts
 from src.serving import drawing
 from src.serving.classifier import Classifier
 from src.serving.classifier import sorting as sorting_of
@@ -171,6 +171,18 @@ def case(study: str) -> business.Case:
 def stated_hypotheses(study: str) -> list[hypotheses.Hypothesis]:
     """What was written down for a study. Raises `DataError`."""
     return known.stated_hypotheses(study)
+
+
+@st.cache_data(show_spinner=False, max_entries=16)
+def hypotheses_of(study: str, version: str) -> list[dict[str, Any]]:
+    """The hypotheses of a run with today's verdicts (`verdicts.judged`)."""
+    return verdicts.judged(open_run(study, version))
+
+
+@st.cache_data(show_spinner=False, max_entries=16)
+def earlier_verdicts(study: str, reading: int) -> pd.DataFrame:
+    """The verdicts of a study's earlier readings of its test images (`verdicts.earlier`)."""
+    return verdicts.earlier(study, reading)
 
 
 @st.cache_data(show_spinner=False, max_entries=64)

@@ -26,6 +26,11 @@ def drawings_file() -> Path:
     return ROOT / "inputs" / "drawings.toml"
 
 
+def verdicts() -> Path:
+    """Verdicts on hypotheses: those of all versions, and those of today on published runs."""
+    return ROOT / "inputs" / "verdicts"
+
+
 def outputs() -> Path:
     """Folder of the published runs."""
     return Path(os.environ.get("OUTPUTS_DIR", ROOT / "outputs"))

@@ -612,12 +612,12 @@ def _hypotheses(
     evidence = hypotheses.Evidence(
         predictions={name: pd.read_parquet(run / name / "predictions.parquet") for name in models},
         similarity=similarity,
-        seeds={name: pd.read_csv(run / name / "seeds.csv") for name in repeated},
         seed_predictions={
             name: pd.read_parquet(run / name / "seed_predictions.parquet") for name in repeated
         },
+        revisions=dict.fromkeys(models, "0123abc"),
     )
-    return hypotheses.judge(studies.stated_hypotheses("cifar10"), evidence)
+    return hypotheses.judge(studies.stated_hypotheses("cifar10"), evidence, reading=1)
 
 
 def _manifest(

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from src import config
+from src import config, environment
 from src.classical import store
 from src.data import exploration, studies
 from src.data.datasets import Dataset, Split
@@ -21,7 +21,7 @@ from src.evaluation import hypotheses, metrics, stats
 from src.evaluation.calibration import Calibration
 from src.publication import inheritance
 from src.publication.engines import Engine, engines, served
-from src.runs import published
+from src.runs import published, verdicts
 from src.runs.drafts import Draft
 from src.serving import drawing, inference
 from src.serving.inference import PRECISIONS, ServedModel
@@ -244,20 +244,11 @@ def record_drawings(draft: Draft, dataset: Dataset) -> dict[str, Any]:
 
 
 def record_hypotheses(draft: Draft) -> list[dict[str, Any]]:
-    """Judge the written-down hypotheses by the draft's own files."""
-    names = draft.models()
-    seeded = [m for m in names if draft.has(f"models/{m}/seeds.csv")]
-    evidence = hypotheses.Evidence(
-        predictions={m: draft.read_table(f"models/{m}/predictions.parquet") for m in names},
-        similarity=draft.read_table("eda/class_similarity.parquet"),
-        seeds={m: draft.read_table(f"models/{m}/seeds.csv") for m in seeded},
-        seed_predictions={
-            m: draft.read_table(f"models/{m}/seed_predictions.parquet") for m in seeded
-        },
-        titles={m: draft.read_json(f"models/{m}/config.json")["title"] for m in names},
-    )
+    """Judge the written-down hypotheses by the draft's own files, as the next reading of test."""
+    made = {name: draft.read_json(f"models/{name}/config.json") for name in draft.models()}
+    evidence = verdicts.evidence(made, draft.has, draft.read_table, environment.code_revision())
     stated = studies.stated_hypotheses(draft.study)
-    judged = hypotheses.judge(stated, evidence)
+    judged = hypotheses.judge(stated, evidence, verdicts.reading(draft.study, version=""))
     draft.write_json("hypotheses.json", judged)
     return judged
 

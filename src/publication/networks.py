@@ -109,6 +109,7 @@ def _model_config(
         "needs": [experiment.teacher]
         if isinstance(experiment, Experiment) and experiment.teacher
         else [],
+        "code_revision": environment.code_revision(),  # when its last training was finished
         "seed": experiment.seeds[0],
         "seeds": list(trained),
         "best_epoch": first.best_epoch,

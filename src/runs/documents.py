@@ -134,7 +134,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "training": result_tables.training,
     "published": result_tables.published_results,
     "data": result_tables.data,
-    "verdicts": result_tables.verdicts,
+    "verdicts": result_tables.hypotheses,
     "readings": result_tables.readings,
     "layout": layout,
     "modules": modules,
