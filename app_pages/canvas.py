@@ -235,9 +235,17 @@ def accuracy(run: published.Run, model: str) -> None:
 def _finding(found: dict[str, Any]) -> str:
     ours, resized = (found["accuracy"][kind]["as drawn"] for kind in ("strokes", "resized"))
     gain = found["gain"]["as drawn"]
-    return (
+    prepared = (
         "Before the model sees a drawing, it is prepared as the training images were: scaled, "
-        "drawn with their pen, and centred as they are. If the canvas is only made smaller, the "
+        "drawn with their pen, and centred as they are."
+    )
+    if resized["right"] == ours["right"]:
+        return (
+            f"{prepared} If the canvas is only made smaller, the model reads as many drawings "
+            f"correctly: {ours['right']} of {ours['n']}."
+        )
+    return (
+        f"{prepared} If the canvas is only made smaller, the "
         f"model reads {resized['right']} of {resized['n']} drawings correctly instead of "
         f"{ours['right']}: a difference of {theme.points(gain['value'])} "
         f"(95\u00a0% interval {100 * gain['low']:+.1f} to {100 * gain['high']:+.1f}, "
