@@ -13,7 +13,7 @@ from src.runs import published
 
 CROSS_VALIDATION = "cross_validation.csv"
 TIMES = {"answering": "Answering", "training": "Training"}
-METRICS = ("accuracy", "macro_f1", "log_loss", "roc_auc", "calibration_error")
+METRICS = ("accuracy", "macro_f1", "log_loss", "roc_auc")
 
 
 def titles(run: published.Run) -> dict[str, str]:
@@ -61,7 +61,19 @@ def _model_row(model: published.ModelRecord, split: str) -> dict[str, Any]:
         row |= {name: metric["value"], f"{name}_low": metric["low"], f"{name}_high": metric["high"]}
     averaged = model.metrics.get("averaged", {"splits": {}})["splits"].get(split)
     row["averaged"] = averaged and averaged["value"]
+    row |= _calibration_row(loaders.Subject(model.run.study, model.run.version, model.name, split))
     return row | _cost_row(cost) | {"n_train": model.config["n_train"]}
+
+
+def _calibration_row(subject: loaders.Subject) -> dict[str, float]:
+    """Calibration errors, and what a perfectly calibrated model would show."""
+    error = loaders.reliability_of(subject).error
+    return {
+        "calibration_error": error.value,
+        "calibrated_high": error.high,
+        "calibration_p": error.p_value,
+        "classwise_error": loaders.classwise_value(subject),
+    }
 
 
 def _cost_row(cost: dict[str, Any]) -> dict[str, Any]:
@@ -161,6 +173,9 @@ COLUMNS = {
     "log_loss": "Log-loss",
     "roc_auc": "ROC area",
     "calibration_error": "Calibration error",
+    "calibrated_high": "if calibrated, up to",
+    "calibration_p": "p (calibrated)",
+    "classwise_error": "Class-wise calibration error",
     "n_train": "Trained on",
     "training": "Training (processor min)",
     "training_wall": "Training (wall min)",
@@ -172,9 +187,18 @@ COLUMNS = {
     "megabytes": "File (MB)",
     "int8_megabytes": "int8 file (MB)",
 }
+
+
+def _fine(share: float | None) -> str:
+    """A small share with two decimals."""
+    return theme.percent(share, 2)
+
+
 SHARES = [f"{name}{end}" for name in METRICS[:2] for end in ("", "_low", "_high")]
 FORMATS: theme.Formats = {
-    **dict.fromkeys([*SHARES, "averaged", "calibration_error", "low", "high"], theme.percent),
+    **dict.fromkeys([*SHARES, "averaged", "low", "high"], theme.percent),
+    **dict.fromkeys(("calibration_error", "calibrated_high", "classwise_error"), _fine),
+    "calibration_p": theme.decimal(4),
     **dict.fromkeys(("n", "n_train", "per_second", "parameters"), theme.count),
     **dict.fromkeys(("latency", "latency_low", "latency_high"), theme.milliseconds),
     **dict.fromkeys(("training", "training_wall"), theme.decimal(1)),
@@ -192,6 +216,9 @@ def _table(run: published.Run, models: pd.DataFrame, split: str) -> None:
         f"{averaged_over(run, split)}; "
         "“from” and “to” are the 95\u00a0% interval of the column before; “TTA” (test-time "
         "augmentation) averages mirrored and shifted copies, which takes as many times as long. "
+        "A calibration error is no evidence by itself: “if calibrated, up to” is what 97.5\u00a0% "
+        "of perfectly calibrated models would stay under on these images, and p says how often one "
+        "would show as much. "
         "Select a row to see mistakes."
     )
     kinds = models["family"].map(lambda family: charts.FAMILIES[family][0])

@@ -27,6 +27,7 @@ from src.data import findings as data_findings
 from src.data import images
 from src.data.findings import MEASURES
 from src.evaluation import findings, metrics, stats
+from src.evaluation.reliability import Reliability
 
 Axes = Any  # matplotlib.axes.Axes, untyped here
 
@@ -330,21 +331,22 @@ def f1_by_class(reports: Mapping[str, pd.DataFrame], split: str = "test") -> Fig
     return _titled(figure, title)
 
 
-def reliability(table: pd.DataFrame, title: str = "") -> Figure:
-    """Confidence against accuracy, with intervals and counts (`evaluation.calibration_table`)."""
+def reliability(found: Reliability, title: str = "") -> Figure:
+    """Confidence against accuracy, with the band of calibrated models (`reliability.measure`)."""
     figure, (top, bottom) = _axes(
         2, 1, (5.2, 5.6), sharex=True, gridspec_kw={"height_ratios": (3, 1)}
     )
-    bars = [table["accuracy"] - table["accuracy_low"], table["accuracy_high"] - table["accuracy"]]
-    style = {"fmt": "o", "color": PALETTE[0], "capsize": 3, "label": "bin, with 95 % interval"}
-    top.plot((0, 1), (0, 1), color=GREY, linestyle="--", label="as sure as it is right")
-    top.errorbar(table["confidence"], table["accuracy"], yerr=bars, **style)
+    table = found.table
+    style = {"color": GREY, "alpha": 0.5, "linewidth": 6, "label": "what chance alone would show"}
+    top.plot((0, 1), (0, 1), color=GREY, linestyle="--", label="perfectly calibrated")
+    top.vlines(table["confidence"], table["band_low"], table["band_high"], **style)
+    top.plot(table["confidence"], table["accuracy"], "o", color=PALETTE[0], label="images")
     top.set(ylabel="accuracy", ylim=(0, 1.02))
     top.legend(frameon=False)
     width = table["bin_high"] - table["bin_low"]
     bottom.bar(table["bin_low"], table["n"], width, align="edge", color=GREY, edgecolor="white")
     bottom.set(xlabel="confidence", ylabel="images", xlim=(0, 1))
-    finding = wording.calibration(table)
+    finding = wording.calibration(found)
     return _titled(figure, f"{title}: {finding}" if title else finding)
 
 

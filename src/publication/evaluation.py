@@ -19,7 +19,7 @@ from src.classical.store import Classifier
 from src.data import exploration, studies
 from src.data.datasets import Dataset, Split
 from src.data.images import THUMBNAIL
-from src.evaluation import hypotheses, metrics, stats
+from src.evaluation import hypotheses, metrics, reliability, stats
 from src.evaluation.calibration import Calibration
 from src.publication import inheritance
 from src.runs import published
@@ -63,7 +63,7 @@ def record_evaluation(draft: Draft, dataset: Dataset, name: str) -> dict[str, An
     report = [metrics.report(scored[s]).assign(split=s) for s in scored]
     draft.write_table(f"{folder}/report.csv", _first_column(pd.concat(report), "split"))
     measured = {
-        "splits": {split: metrics.summary(part) for split, part in scored.items()},
+        "splits": {split: _measured(part) for split, part in scored.items()},
         "cost": _cost(draft, folder, made, engines, dataset.validation.images),
     }
     if served:
@@ -75,6 +75,11 @@ def record_evaluation(draft: Draft, dataset: Dataset, name: str) -> dict[str, An
     if len(made["seeds"]) > 1 and not inheritance.inherited(draft, name):
         _record_seeds(draft, dataset, name, made)
     return measured
+
+
+def _measured(scored: metrics.Scored) -> dict[str, Any]:
+    """What metrics.json says of a split: {n, metrics, calibration}."""
+    return metrics.summary(scored) | {"calibration": reliability.for_json(scored)}
 
 
 def _learned_moved(made: dict[str, Any]) -> bool:

@@ -129,6 +129,7 @@ def _results(metrics: dict[str, Any]) -> str:
                 f"| {name.replace('_', ' ')} | {split} | {part['n']:,} | {found['value']:.4f} "
                 f"| {found['low']:.4f} to {found['high']:.4f} |"
             )
+        rows += [_calibration_row(split, part, kind) for kind in part.get("calibration", ())]
     averaged = metrics.get("averaged", {"splits": {}})
     rows += [
         f"| accuracy with test-time augmentation, {averaged['views']} views | {split} "
@@ -136,6 +137,16 @@ def _results(metrics: dict[str, Any]) -> str:
         for split, found in averaged["splits"].items()
     ]
     return "## Results\n\n" + "\n".join(rows)
+
+
+def _calibration_row(split: str, part: dict[str, Any], kind: str) -> str:
+    """A calibration error has no interval; its last cell says what chance alone would show."""
+    found = part["calibration"][kind]
+    name = {"answer": "calibration error", "classwise": "class-wise calibration error"}[kind]
+    return (
+        f"| {name} | {split} | {part['n']:,} | {found['value']:.4f} | perfectly calibrated: "
+        f"{found['low']:.4f} to {found['high']:.4f}, p = {found['p_value']:.2g} |"
+    )
 
 
 def _weakest(report: Any) -> str:

@@ -15,6 +15,7 @@ from PIL import Image
 from src.charts import notebook_plots as plots
 from src.charts import palette
 from src.data import images
+from src.evaluation.reliability import CalibrationError, Reliability
 from tests import factories
 
 CLASSES = ("cat", "dog", "ship")
@@ -113,10 +114,11 @@ def confusion() -> pd.DataFrame:
     return pd.DataFrame(counts, index=pd.Index(CLASSES), columns=pd.Index(CLASSES))
 
 
-def calibration() -> pd.DataFrame:
+def calibration() -> Reliability:
     columns = {"bin_low": [0.0, 0.5], "bin_high": [0.5, 1.0], "n": [10, 30]}
     columns |= {"confidence": [0.4, 0.8], "accuracy": [0.3, 0.7]}
-    return pd.DataFrame(columns | {"accuracy_low": [0.1, 0.6], "accuracy_high": [0.5, 0.8]})
+    table = pd.DataFrame(columns | {"band_low": [0.2, 0.75], "band_high": [0.6, 0.85]})
+    return Reliability(40, CalibrationError(0.1, 0.01, 0.04, 0.001), table)
 
 
 def reports() -> dict[str, pd.DataFrame]:
@@ -244,7 +246,7 @@ FIGURES: dict[str, tuple[Callable[[], plots.Figure], str]] = {
     ),
     "reliability": (
         lambda: plots.reliability(calibration()),
-        "Overconfident by 10.0 points on average",
+        "Confidence is too high in 1 of 2 ranges of confidence",
     ),
     "mistakes": (
         lambda: plots.mistakes(mistakes(), gallery("test")),
