@@ -100,6 +100,12 @@ def reliability_of(subject: Subject) -> reliability.Reliability:
 
 
 @st.cache_data(show_spinner=False, max_entries=128)
+def over_seeds(subject: Subject) -> overview.OverSeeds | None:
+    """The accuracy of all trainings of a model; None where there was only one."""
+    return overview.over_seeds(model(*subject[:3]), subject.split)
+
+
+@st.cache_data(show_spinner=False, max_entries=128)
 def classwise(subject: Subject) -> reliability.CalibrationError:
     """The class-wise calibration error of a model, with its test."""
     return reliability.classwise(scored(subject))

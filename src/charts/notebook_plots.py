@@ -26,7 +26,7 @@ from src.charts.palette import GREY, PALETTE, class_colour
 from src.data import findings as data_findings
 from src.data import images
 from src.data.findings import MEASURES
-from src.evaluation import findings, metrics, stats
+from src.evaluation import findings, metrics
 from src.evaluation.reliability import Reliability
 
 Axes = Any  # matplotlib.axes.Axes, untyped here
@@ -291,26 +291,29 @@ def confusion(counts: pd.DataFrame, title: str = "") -> Figure:
 
 
 def seeds(tables: Mapping[str, pd.DataFrame], split: str = "test") -> Figure:
-    """Accuracy of every seed, with mean and 95 % interval (model title → `seeds.csv`)."""
+    """Accuracy of every seed and the mean (model title → `seed_predictions.parquet`).
+
+    The mean's 95 % interval is for other seeds and other images.
+    """
     if not tables:
         return _nothing("No model was trained more than once")
     figure, axes = _axes(1, 1, (8, 0.6 * len(tables) + 1.6))
     means = {}
     for row, (name, table) in enumerate(tables.items()):
-        values = table[f"{split}_accuracy"].to_numpy(np.float64)
-        estimate = means[name] = stats.mean_interval(values)
+        estimate = means[name] = metrics.accuracy_over_seeds(table, split)
+        rows = table[table["split"] == split]
+        values = (rows["label"] == rows["prediction"]).groupby(rows["seed"]).mean()
         bars = [[estimate.value - estimate.low], [estimate.high - estimate.value]]
         axes.scatter(values, np.full(len(values), row), color=class_colour(row), alpha=0.6, s=24)
-        if len(values) > 1:
-            axes.errorbar(estimate.value, row, xerr=bars, fmt="D", color=INK, capsize=5, ms=5)
+        axes.errorbar(estimate.value, row, xerr=bars, fmt="D", color=INK, capsize=5, ms=5)
     axes.set_yticks(range(len(tables)), [_wrapped(name, 28) for name in tables])
-    axes.set(xlabel=f"{split} accuracy; diamond: mean of the seeds with its 95 % interval")
+    axes.set(xlabel=f"{split} accuracy; diamond: mean, 95 % interval for other seeds and images")
     axes.set_ylim(len(tables) - 0.5, -0.5)
     axes.xaxis.set_major_formatter(ticker.PercentFormatter(1, decimals=1))
     best = findings.ends(pd.Series({name: mean.value for name, mean in means.items()}))[1]
-    n = len(tables[best.name])
+    n = tables[best.name]["seed"].nunique()
     finding = f"Highest mean {split} accuracy: {best.name}, {theme.percent(best.value)}"
-    return _titled(figure, f"{finding} ({n} seed{'s' if n > 1 else ''})")
+    return _titled(figure, f"{finding} ({n} seeds)")
 
 
 def f1_by_class(reports: Mapping[str, pd.DataFrame], split: str = "test") -> Figure:

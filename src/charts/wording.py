@@ -17,6 +17,7 @@ from src.data.findings import MEASURES, Pair, PairValue
 from src.evaluation import findings, stats
 from src.evaluation.findings import Entry
 from src.evaluation.reliability import CalibrationError, Reliability
+from src.runs.overview import OverSeeds
 
 ALIKE = 5  # intensities, of 255, that nobody would tell apart
 BALANCED = 1.1  # ratio of the largest to the smallest category that counts as balanced
@@ -210,6 +211,16 @@ def _beside(error: CalibrationError) -> str:
     return (
         f"{theme.percent(error.value, 2)} (perfectly calibrated: "
         f"{theme.interval(error.low, error.high, 2)}, {theme.p_value(error.p_value)})"
+    )
+
+
+def over_seeds(title: str, found: OverSeeds) -> str:
+    """The mean accuracy of several trainings of one model, and how far single ones lie apart."""
+    return (
+        f"{title}: mean test accuracy of {found.trainings} trainings "
+        f"{theme.percent(found.mean.value)} ({theme.interval(found.mean.low, found.mean.high)} for "
+        f"other seeds and other images); standard deviation of the trainings "
+        f"{100 * found.spread:.1f} points"
     )
 
 

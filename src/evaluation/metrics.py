@@ -132,6 +132,17 @@ def _rounded(values: FloatArray) -> NDArray[np.float32]:
     return ((bits + np.uint32(0x80)) & np.uint32(0xFFFFFF00)).view(np.float32)
 
 
+def accuracy_over_seeds(predictions: pd.DataFrame, split: str) -> Estimate:
+    """Mean accuracy of several trainings (seed, split, id, label, prediction), 0 to 1.
+
+    Its interval is for other seeds and other images (`stats.share_over_seeds`).
+    """
+    rows = predictions[predictions["split"] == split]
+    right = (rows["label"] == rows["prediction"]).to_numpy()
+    order = np.lexsort((rows["id"].to_numpy(), rows["seed"].to_numpy()))
+    return stats.share_over_seeds(right[order].reshape(rows["seed"].nunique(), -1))
+
+
 # Summary ----------------------------------------------------------------------------------------
 
 

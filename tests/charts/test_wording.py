@@ -11,6 +11,8 @@ from src.data import findings
 from src.data.findings import Pair
 from src.evaluation import metrics, reliability
 from src.evaluation.reliability import CalibrationError, Reliability
+from src.evaluation.stats import Estimate
+from src.runs.overview import OverSeeds
 from tests.data.test_findings import duplicates
 
 
@@ -121,6 +123,15 @@ def test_a_calibration_error_stands_beside_what_chance_would_show() -> None:
         "one too, by chance. "
         "Class by class 0.40\u00a0% (perfectly calibrated: 0.10–0.20\u00a0%, p = 0.0005). "
         "Measured on 100 images."
+    )
+
+
+def test_a_mean_over_seeds_says_what_its_interval_and_its_spread_are_of() -> None:
+    found = OverSeeds(3, Estimate(0.8995, 0.8566, 0.9307, "seeds and images"), 0.0147, 0.916)
+    assert wording.over_seeds("Plain", found) == (
+        "Plain: mean test accuracy of 3 trainings 90.0\u00a0% "
+        "(85.7–93.1\u00a0% for other seeds and other images); "
+        "standard deviation of the trainings 1.5 points"
     )
 
 
