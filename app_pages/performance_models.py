@@ -13,7 +13,7 @@ from src.runs import published
 
 CROSS_VALIDATION = "cross_validation.csv"
 TIMES = {"answering": "Answering", "training": "Training"}
-METRICS = ("accuracy", "macro_f1", "log_loss", "roc_auc", "calibration_error")
+METRICS = ("accuracy", "macro_f1", "log_loss", "roc_auc")
 
 
 def titles(run: published.Run) -> dict[str, str]:
@@ -63,7 +63,29 @@ def _model_row(model: published.ModelRecord, split: str) -> dict[str, Any]:
     row["averaged"] = averaged and averaged["value"]
     int8 = model.splits("int8")
     row["int8_accuracy"] = int8 and int8[split]["metrics"]["accuracy"]["value"]
+    subject = loaders.Subject(model.run.study, model.run.version, model.name, split)
+    row |= _seeds_row(subject) | _calibration_row(subject)
     return row | _cost_row(cost) | {"n_train": model.config["n_train"]}
+
+
+def _seeds_row(subject: loaders.Subject) -> dict[str, float | int | None]:
+    """How often a model was trained, and its mean accuracy for other seeds and images."""
+    found = loaders.over_seeds(subject)
+    if found is None:
+        return {"trainings": 1, **dict.fromkeys(MEAN)}
+    values = (found.mean.value, found.mean.low, found.mean.high)
+    return {"trainings": found.trainings, **dict(zip(MEAN, values, strict=True))}
+
+
+def _calibration_row(subject: loaders.Subject) -> dict[str, float]:
+    """Calibration errors, and what a perfectly calibrated model would show."""
+    error = loaders.reliability_of(subject).error
+    return {
+        "calibration_error": error.value,
+        "calibrated_high": error.high,
+        "calibration_p": error.p_value,
+        "classwise_error": loaders.classwise_value(subject),
+    }
 
 
 def _cost_row(cost: dict[str, Any]) -> dict[str, Any]:
@@ -93,8 +115,10 @@ def _cost_row(cost: dict[str, Any]) -> dict[str, Any]:
 def overview(run: published.Run, split: str) -> None:
     """All models: accuracy, cost, the full table, and the other versions."""
     models = model_table(run, split)
-    drawn = models.rename(
-        columns={"accuracy": "value", "accuracy_low": "low", "accuracy_high": "high"}
+    drawn = models.assign(
+        value=models["mean"].fillna(models["accuracy"]),
+        low=models["mean_low"].fillna(models["accuracy_low"]),
+        high=models["mean_high"].fillna(models["accuracy_high"]),
     )
     baselines = drawn[drawn["family"] == "baseline"]
     if len(baselines) < len(drawn):  # guessing would push all others together
@@ -157,6 +181,10 @@ COLUMNS = {
     "accuracy": "Accuracy",
     "accuracy_low": "from",
     "accuracy_high": "to",
+    "trainings": "Trainings",
+    "mean": "Mean accuracy",
+    "mean_low": "from\u2007",
+    "mean_high": "to\u2007",
     "averaged": "Accuracy with TTA",
     "int8_accuracy": "Accuracy of int8",
     "n": "Images",
@@ -166,6 +194,9 @@ COLUMNS = {
     "log_loss": "Log-loss",
     "roc_auc": "ROC area",
     "calibration_error": "Calibration error",
+    "calibrated_high": "if calibrated, up to",
+    "calibration_p": "p (calibrated)",
+    "classwise_error": "Class-wise calibration error",
     "n_train": "Trained on",
     "training": "Training (processor min)",
     "needed": "With what it needs (processor min)",
@@ -178,12 +209,20 @@ COLUMNS = {
     "megabytes": "File (MB)",
     "int8_megabytes": "int8 file (MB)",
 }
+
+
+def _fine(share: float | None) -> str:
+    """A small share with two decimals."""
+    return theme.percent(share, 2)
+
+
 SHARES = [f"{name}{end}" for name in METRICS[:2] for end in ("", "_low", "_high")]
+MEAN = ("mean", "mean_low", "mean_high")
 FORMATS: theme.Formats = {
-    **dict.fromkeys(
-        [*SHARES, "averaged", "int8_accuracy", "calibration_error", "low", "high"], theme.percent
-    ),
-    **dict.fromkeys(("n", "n_train", "per_second", "parameters"), theme.count),
+    **dict.fromkeys([*SHARES, *MEAN, "averaged", "int8_accuracy", "low", "high"], theme.percent),
+    **dict.fromkeys(("calibration_error", "calibrated_high", "classwise_error"), _fine),
+    "calibration_p": theme.decimal(4),
+    **dict.fromkeys(("n", "n_train", "trainings", "per_second", "parameters"), theme.count),
     **dict.fromkeys(("latency", "latency_low", "latency_high"), theme.milliseconds),
     **dict.fromkeys(("training", "needed", "training_wall"), theme.decimal(1)),
     **dict.fromkeys(("megabytes", "int8_megabytes"), theme.decimal(2)),
@@ -200,6 +239,10 @@ def _table(run: published.Run, models: pd.DataFrame, split: str) -> None:
         f"{averaged_over(run, split)}; "
         "“from” and “to” are the 95\u00a0% interval of the column before; “TTA” (test-time "
         "augmentation) averages mirrored and shifted copies, which takes as many times as long. "
+        f"{_several(models)}"
+        "A calibration error is no evidence by itself: “if calibrated, up to” is what 97.5\u00a0% "
+        "of perfectly calibrated models would stay under on these images, and p says how often one "
+        "would show as much. "
         "Select a row to see mistakes."
     )
     kinds = models["family"].map(lambda family: charts.FAMILIES[family][0])
@@ -219,6 +262,17 @@ def _table(run: published.Run, models: pd.DataFrame, split: str) -> None:
         subject = loaders.Subject(run.study, run.version, name, split)
         components.answers(run, loaders.evaluation_table(subject, "mistakes"), key="row_mistakes")
     _parity(run)
+
+
+def _several(models: pd.DataFrame) -> str:
+    """What is said about models that were trained more than once; empty where none was."""
+    if models["mean"].isna().all():
+        return ""
+    return (
+        "A model that was trained several times is published with its first seed, by rule, and "
+        "all other columns are about that one. “Mean accuracy” is over its trainings, with an "
+        "interval for other seeds and other images; the charts show it. "
+    )
 
 
 def _parity(run: published.Run) -> None:

@@ -22,7 +22,7 @@ from PIL import Image
 
 from src import config
 from src.data import studies
-from src.evaluation import hypotheses
+from src.evaluation import hypotheses, reliability
 from src.evaluation import metrics as evaluation_metrics
 
 CLASSES = studies.get("cifar10").classes
@@ -501,10 +501,10 @@ def _history(rng: Rng, seeds: Sequence[int], skill: float) -> pd.DataFrame:
 
 def _metrics(predictions: pd.DataFrame, skill: float) -> dict[str, Any]:
     splits = {
-        split: evaluation_metrics.summary(
-            evaluation_metrics.from_frame(predictions, split), resamples=RESAMPLES
-        )
+        split: evaluation_metrics.summary(part, resamples=RESAMPLES)
+        | {"calibration": reliability.for_json(part)}
         for split in ("validation", "test")
+        for part in [evaluation_metrics.from_frame(predictions, split)]
     }
     fast = {"value": 1.2 + 0.1 * skill, "low": 1.1, "high": 2.1, "n": 220, "rounds": 11}
     accuracy = splits["validation"]["metrics"]["accuracy"]["value"]

@@ -737,7 +737,7 @@ def _seed_details(
         before, after = without.loc[seed].to_numpy(), with_.loc[seed].to_numpy()
         counts = int((after & ~before).sum()), int((before & ~after).sum())
         estimate = stats.paired_difference(*counts, len(before), h.level).scaled(100)
-        p_value = stats.mcnemar(*counts)
+        p_value = stats.paired_test(*counts, len(before), 0.0)
         details.append(_detail(f"seed {seed}", estimate, len(before), h.unit, p_value=p_value))
     return details
 

@@ -280,6 +280,42 @@ def mean_test(values: ArrayLike, mean: float) -> float:
     return 2 * t_cdf(-abs(gap) * math.sqrt(len(values)) / spread, len(values) - 1)
 
 
+def share_over_seeds(right: ArrayLike, level: float = LEVEL) -> Estimate:
+    """Share of right answers (S, N) of S >= 2 trainings to the same N images.
+
+    The interval is for other seeds and other images: both are random effects, crossed, and the
+    variance of the mean has a part of each (Searle, Casella and McCulloch 1992, Variance
+    Components, 4.4), with Satterthwaite's (1946) degrees of freedom. It is computed on the logit
+    scale, because shares end at 1, and is never narrower than Student's interval of the seeds
+    alone. Where all answers are right or all are wrong, Wilson's interval of one training.
+    """
+    right = np.asarray(right, np.float64)
+    seeds, images = right.shape
+    mean = float(right.mean())
+    if mean in (0, 1):
+        bounds = wilson(mean * images, images, level)
+        return Estimate(mean, bounds.low, bounds.high, "seeds and images")
+    by_seed, by_image, rest = _mean_squares(right)
+    variance = max(by_seed + by_image - rest, by_seed, by_image)
+    freedom = variance**2 / (by_seed**2 / (seeds - 1) + by_image**2 / (images - 1))
+    reach = t_quantile(0.5 + level / 2, max(freedom, 1)) * math.sqrt(variance)
+    alone = t_quantile(0.5 + level / 2, seeds - 1) * math.sqrt(by_seed)
+    half = max(reach, alone) / math.sqrt(right.size) / (mean * (1 - mean))
+    centre = math.log(mean / (1 - mean))
+    low, high = (1 / (1 + math.exp(-z)) for z in (centre - half, centre + half))
+    return Estimate(mean, low, high, "seeds and images")
+
+
+def _mean_squares(values: FloatArray) -> tuple[float, float, float]:
+    """Mean squares of rows, of columns and of what is left, of a two-way table (S, N)."""
+    rows, columns = values.shape
+    mean = values.mean()
+    by_row = columns * float(((values.mean(1) - mean) ** 2).sum())
+    by_column = rows * float(((values.mean(0) - mean) ** 2).sum())
+    rest = max(float(((values - mean) ** 2).sum()) - by_row - by_column, 0.0)
+    return by_row / (rows - 1), by_column / (columns - 1), rest / ((rows - 1) * (columns - 1))
+
+
 # Bootstrap --------------------------------------------------------------------------------------
 
 

@@ -17,7 +17,7 @@ from src.classical import store
 from src.data import exploration, studies
 from src.data.datasets import Dataset, Split
 from src.data.images import THUMBNAIL
-from src.evaluation import hypotheses, metrics, stats
+from src.evaluation import hypotheses, metrics, reliability, stats
 from src.evaluation.calibration import Calibration
 from src.publication import inheritance
 from src.publication.engines import Engine, engines, served
@@ -63,7 +63,7 @@ def record_evaluation(draft: Draft, dataset: Dataset, name: str) -> dict[str, An
     report = [metrics.report(scored[s]).assign(split=s) for s in scored]
     draft.write_table(f"{folder}/report.csv", _first_column(pd.concat(report), "split"))
     measured = {
-        "splits": {split: metrics.summary(part) for split, part in scored.items()},
+        "splits": {split: _measured(part) for split, part in scored.items()},
         "cost": _cost(draft, folder, made),
     }
     if network:
@@ -89,7 +89,12 @@ def _record_int8(draft: Draft, dataset: Dataset, folder: str, model: Engine) -> 
     predictions = pd.concat(frames, ignore_index=True)
     draft.write_table(f"{folder}/predictions_int8.parquet", predictions)
     parts = _scored(predictions).items()
-    return {"splits": {split: metrics.summary(part) for split, part in parts}}
+    return {"splits": {split: _measured(part) for split, part in parts}}
+
+
+def _measured(scored: metrics.Scored) -> dict[str, Any]:
+    """What metrics.json says of a split: {n, metrics, calibration}."""
+    return metrics.summary(scored) | {"calibration": reliability.for_json(scored)}
 
 
 def _learned_moved(made: dict[str, Any]) -> bool:

@@ -229,7 +229,13 @@ class ModelRecord:
 
     @cached_property
     def metrics(self) -> dict[str, Any]:
+        """`metrics.json`, without the calibration error of early versions.
+
+        Its interval missed the truth; `reliability` derives what can be said from `predictions`.
+        """
         found: dict[str, Any] = self.run.json(self._path("metrics.json"))
+        for part in found["splits"].values():
+            part["metrics"].pop("calibration_error", None)
         return found
 
     def splits(self, precision: str) -> dict[str, Any] | None:

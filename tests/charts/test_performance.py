@@ -11,6 +11,7 @@ from src.charts import hypotheses, performance, theme, wording
 from src.charts.palette import PALETTE
 from src.evaluation import curves as evaluation_curves
 from src.evaluation import metrics, thresholds
+from src.evaluation.reliability import CalibrationError, Reliability
 from src.evaluation.stats import Estimate
 
 CLASSES = ["ant", "bee", "cow"]
@@ -320,15 +321,25 @@ def test_threshold_trade_marks_the_choice(scored: metrics.Scored) -> None:
     )
 
 
-def test_reliability_says_which_way_confidence_errs(scored: metrics.Scored) -> None:
-    table = metrics.calibration_table(scored, bins=2)
-    figure = performance.reliability(table, scored.n)
-    assert floats(traces(figure)["images in this band"].x) == [0.75]
-    assert theme.headline(figure)[0] == "Confidence and accuracy agree on average"
-    shifted = performance.reliability(table.assign(accuracy=0.85, accuracy_high=0.9), scored.n)
-    assert theme.headline(shifted)[0] == "Underconfident by 10.0 points on average"
-    boasting = performance.reliability(table.assign(accuracy=0.65, accuracy_low=0.6), scored.n)
-    assert theme.headline(boasting)[0] == "Overconfident by 10.0 points on average"
+def test_reliability_shows_what_chance_would() -> None:
+    table = pd.DataFrame(
+        {
+            "n": [25, 100],
+            "confidence": [0.75, 0.95],
+            "accuracy": [0.7, 0.8],
+            "band_low": [0.5, 0.9],
+            "band_high": [0.9, 0.98],
+        }
+    )
+    found = Reliability(125, CalibrationError(0.13, 0.0, 0.05, 0.001), table)
+    figure = performance.reliability(found)
+    drawn = traces(figure)
+    assert floats(drawn["images in this range"].y) == [0.7, 0.8]
+    assert list(drawn["images in this range"].marker.color) == [theme.ACCENT, theme.BAD]
+    band = drawn["what chance alone would show"]
+    assert floats(band.y) == [0.7, 0.94]
+    assert floats(band.error_y.array) == floats(band.error_y.arrayminus) == [0.2, 0.04]
+    assert theme.headline(figure)[0] == "Confidence is too high in 1 of 2 ranges of confidence"
 
 
 def sorting(threshold: float | None, accepted: int) -> thresholds.Sorting:
