@@ -17,8 +17,16 @@ from src.data import folders, images
 from src.data import studies as known
 from src.data.formats import DataError
 from src.data.specification import Limit, Reference
-from src.evaluation import business, comparison, curves, hypotheses, metrics, thresholds
-from src.runs import overview, published
+from src.evaluation import (
+    business,
+    comparison,
+    curves,
+    hypotheses,
+    metrics,
+    reliability,
+    thresholds,
+)
+from src.runs import ledger, overview, published, verdicts
 from src.serving import drawing
 from src.serving.classifier import Classifier
 from src.serving.classifier import sorting as sorting_of
@@ -35,6 +43,12 @@ def studies() -> list[str]:
 def versions(study: str) -> list[str]:
     """Published versions of a study, newest first; looked up afresh every 15 seconds."""
     return published.versions(study)
+
+
+@st.cache_data(ttl=15, show_spinner=False, max_entries=20)
+def reading(study: str, version: str) -> int | None:
+    """Which reading of its test images a version is; None where no ledger says."""
+    return ledger.number(study, version)
 
 
 @st.cache_resource(show_spinner=False, max_entries=8)
@@ -75,7 +89,6 @@ MEASURES: dict[str, Callable[[metrics.Scored], pd.DataFrame]] = {
     "roc": curves.roc_curves,
     "precision_recall": curves.precision_recall_curves,
     "selective": thresholds.selective,
-    "calibration": metrics.calibration_table,
     "mistakes": functools.partial(metrics.most_confident_mistakes, limit=10**9),
 }
 
@@ -84,6 +97,30 @@ MEASURES: dict[str, Callable[[metrics.Scored], pd.DataFrame]] = {
 def evaluation_table(subject: Subject, measure: str) -> pd.DataFrame:
     """One of `MEASURES` of a model's answers. Read only."""
     return MEASURES[measure](scored(subject))
+
+
+@st.cache_resource(show_spinner=False, max_entries=128)
+def reliability_of(subject: Subject) -> reliability.Reliability:
+    """Confidence against accuracy of a model's answers, with its test."""
+    return reliability.measure(scored(subject))
+
+
+@st.cache_data(show_spinner=False, max_entries=128)
+def over_seeds(subject: Subject) -> overview.OverSeeds | None:
+    """The accuracy of all trainings of a model; None where there was only one."""
+    return overview.over_seeds(model(*subject[:3]), subject.split)
+
+
+@st.cache_data(show_spinner=False, max_entries=128)
+def classwise(subject: Subject) -> reliability.CalibrationError:
+    """The class-wise calibration error of a model, with its test."""
+    return reliability.classwise(scored(subject))
+
+
+@st.cache_data(show_spinner=False, max_entries=128)
+def classwise_value(subject: Subject) -> float:
+    """The class-wise calibration error alone, which takes no time."""
+    return reliability.classwise_value(scored(subject))
 
 
 @st.cache_resource(show_spinner=False, max_entries=16)
@@ -165,6 +202,18 @@ def case(study: str) -> business.Case:
 def stated_hypotheses(study: str) -> list[hypotheses.Hypothesis]:
     """What was written down for a study. Raises `DataError`."""
     return known.stated_hypotheses(study)
+
+
+@st.cache_data(show_spinner=False, max_entries=16)
+def hypotheses_of(study: str, version: str) -> list[dict[str, Any]]:
+    """The hypotheses of a run with today's verdicts (`verdicts.judged`)."""
+    return verdicts.judged(open_run(study, version))
+
+
+@st.cache_data(show_spinner=False, max_entries=16)
+def earlier_verdicts(study: str, reading: int) -> pd.DataFrame:
+    """The verdicts of a study's earlier readings of its test images (`verdicts.earlier`)."""
+    return verdicts.earlier(study, reading)
 
 
 @st.cache_data(show_spinner=False, max_entries=64)

@@ -67,9 +67,9 @@ def _compare_two(pool: dict[str, loaders.Subject], first: str, second: str) -> N
         sentence=(
             f"Difference {theme.points(difference['value'], 2)} (95\u00a0% interval "
             f"{theme.points(difference['low'], 2)} to {theme.points(difference['high'], 2)}, "
-            f"{difference['method']}); exact McNemar test on the {result['only_first']} and "
+            f"{difference['method']}); score test on the {result['only_first']} and "
             f"{result['only_second']} images that only one of them gets right, "
-            f"{theme.p_value(result['p_value'])}."
+            f"{theme.p_value(result['p_value'])}. Interval and test are one method."
         ),
     )
 

@@ -4,7 +4,6 @@ import pandas as pd
 import streamlit as st
 
 from app_pages import components, loaders
-from app_pages.performance_models import record
 from src.charts import performance, theme, wording
 from src.evaluation import outlook, thresholds
 from src.runs import published
@@ -76,19 +75,12 @@ def confidence(run: published.Run, subject: loaders.Subject) -> None:
     with left:
         _threshold(subject, curve, n)
     with right:
-        table = loaders.evaluation_table(subject, "calibration")
-        error = record(run, subject.model).metrics["splits"][subject.split]["metrics"][
-            "calibration_error"
-        ]
+        found = loaders.reliability_of(subject)
         components.chart(
-            performance.reliability(table, n),
+            performance.reliability(found),
             key="reliability",
-            sentence=(
-                f"Calibration error {theme.percent(error['value'])} "
-                f"({theme.interval(error['low'], error['high'])}): how far confidence and "
-                "accuracy lie apart on average."
-            ),
-            data=table,
+            sentence=wording.calibration_error(found, loaders.classwise(subject)),
+            data=found.table,
             name=f"{'_'.join(subject)}_calibration",
         )
     _promises(run, loaders.sorting(*subject[:3]), subject)

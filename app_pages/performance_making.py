@@ -10,7 +10,7 @@ import streamlit as st
 from app_pages import components, loaders
 from app_pages.performance_models import record, titles
 from src.charts import classical as classical_charts
-from src.charts import performance, theme
+from src.charts import performance, theme, wording
 from src.runs import published
 
 FORMATS: theme.Formats = {
@@ -53,23 +53,20 @@ def training(run: published.Run) -> None:
 
 def _seeds(run: published.Run, names: dict[str, str]) -> None:
     """Every seed of the models that were trained more than once."""
-    frames = [
-        seeds.assign(model=title)
+    frames = {
+        name: seeds.assign(model=title)
         for name, title in names.items()
         if (seeds := record(run, name).seeds) is not None
-    ]
+    }
     if not frames:
         return
     st.subheader("The same model from different seeds")
-    table = pd.concat(frames, ignore_index=True)
-    spread = table.groupby("model", sort=False)["test_accuracy"].agg(["mean", "std", "count"])
-    st.markdown(
-        "; ".join(
-            f"{model}: {theme.percent(row['mean'])} ± {100 * row['std']:.1f} points "
-            f"over {row['count']:.0f} seeds"
-            for model, row in spread.iterrows()
-        )
-    )
+    table = pd.concat(frames.values(), ignore_index=True)
+    for name in frames:
+        found = loaders.over_seeds(loaders.Subject(run.study, run.version, name, "test"))
+        if found is not None:
+            st.markdown(wording.over_seeds(names[name], found))
+    st.caption("The first seed of each model is the published one, by rule.")
     st.dataframe(
         components.formatted(table, FORMATS),
         column_order=["model", *[c for c in table.columns if c != "model"]],

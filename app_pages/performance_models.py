@@ -13,7 +13,7 @@ from src.runs import published
 
 CROSS_VALIDATION = "cross_validation.csv"
 TIMES = {"answering": "Answering", "training": "Training"}
-METRICS = ("accuracy", "macro_f1", "log_loss", "roc_auc", "calibration_error")
+METRICS = ("accuracy", "macro_f1", "log_loss", "roc_auc")
 
 
 def titles(run: published.Run) -> dict[str, str]:
@@ -41,9 +41,9 @@ def untested_text(run: published.Run) -> str:
     )
 
 
-def engine(cost: dict[str, Any]) -> str:
-    """The form in which a model's speed is shown: `float32`, or `scikit-learn`."""
-    return str(next(iter(cost["latency_ms"])))
+def engine(cost: dict[str, Any]) -> str | None:
+    """The form in which a model's speed is shown: `float32` or `scikit-learn`; None: unmeasured."""
+    return next(iter(cost["latency_ms"]), None)
 
 
 def model_table(run: published.Run, split: str) -> pd.DataFrame:
@@ -61,12 +61,37 @@ def _model_row(model: published.ModelRecord, split: str) -> dict[str, Any]:
         row |= {name: metric["value"], f"{name}_low": metric["low"], f"{name}_high": metric["high"]}
     averaged = model.metrics.get("averaged", {"splits": {}})["splits"].get(split)
     row["averaged"] = averaged and averaged["value"]
+    int8 = model.splits("int8")
+    row["int8_accuracy"] = int8 and int8[split]["metrics"]["accuracy"]["value"]
+    subject = loaders.Subject(model.run.study, model.run.version, model.name, split)
+    row |= _seeds_row(subject) | _calibration_row(subject)
     return row | _cost_row(cost) | {"n_train": model.config["n_train"]}
+
+
+def _seeds_row(subject: loaders.Subject) -> dict[str, float | int | None]:
+    """How often a model was trained, and its mean accuracy for other seeds and images."""
+    found = loaders.over_seeds(subject)
+    if found is None:
+        return {"trainings": 1, **dict.fromkeys(MEAN)}
+    values = (found.mean.value, found.mean.low, found.mean.high)
+    return {"trainings": found.trainings, **dict(zip(MEAN, values, strict=True))}
+
+
+def _calibration_row(subject: loaders.Subject) -> dict[str, float]:
+    """Calibration errors, and what a perfectly calibrated model would show."""
+    error = loaders.reliability_of(subject).error
+    return {
+        "calibration_error": error.value,
+        "calibrated_high": error.high,
+        "calibration_p": error.p_value,
+        "classwise_error": loaders.classwise_value(subject),
+    }
 
 
 def _cost_row(cost: dict[str, Any]) -> dict[str, Any]:
     form = engine(cost)
-    latency = cost["latency_ms"][form]
+    latency = cost["latency_ms"].get(form, dict.fromkeys(("value", "low", "high")))
+    needed = cost.get("needed_cpu_seconds")
     size = cost.get("tflite_bytes", cost.get("estimator_bytes"))
     small = cost.get("int8_bytes")
     return {
@@ -74,11 +99,12 @@ def _cost_row(cost: dict[str, Any]) -> dict[str, Any]:
         "megabytes": None if size is None else size / 1e6,
         "int8_megabytes": None if small is None else small / 1e6,
         "training": cost["training_cpu_seconds"] / 60,
+        "needed": None if needed is None else needed / 60,
         "training_wall": cost["training_seconds"] / 60,
         "latency": latency["value"],
         "latency_low": latency["low"],
         "latency_high": latency["high"],
-        "per_second": cost["throughput"][form]["value"],
+        "per_second": cost["throughput"][form]["value"] if form else None,
     }
 
 
@@ -89,8 +115,10 @@ def _cost_row(cost: dict[str, Any]) -> dict[str, Any]:
 def overview(run: published.Run, split: str) -> None:
     """All models: accuracy, cost, the full table, and the other versions."""
     models = model_table(run, split)
-    drawn = models.rename(
-        columns={"accuracy": "value", "accuracy_low": "low", "accuracy_high": "high"}
+    drawn = models.assign(
+        value=models["mean"].fillna(models["accuracy"]),
+        low=models["mean_low"].fillna(models["accuracy_low"]),
+        high=models["mean_high"].fillna(models["accuracy_high"]),
     )
     baselines = drawn[drawn["family"] == "baseline"]
     if len(baselines) < len(drawn):  # guessing would push all others together
@@ -153,7 +181,12 @@ COLUMNS = {
     "accuracy": "Accuracy",
     "accuracy_low": "from",
     "accuracy_high": "to",
+    "trainings": "Trainings",
+    "mean": "Mean accuracy",
+    "mean_low": "from\u2007",
+    "mean_high": "to\u2007",
     "averaged": "Accuracy with TTA",
+    "int8_accuracy": "Accuracy of int8",
     "n": "Images",
     "macro_f1": "Macro F1",
     "macro_f1_low": "from ",
@@ -161,8 +194,12 @@ COLUMNS = {
     "log_loss": "Log-loss",
     "roc_auc": "ROC area",
     "calibration_error": "Calibration error",
+    "calibrated_high": "if calibrated, up to",
+    "calibration_p": "p (calibrated)",
+    "classwise_error": "Class-wise calibration error",
     "n_train": "Trained on",
     "training": "Training (processor min)",
+    "needed": "With what it needs (processor min)",
     "training_wall": "Training (wall min)",
     "latency": "Time per photo",
     "latency_low": "from  ",
@@ -172,12 +209,22 @@ COLUMNS = {
     "megabytes": "File (MB)",
     "int8_megabytes": "int8 file (MB)",
 }
+
+
+def _fine(share: float | None) -> str:
+    """A small share with two decimals."""
+    return theme.percent(share, 2)
+
+
 SHARES = [f"{name}{end}" for name in METRICS[:2] for end in ("", "_low", "_high")]
+MEAN = ("mean", "mean_low", "mean_high")
 FORMATS: theme.Formats = {
-    **dict.fromkeys([*SHARES, "averaged", "calibration_error", "low", "high"], theme.percent),
-    **dict.fromkeys(("n", "n_train", "per_second", "parameters"), theme.count),
+    **dict.fromkeys([*SHARES, *MEAN, "averaged", "int8_accuracy", "low", "high"], theme.percent),
+    **dict.fromkeys(("calibration_error", "calibrated_high", "classwise_error"), _fine),
+    "calibration_p": theme.decimal(4),
+    **dict.fromkeys(("n", "n_train", "trainings", "per_second", "parameters"), theme.count),
     **dict.fromkeys(("latency", "latency_low", "latency_high"), theme.milliseconds),
-    **dict.fromkeys(("training", "training_wall"), theme.decimal(1)),
+    **dict.fromkeys(("training", "needed", "training_wall"), theme.decimal(1)),
     **dict.fromkeys(("megabytes", "int8_megabytes"), theme.decimal(2)),
     "log_loss": theme.decimal(3),
     "roc_auc": theme.decimal(4),
@@ -192,6 +239,10 @@ def _table(run: published.Run, models: pd.DataFrame, split: str) -> None:
         f"{averaged_over(run, split)}; "
         "“from” and “to” are the 95\u00a0% interval of the column before; “TTA” (test-time "
         "augmentation) averages mirrored and shifted copies, which takes as many times as long. "
+        f"{_several(models)}"
+        "A calibration error is no evidence by itself: “if calibrated, up to” is what 97.5\u00a0% "
+        "of perfectly calibrated models would stay under on these images, and p says how often one "
+        "would show as much. "
         "Select a row to see mistakes."
     )
     kinds = models["family"].map(lambda family: charts.FAMILIES[family][0])
@@ -211,6 +262,17 @@ def _table(run: published.Run, models: pd.DataFrame, split: str) -> None:
         subject = loaders.Subject(run.study, run.version, name, split)
         components.answers(run, loaders.evaluation_table(subject, "mistakes"), key="row_mistakes")
     _parity(run)
+
+
+def _several(models: pd.DataFrame) -> str:
+    """What is said about models that were trained more than once; empty where none was."""
+    if models["mean"].isna().all():
+        return ""
+    return (
+        "A model that was trained several times is published with its first seed, by rule, and "
+        "all other columns are about that one. “Mean accuracy” is over its trainings, with an "
+        "interval for other seeds and other images; the charts show it. "
+    )
 
 
 def _parity(run: published.Run) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from src.api.schemas import (
+    CalibrationFigure,
     Headline,
     Measure,
     Model,
@@ -98,6 +99,9 @@ def model_of(record: published.ModelRecord) -> Model:
         split="test",
         n=test["n"],
         metrics={name: figure(Measure, entry) for name, entry in test["metrics"].items()},
+        calibration={
+            name: CalibrationFigure(**entry) for name, entry in test.get("calibration", {}).items()
+        },
         latency_ms={
             name: figure(Timing, entry) for name, entry in cost.get("latency_ms", {}).items()
         },

@@ -175,7 +175,7 @@ class Measure(Strict):
 
 
 class Timing(Measure):
-    """Milliseconds per image with a 95 % interval."""
+    """Milliseconds per image: the median, and the range (see `docs/method.md`)."""
 
     n: int = Field(description="Images timed one by one.", examples=[200])
 
@@ -227,6 +227,15 @@ class Studies(Strict):
     )
 
 
+class CalibrationFigure(Strict):
+    """A calibration error, and what a perfectly calibrated model would show, 0 to 1."""
+
+    value: float
+    low: float = Field(description="95 % of perfectly calibrated models show low to high.")
+    high: float
+    p_value: float = Field(description="How often a perfectly calibrated model shows as much.")
+
+
 class Model(Strict):
     """A model of a version and what was measured of it."""
 
@@ -240,6 +249,10 @@ class Model(Strict):
     split: str = Field(examples=["test"])
     n: int = Field(description="Images of the split.", examples=[10000])
     metrics: dict[str, Measure]
+    calibration: dict[str, CalibrationFigure] = Field(
+        description="Of the answers and class-wise; empty where the version was published "
+        "without it."
+    )
     latency_ms: dict[str, Timing] = Field(
         description="By engine, on the machine that published the version."
     )

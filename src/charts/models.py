@@ -13,7 +13,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from src.charts import theme, wording
-from src.evaluation import findings, stats
+from src.evaluation import comparison, findings, stats
 
 # What kind of model it is: a colour and a sign, so that colour is never alone.
 FAMILIES = {
@@ -323,7 +323,7 @@ def differences(pairs: pd.DataFrame, against: str | None = None) -> go.Figure:
     """
     if against:
         pairs = pairs.sort_values("difference")
-    clear = (pairs["low"] > 0) | (pairs["high"] < 0)
+    real = comparison.significant(pairs)
     names = pairs["second"] if against else pairs["first"] + " − " + pairs["second"]
     figure = go.Figure(
         go.Scatter(
@@ -335,7 +335,7 @@ def differences(pairs: pd.DataFrame, against: str | None = None) -> go.Figure:
             mode="markers",
             marker={
                 "size": 10,
-                "color": [theme.ACCENT if is_clear else theme.REFERENCE for is_clear in clear],
+                "color": [theme.ACCENT if one else theme.REFERENCE for one in real],
             },
             customdata=pairs[["n", "p_holm"]],
             hovertemplate=(
@@ -350,7 +350,7 @@ def differences(pairs: pd.DataFrame, against: str | None = None) -> go.Figure:
     figure.update_yaxes(autorange="reversed")
     shown = (
         f"Paired on the same {theme.count(pairs['n'].iloc[0])} images; 95\u00a0% intervals; "
-        "significant where Holm's p is below 0.05"
+        "coloured where Holm's p is below 0.05"
     )
     row = 50 if len(pairs) <= MANY else 36
     finding = _differences_finding(pairs, against)
@@ -358,7 +358,7 @@ def differences(pairs: pd.DataFrame, against: str | None = None) -> go.Figure:
 
 
 def _differences_finding(pairs: pd.DataFrame, against: str | None) -> str:
-    real = pairs["p_holm"] < 0.05
+    real = comparison.significant(pairs)
     if against is None:
         verb = "is" if real.sum() == 1 else "are"
         return f"{real.sum()} of {len(pairs)} differences {verb} significant"
@@ -398,7 +398,7 @@ def comparison_finding(result: Mapping[str, Any], first: str, second: str) -> st
     """Which of two models is better on the same images, and whether chance explains it."""
     difference = result["difference"]
     p = result["p_value"]
-    if difference["low"] <= 0 <= difference["high"]:
+    if p >= 1 - stats.LEVEL:  # exactly where the interval holds 0
         chance = theme.p_value(p)
         return f"{first} and {second} do not differ significantly ({chance})"
     better, worse = (first, second) if difference["value"] > 0 else (second, first)

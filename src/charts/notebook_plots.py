@@ -26,7 +26,8 @@ from src.charts.palette import GREY, PALETTE, class_colour
 from src.data import findings as data_findings
 from src.data import images
 from src.data.findings import MEASURES
-from src.evaluation import findings, metrics, stats
+from src.evaluation import findings, metrics
+from src.evaluation.reliability import Reliability
 
 Axes = Any  # matplotlib.axes.Axes, untyped here
 
@@ -290,26 +291,29 @@ def confusion(counts: pd.DataFrame, title: str = "") -> Figure:
 
 
 def seeds(tables: Mapping[str, pd.DataFrame], split: str = "test") -> Figure:
-    """Accuracy of every seed, with mean and 95 % interval (model title → `seeds.csv`)."""
+    """Accuracy of every seed and the mean (model title → `seed_predictions.parquet`).
+
+    The mean's 95 % interval is for other seeds and other images.
+    """
     if not tables:
         return _nothing("No model was trained more than once")
     figure, axes = _axes(1, 1, (8, 0.6 * len(tables) + 1.6))
     means = {}
     for row, (name, table) in enumerate(tables.items()):
-        values = table[f"{split}_accuracy"].to_numpy(np.float64)
-        estimate = means[name] = stats.mean_interval(values)
+        estimate = means[name] = metrics.accuracy_over_seeds(table, split)
+        rows = table[table["split"] == split]
+        values = (rows["label"] == rows["prediction"]).groupby(rows["seed"]).mean()
         bars = [[estimate.value - estimate.low], [estimate.high - estimate.value]]
         axes.scatter(values, np.full(len(values), row), color=class_colour(row), alpha=0.6, s=24)
-        if len(values) > 1:
-            axes.errorbar(estimate.value, row, xerr=bars, fmt="D", color=INK, capsize=5, ms=5)
+        axes.errorbar(estimate.value, row, xerr=bars, fmt="D", color=INK, capsize=5, ms=5)
     axes.set_yticks(range(len(tables)), [_wrapped(name, 28) for name in tables])
-    axes.set(xlabel=f"{split} accuracy; diamond: mean of the seeds with its 95 % interval")
+    axes.set(xlabel=f"{split} accuracy; diamond: mean, 95 % interval for other seeds and images")
     axes.set_ylim(len(tables) - 0.5, -0.5)
     axes.xaxis.set_major_formatter(ticker.PercentFormatter(1, decimals=1))
     best = findings.ends(pd.Series({name: mean.value for name, mean in means.items()}))[1]
-    n = len(tables[best.name])
+    n = tables[best.name]["seed"].nunique()
     finding = f"Highest mean {split} accuracy: {best.name}, {theme.percent(best.value)}"
-    return _titled(figure, f"{finding} ({n} seed{'s' if n > 1 else ''})")
+    return _titled(figure, f"{finding} ({n} seeds)")
 
 
 def f1_by_class(reports: Mapping[str, pd.DataFrame], split: str = "test") -> Figure:
@@ -330,21 +334,22 @@ def f1_by_class(reports: Mapping[str, pd.DataFrame], split: str = "test") -> Fig
     return _titled(figure, title)
 
 
-def reliability(table: pd.DataFrame, title: str = "") -> Figure:
-    """Confidence against accuracy, with intervals and counts (`evaluation.calibration_table`)."""
+def reliability(found: Reliability, title: str = "") -> Figure:
+    """Confidence against accuracy, with the band of calibrated models (`reliability.measure`)."""
     figure, (top, bottom) = _axes(
         2, 1, (5.2, 5.6), sharex=True, gridspec_kw={"height_ratios": (3, 1)}
     )
-    bars = [table["accuracy"] - table["accuracy_low"], table["accuracy_high"] - table["accuracy"]]
-    style = {"fmt": "o", "color": PALETTE[0], "capsize": 3, "label": "bin, with 95 % interval"}
-    top.plot((0, 1), (0, 1), color=GREY, linestyle="--", label="as sure as it is right")
-    top.errorbar(table["confidence"], table["accuracy"], yerr=bars, **style)
+    table = found.table
+    style = {"color": GREY, "alpha": 0.5, "linewidth": 6, "label": "what chance alone would show"}
+    top.plot((0, 1), (0, 1), color=GREY, linestyle="--", label="perfectly calibrated")
+    top.vlines(table["confidence"], table["band_low"], table["band_high"], **style)
+    top.plot(table["confidence"], table["accuracy"], "o", color=PALETTE[0], label="images")
     top.set(ylabel="accuracy", ylim=(0, 1.02))
     top.legend(frameon=False)
     width = table["bin_high"] - table["bin_low"]
     bottom.bar(table["bin_low"], table["n"], width, align="edge", color=GREY, edgecolor="white")
     bottom.set(xlabel="confidence", ylabel="images", xlim=(0, 1))
-    finding = wording.calibration(table)
+    finding = wording.calibration(found)
     return _titled(figure, f"{title}: {finding}" if title else finding)
 
 

@@ -13,6 +13,7 @@ import plotly.graph_objects as go
 
 from src.charts import theme, wording
 from src.evaluation import findings, metrics, thresholds
+from src.evaluation.reliability import Reliability
 
 Mode = Literal["counts", "shares", "errors"]
 SPLIT_COLOURS = (theme.ACCENT, "#d9822b", theme.GOOD)
@@ -548,31 +549,43 @@ def _faint(colour: str, opacity: float = 0.18) -> str:
     return f"rgba({red}, {green}, {blue}, {opacity})"
 
 
-def reliability(table: pd.DataFrame, n: int) -> go.Figure:
-    """What was promised against what was true (`evaluation.calibration_table`)."""
+def reliability(found: Reliability) -> go.Figure:
+    """Accuracy by confidence, beside the band that a perfectly calibrated model keeps."""
+    table = found.table
+    middle = (table["band_low"] + table["band_high"]) / 2
+    band = theme.bars(middle, table["band_low"], table["band_high"], _faint(theme.REFERENCE, 0.45))
+    outside = (table["accuracy"] < table["band_low"]) | (table["accuracy"] > table["band_high"])
     figure = _diagonal("perfectly calibrated")
     figure.add_scatter(
         x=table["confidence"],
+        y=middle,
+        error_y=band | {"thickness": 9, "width": 0},
+        mode="markers",
+        marker={"opacity": 0},
+        name="what chance alone would show",
+        hoverinfo="skip",
+    )
+    figure.add_scatter(
+        x=table["confidence"],
         y=table["accuracy"],
-        error_y=theme.bars(
-            table["accuracy"], table["accuracy_low"], table["accuracy_high"], theme.ACCENT
-        ),
-        mode="markers+lines",
+        mode="markers",
         marker={
-            "color": theme.ACCENT,
+            "color": [theme.BAD if out else theme.ACCENT for out in outside],
             "size": 7 + 13 * np.sqrt(table["n"] / table["n"].max()),
             "opacity": 0.85,
         },
-        line={"color": theme.ACCENT, "width": 1},
-        name="images in this band",
-        customdata=table["n"],
+        name="images in this range",
+        customdata=table[["n", "band_low", "band_high"]],
         hovertemplate=(
-            "confidence %{x:.1%}, accuracy %{y:.1%}<br>%{customdata:,} images<extra></extra>"
+            "confidence %{x:.1%}, accuracy %{y:.1%}<br>perfectly calibrated: "
+            "%{customdata[1]:.1%} to %{customdata[2]:.1%}<br>%{customdata[0]:,} images"
+            "<extra></extra>"
         ),
     )
     figure.update_xaxes(title="confidence of the answer", tickformat=".0%", range=[0, 1.02])
     figure.update_yaxes(title="accuracy", tickformat=".0%", range=[0, 1.02])
     shown = (
-        f"Bands of equal width, with 95\u00a0% interval; large dots hold more; {theme.sample(n)}"
+        "Grey: where 95\u00a0% of perfectly calibrated models lie in all ranges at once; "
+        f"large dots hold more; {theme.sample(found.n)}"
     )
-    return theme.finish(figure, wording.calibration(table), shown)
+    return theme.finish(figure, wording.calibration(found), shown)

@@ -14,14 +14,16 @@ import pandas as pd
 from src.charts import theme
 from src.data import findings as data_findings
 from src.data.findings import MEASURES, Pair, PairValue
-from src.evaluation import findings
+from src.evaluation import findings, stats
 from src.evaluation.findings import Entry
+from src.evaluation.reliability import CalibrationError, Reliability
 from src.evaluation.thresholds import Sorting
+from src.runs.overview import OverSeeds
 
 ALIKE = 5  # intensities, of 255, that nobody would tell apart
 BALANCED = 1.1  # ratio of the largest to the smallest category that counts as balanced
 LEAN = 0.56  # share of pairs from which a difference of two categories is worth a word
-CALIBRATED = 0.01  # difference of confidence and accuracy that is not worth a word
+TELLING = 0.05  # an error that a calibrated model may show by chance: more, and nothing is told
 
 
 # --- the data set ------------------------------------------------------------------------------
@@ -180,13 +182,47 @@ def class_scores(scores: pd.Series[float]) -> str:
     )
 
 
-def calibration(table: pd.DataFrame) -> str:
-    """Whether confidence is as high as accuracy (`metrics.calibration_table`)."""
-    gap = findings.overconfidence(table)
-    if abs(gap) < CALIBRATED:
-        return "Confidence and accuracy agree on average"
-    side = "Overconfident" if gap > 0 else "Underconfident"
-    return f"{side} by {100 * abs(gap):.1f} points on average"
+def calibration(found: Reliability) -> str:
+    """Whether confidence fits accuracy: judged by the bins outside the band, then by the test."""
+    outside = findings.miscalibrated(found.table)
+    sides = [
+        f"{how} in {n}" for how, n in (("too high", outside.over), ("too low", outside.under)) if n
+    ]
+    if sides:
+        ranges = f"{outside.bins} range{'s' * (outside.bins > 1)} of confidence"
+        return f"Confidence is {' and '.join(sides)} of {ranges}"
+    chance = theme.p_value(found.error.p_value)
+    if found.error.p_value < 1 - stats.LEVEL:
+        return f"Confidence is not perfectly calibrated ({chance}), but no single range stands out"
+    if found.error.high > TELLING:
+        return f"Too few images to tell whether confidence is calibrated ({chance})"
+    return f"Consistent with perfect calibration ({chance})"
+
+
+def calibration_error(found: Reliability, classwise: CalibrationError) -> str:
+    """The errors of confidence, beside what a perfectly calibrated model would show."""
+    return (
+        f"Calibration error {_beside(found.error)}. It is the mean distance of confidence and "
+        f"accuracy; a perfectly calibrated model shows one too, by chance. "
+        f"Class by class {_beside(classwise)}. Measured on {theme.images(found.n)}."
+    )
+
+
+def _beside(error: CalibrationError) -> str:
+    return (
+        f"{theme.percent(error.value, 2)} (perfectly calibrated: "
+        f"{theme.interval(error.low, error.high, 2)}, {theme.p_value(error.p_value)})"
+    )
+
+
+def over_seeds(title: str, found: OverSeeds) -> str:
+    """The mean accuracy of several trainings of one model, and how far single ones lie apart."""
+    return (
+        f"{title}: mean test accuracy of {found.trainings} trainings "
+        f"{theme.percent(found.mean.value)} ({theme.interval(found.mean.low, found.mean.high)} for "
+        f"other seeds and other images); standard deviation of the trainings "
+        f"{100 * found.spread:.1f} points"
+    )
 
 
 def most_accurate(best: Entry, digits: int = 1) -> str:

@@ -27,6 +27,14 @@ class Confusion(NamedTuple):
     share: float
 
 
+class Miscalibrated(NamedTuple):
+    """Bins of confidence in which a calibrated model would show another accuracy."""
+
+    over: int  # confidence too high
+    under: int  # confidence too low
+    bins: int
+
+
 class Correlation(NamedTuple):
     """Two members of an ensemble and how alike they are, −1 to 1."""
 
@@ -93,12 +101,13 @@ def most_confused(counts: pd.DataFrame) -> Confusion | None:
     return Confusion(first, second, float(together[row, column] / numbers.sum()))
 
 
-def overconfidence(table: pd.DataFrame) -> float:
-    """Mean confidence minus accuracy over all answers, −1 to 1; above 0 is overconfident.
-
-    `table` has n, confidence and accuracy of each bin (`metrics.calibration_table`).
-    """
-    return float(np.average(table["confidence"] - table["accuracy"], weights=table["n"]))
+def miscalibrated(table: pd.DataFrame) -> Miscalibrated:
+    """How many bins of a reliability table lie outside their band (`reliability.measure`)."""
+    return Miscalibrated(
+        over=int((table["accuracy"] < table["band_low"]).sum()),
+        under=int((table["accuracy"] > table["band_high"]).sum()),
+        bins=len(table),
+    )
 
 
 # --- classical models --------------------------------------------------------------------------

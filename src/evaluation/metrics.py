@@ -20,10 +20,8 @@ from src.evaluation import stats
 from src.evaluation.stats import Estimate, FloatArray, IntArray
 
 DRAWN = 48  # test images that a run keeps whatever was said about them
-BINS = 15  # of the reliability table, as in Guo et al. (2017)
 RESAMPLES = 1_000
 STRATIFIED = "stratified bootstrap"
-SHIFTED = "stratified bootstrap, bias removed"
 
 
 @dataclass(frozen=True)
@@ -134,6 +132,17 @@ def _rounded(values: FloatArray) -> NDArray[np.float32]:
     return ((bits + np.uint32(0x80)) & np.uint32(0xFFFFFF00)).view(np.float32)
 
 
+def accuracy_over_seeds(predictions: pd.DataFrame, split: str) -> Estimate:
+    """Mean accuracy of several trainings (seed, split, id, label, prediction), 0 to 1.
+
+    Its interval is for other seeds and other images (`stats.share_over_seeds`).
+    """
+    rows = predictions[predictions["split"] == split]
+    right = (rows["label"] == rows["prediction"]).to_numpy()
+    order = np.lexsort((rows["id"].to_numpy(), rows["seed"].to_numpy()))
+    return stats.share_over_seeds(right[order].reshape(rows["seed"].nunique(), -1))
+
+
 # Summary ----------------------------------------------------------------------------------------
 
 
@@ -141,8 +150,8 @@ def summary(scored: Scored, resamples: int = RESAMPLES, seed: int = 0) -> dict[s
     """{"n": N, "metrics": {name: {value, low, high, method}}}, as metrics.json holds each split.
 
     Accuracy has Wilson's interval, the others percentiles of a bootstrap stratified by label
-    (Efron and Tibshirani 1993, chapters 8 and 13). The calibration error grows under resampling,
-    so its samples are moved back by their bias. ROC-AUC is left out where all labels are the same.
+    (Efron and Tibshirani 1993, chapters 8 and 13). ROC-AUC is left out where all labels are the
+    same. The calibration error has no such interval: see `reliability`.
     """
     rng = np.random.default_rng(seed)
     estimates = {"accuracy": stats.wilson(int(scored.correct.sum()), scored.n)}
@@ -201,44 +210,26 @@ def _averages(counts: IntArray) -> dict[str, FloatArray]:
 def _probability_estimates(
     scored: Scored, resamples: int, rng: np.random.Generator
 ) -> dict[str, Estimate]:
-    losses, gaps, rankings = _losses(scored), _calibration_gaps(scored), _rankings(scored)
+    losses, rankings = _losses(scored), _rankings(scored)
 
     def metrics(weights: FloatArray) -> FloatArray:
-        """(3, B) log-loss, ROC-AUC, calibration error of weighted images (B, N)."""
-        loss = weights @ losses / scored.n
-        calibration = np.abs(weights @ gaps).sum(1) / scored.n
-        return np.stack([loss, _weighted_auc(weights, rankings), calibration])
+        """(2, B) log-loss and ROC-AUC of weighted images (B, N)."""
+        return np.stack([weights @ losses / scored.n, _weighted_auc(weights, rankings)])
 
     value = metrics(np.ones((1, scored.n)))[:, 0]
     drawn = stats.resampled_counts(scored.labels, resamples, rng)
-    loss, auc, calibration = np.concatenate([metrics(weights) for weights in drawn], axis=1)
-    calibration = np.maximum(calibration - calibration.mean() + value[2], 0)
+    loss, auc = np.concatenate([metrics(weights) for weights in drawn], axis=1)
     interval = stats.percentile_interval
     estimates = {"log_loss": interval(value[0], loss, STRATIFIED)}
     if rankings:
         estimates["roc_auc"] = interval(value[1], auc, STRATIFIED)
-    return estimates | {"calibration_error": interval(value[2], calibration, SHIFTED)}
+    return estimates
 
 
 def _losses(scored: Scored) -> FloatArray:
     """(N,) negative log of the label's probability, which float32 can round to 0."""
     p = scored.probabilities[np.arange(scored.n), scored.labels]
     return np.asarray(-np.log(np.maximum(p, np.finfo(np.float32).eps)))
-
-
-def _calibration_gaps(scored: Scored) -> FloatArray:
-    """(N, BINS) correct minus confidence in the image's bin, 0 elsewhere.
-
-    The absolute column sums over N are the expected calibration error of Naeini et al. (2015).
-    """
-    gaps = np.zeros((scored.n, BINS))
-    gaps[np.arange(scored.n), _bin(scored.confidence, BINS)] = scored.correct - scored.confidence
-    return gaps
-
-
-def _bin(confidence: FloatArray, bins: int) -> IntArray:
-    """Index of the equally wide bin (low, high] of each confidence; 0 falls into the first."""
-    return np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
 
 
 @dataclass(frozen=True)
@@ -343,23 +334,6 @@ def confusion(scored: Scored) -> pd.DataFrame:
 def confusion_shares(counts: pd.DataFrame) -> pd.DataFrame:
     """Each row of a square of counts divided by its support (rows sum to 1; 0 without support)."""
     return counts.div(counts.sum(axis=1).clip(lower=1), axis=0)
-
-
-def calibration_table(scored: Scored, bins: int = BINS) -> pd.DataFrame:
-    """Reliability: per bin of confidence that holds images, what was promised and what was true.
-
-    bin_low, bin_high (equally wide, (low, high]), n, confidence (mean), accuracy with Wilson's
-    accuracy_low and accuracy_high.
-    """
-    index = _bin(scored.confidence, bins)
-    n = np.bincount(index, minlength=bins)
-    held = np.flatnonzero(n)
-    hits = np.bincount(index, scored.correct, bins)[held]
-    confidence = np.bincount(index, scored.confidence, bins)[held] / n[held]
-    low, high = stats.wilson_bounds(hits, n[held])
-    columns = {"bin_low": held / bins, "bin_high": (held + 1) / bins, "n": n[held]}
-    columns |= {"confidence": confidence, "accuracy": hits / n[held]}
-    return pd.DataFrame(columns | {"accuracy_low": low, "accuracy_high": high})
 
 
 def most_confident_mistakes(scored: Scored, limit: int = 50) -> pd.DataFrame:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from src.runs import drafts
+from src.evaluation.metrics import accuracy_over_seeds
+from src.runs import drafts, ledger
 
 STRONG = "fast"  # the kind of architecture that learns by the strong recipe
 
@@ -21,8 +22,9 @@ def model_card(draft: drafts.Draft, manifest: dict[str, Any]) -> str:
         made["description"],
         _details(made, manifest),
         _intended_use(data),
-        _training_data(made, data),
+        _training_data(made, data, ledger.upcoming(draft.study, data["test_ids_sha256"])),
         _results(metrics),
+        _trainings(draft, f"models/{name}/seed_predictions.parquet"),
         _weakest(report),
         _parity(metrics["parity"]) if "parity" in metrics else "",
         _limits(),
@@ -109,7 +111,7 @@ def _intended_use(data: dict[str, Any]) -> str:
     )
 
 
-def _training_data(made: dict[str, Any], data: dict[str, Any]) -> str:
+def _training_data(made: dict[str, Any], data: dict[str, Any], reading: int) -> str:
     totals = data["totals"]
     return _list(
         "Data",
@@ -117,7 +119,8 @@ def _training_data(made: dict[str, Any], data: dict[str, Any]) -> str:
         f"{totals['test']:,} test images. {data['citation']}".rstrip(),
         f"Licence: {data['licence'] or 'not stated'}",
         "Every choice (epoch, temperature, threshold, default model) was made on validation "
-        "images. This version read the test images once, for the figures below.",
+        "images. This version read the test images once, for the figures below. "
+        + ledger.sentence(reading),
     )
 
 
@@ -129,6 +132,7 @@ def _results(metrics: dict[str, Any]) -> str:
                 f"| {name.replace('_', ' ')} | {split} | {part['n']:,} | {found['value']:.4f} "
                 f"| {found['low']:.4f} to {found['high']:.4f} |"
             )
+        rows += [_calibration_row(split, part, kind) for kind in part.get("calibration", ())]
     averaged = metrics.get("averaged", {"splits": {}})
     rows += [
         f"| accuracy with test-time augmentation, {averaged['views']} views | {split} "
@@ -136,6 +140,31 @@ def _results(metrics: dict[str, Any]) -> str:
         for split, found in averaged["splits"].items()
     ]
     return "## Results\n\n" + "\n".join(rows)
+
+
+def _trainings(draft: drafts.Draft, path: str) -> str:
+    """How far other seeds and other images would move the accuracy; empty for one training."""
+    if not draft.has(path):
+        return ""
+    answers = draft.read_table(path)
+    mean, seeds = accuracy_over_seeds(answers, "test"), answers["seed"].nunique()
+    return _list(
+        "Several trainings",
+        f"Trained {seeds} times from different seeds. Mean test accuracy {mean.value:.2%}; 95 % "
+        f"interval for other seeds and other images {mean.low:.2%} to {mean.high:.2%}.",
+        "This card is about the model of the first seed. It is published by rule, whichever seed "
+        "is best.",
+    )
+
+
+def _calibration_row(split: str, part: dict[str, Any], kind: str) -> str:
+    """A calibration error has no interval; its last cell says what chance alone would show."""
+    found = part["calibration"][kind]
+    name = {"answer": "calibration error", "classwise": "class-wise calibration error"}[kind]
+    return (
+        f"| {name} | {split} | {part['n']:,} | {found['value']:.4f} | perfectly calibrated: "
+        f"{found['low']:.4f} to {found['high']:.4f}, p = {found['p_value']:.2g} |"
+    )
 
 
 def _weakest(report: Any) -> str:

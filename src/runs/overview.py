@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from src.runs.published import Run
+from src.evaluation import metrics
+from src.evaluation.stats import Estimate
+from src.runs.published import ModelRecord, Run
 
 
 @dataclass(frozen=True)
@@ -50,4 +52,30 @@ def headline(run: Run) -> Headline:
         classes=len(card["classes"]),
         shape=(height, width, channels),
         test_ids_sha256=card["test_ids_sha256"],
+    )
+
+
+@dataclass(frozen=True)
+class OverSeeds:
+    """A model that was trained several times, on one split.
+
+    The published model is the one of the first seed, by rule: it was named before any was trained.
+    """
+
+    trainings: int
+    mean: Estimate  # accuracy, 0 to 1, for other seeds and other images
+    spread: float  # standard deviation of the trainings' accuracies, 0 to 1
+    first: float  # accuracy of the published model
+
+
+def over_seeds(record: ModelRecord, split: str) -> OverSeeds | None:
+    """The accuracy of all trainings of a model; None where there was only one."""
+    if record.seeds is None or record.seed_predictions is None:
+        return None
+    accuracies = record.seeds[f"{split}_accuracy"]
+    return OverSeeds(
+        trainings=len(accuracies),
+        mean=metrics.accuracy_over_seeds(record.seed_predictions, split),
+        spread=float(accuracies.std(ddof=1)),
+        first=float(record.metrics["splits"][split]["metrics"]["accuracy"]["value"]),
     )

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Iterable
+from dataclasses import asdict
 from typing import Any
 
 from src.data import studies
 from src.data.specification import Reference
-from src.runs import model_card, overview, published
+from src.runs import ledger, model_card, overview, published, verdicts
 
 HIGHEST = "highest published result, for comparison"
 
@@ -43,8 +44,10 @@ def _summary_row(run: published.Run) -> list[str]:
 
 
 def models() -> str:
-    """One row per model of the newest version of every study."""
-    columns = ["study", "model", "trained on", "test accuracy (95 % interval)", "test images"]
+    """One row per model of the newest version of every study; several trainings as their mean."""
+    columns = ["study", "model", "trained on", "trainings"]
+    columns += ["test accuracy, mean of the trainings (95 % interval)"]
+    columns += ["published model (first seed)", "test images"]
     columns += ["parameters", "processor time of training", "time per image"]
     return table(columns, (_model_row(run, name) for run in newest_runs() for name in run.models))
 
@@ -53,11 +56,15 @@ def _model_row(run: published.Run, name: str) -> list[str]:
     record = run.model(name)
     test, cost = record.metrics["splits"]["test"], record.metrics["cost"]
     accuracy, trained = test["metrics"]["accuracy"], record.config.get("n_train")
+    several = overview.over_seeds(record, "test")
+    mean = asdict(several.mean) if several else accuracy
     return [
         f"{run.study} {run.version}",
         record.config["title"] + " (default)" * (name == run.default_model),
         f"{trained:,} images" if trained else "",
-        f"{percent(accuracy['value'])} ({shares(accuracy['low'], accuracy['high'])})",
+        str(several.trainings if several else 1),
+        f"{percent(mean['value'])} ({shares(mean['low'], mean['high'])})",
+        percent(accuracy["value"]),
         f"{test['n']:,}",
         _count(cost.get("parameters")),
         model_card.minutes(cost["training_cpu_seconds"]),
@@ -66,9 +73,9 @@ def _model_row(run: published.Run, name: str) -> list[str]:
 
 
 def training() -> str:
-    """One row per network of the strong recipe: hardware, length, times, and the spread of runs."""
+    """One row per network of the strong recipe: hardware, length, times, mean and SD of runs."""
     columns = ["study", "network", "machine", "epochs", "trainings", "wall time of one"]
-    columns += ["processor time of one", "validation accuracy", "test accuracy"]
+    columns += ["processor time of one", "validation accuracy (± SD)", "test accuracy (± SD)"]
     columns += ["test accuracy with test-time augmentation"]
     strong = (
         (run, record)
@@ -107,7 +114,7 @@ def _accuracies(record: published.ModelRecord, split: str) -> list[float]:
 
 
 def _spread(values: list[float]) -> str:
-    """The mean of several trainings with their standard deviation, or the only value."""
+    """The mean of several trainings ± their standard deviation in points, or the only value."""
     if len(values) == 1:
         return percent(values[0])
     return f"{percent(statistics.mean(values))} ± {100 * statistics.stdev(values):.2f}"
@@ -148,13 +155,30 @@ def _data_row(card: dict[str, Any]) -> list[str]:
     ]
 
 
-def verdicts() -> str:
-    """One line per hypothesis of the newest version of every study."""
+def hypotheses() -> str:
+    """One line per hypothesis of the newest version of every study, with today's verdict."""
     return "\n".join(
-        f"- **{run.study} {run.version}, {h['id']} “{h['title']}”: {h['verdict']}.** {h['meaning']}"
-        for run in newest_runs()
-        for h in run.hypotheses
+        _hypothesis_line(run, h) for run in newest_runs() for h in verdicts.judged(run)
     )
+
+
+def readings() -> str:
+    """One row per reading of a study's test images, oldest first."""
+    columns = ["study", "version", "date", "code revision", "why", "models scored anew"]
+    return table(columns, (row for study in published.studies() for row in _readings(study)))
+
+
+def _readings(study: str) -> list[list[str]]:
+    return [
+        [study, each.version, each.date, each.revision, each.reason, each.models or "none"]
+        for each in ledger.readings(study)
+    ]
+
+
+def _hypothesis_line(run: published.Run, h: dict[str, Any]) -> str:
+    name = f"**{run.study} {run.version}, {h['id']} “{h['title']}”: {h['verdict']}**"
+    look = f" at look {h['look']}, α = {h['alpha']:.2g}" if "look" in h else ""
+    return f"- {name}{look}. {h['meaning']}"
 
 
 # --- text --------------------------------------------------------------------------------------

@@ -362,7 +362,8 @@ def _gain(first: list[bool], second: list[bool]) -> dict[str, Any]:
     pairs = list(zip(first, second, strict=True))
     only_first, only_second = sum(a > b for a, b in pairs), sum(b > a for a, b in pairs)
     found = stats.paired_difference(only_first, only_second, len(pairs))
-    return found.asdict() | {"n": len(pairs), "p": stats.mcnemar(only_first, only_second)}
+    p = stats.paired_test(only_first, only_second, len(pairs), 0.0)
+    return found.asdict() | {"n": len(pairs), "p": p}
 
 
 def record(

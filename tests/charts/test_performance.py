@@ -12,6 +12,7 @@ from src.charts import hypotheses, performance, theme, wording
 from src.charts.palette import PALETTE
 from src.evaluation import curves as evaluation_curves
 from src.evaluation import metrics, thresholds
+from src.evaluation.reliability import CalibrationError, Reliability
 from src.evaluation.stats import Estimate
 from tests import factories
 
@@ -322,15 +323,25 @@ def test_threshold_trade_marks_the_choice(scored: metrics.Scored) -> None:
     )
 
 
-def test_reliability_says_which_way_confidence_errs(scored: metrics.Scored) -> None:
-    table = metrics.calibration_table(scored, bins=2)
-    figure = performance.reliability(table, scored.n)
-    assert floats(traces(figure)["images in this band"].x) == [0.75]
-    assert theme.headline(figure)[0] == "Confidence and accuracy agree on average"
-    shifted = performance.reliability(table.assign(accuracy=0.85, accuracy_high=0.9), scored.n)
-    assert theme.headline(shifted)[0] == "Underconfident by 10.0 points on average"
-    boasting = performance.reliability(table.assign(accuracy=0.65, accuracy_low=0.6), scored.n)
-    assert theme.headline(boasting)[0] == "Overconfident by 10.0 points on average"
+def test_reliability_shows_what_chance_would() -> None:
+    table = pd.DataFrame(
+        {
+            "n": [25, 100],
+            "confidence": [0.75, 0.95],
+            "accuracy": [0.7, 0.8],
+            "band_low": [0.5, 0.9],
+            "band_high": [0.9, 0.98],
+        }
+    )
+    found = Reliability(125, CalibrationError(0.13, 0.0, 0.05, 0.001), table)
+    figure = performance.reliability(found)
+    drawn = traces(figure)
+    assert floats(drawn["images in this range"].y) == [0.7, 0.8]
+    assert list(drawn["images in this range"].marker.color) == [theme.ACCENT, theme.BAD]
+    band = drawn["what chance alone would show"]
+    assert floats(band.y) == [0.7, 0.94]
+    assert floats(band.error_y.array) == floats(band.error_y.arrayminus) == [0.2, 0.04]
+    assert theme.headline(figure)[0] == "Confidence is too high in 1 of 2 ranges of confidence"
 
 
 def sorting(threshold: float | None, accepted: int) -> thresholds.Sorting:
@@ -413,12 +424,15 @@ def test_points_are_pairs_of_classes_or_of_seeds_or_nothing() -> None:
     ]
     drawn = hypotheses.points(ACCURACY | {"points": pairs}, {})
     assert drawn is not None
-    assert theme.headline(drawn)[0] == "Ant / bee is both the most alike and the most confused pair"
+    assert (
+        theme.headline(drawn)[0]
+        == "Ant / bee is the pair confused most on these images, and the most alike"
+    )
     seeds = [{"seed": 1, "a": 0.5, "b": 0.6}, {"seed": 2, "a": 0.5, "b": 0.4}]
     joined = hypotheses.points(ACCURACY | {"points": seeds}, {"a": "Without", "b": "With"})
     assert joined is not None
     assert floats(traces(joined)["With"].x) == [0.6, 0.4]
-    assert theme.headline(joined)[0] == "With is better with 1 of 2 seeds"
+    assert theme.headline(joined)[0] == "Trainings of Without and With overlap"
     assert hypotheses.points(ACCURACY, {}) is None
 
 

@@ -1,5 +1,7 @@
 """The sentences that say a finding, on tiny frames."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,6 +9,10 @@ import pytest
 from src.charts import wording
 from src.data import findings
 from src.data.findings import Pair
+from src.evaluation import metrics, reliability
+from src.evaluation.reliability import CalibrationError, Reliability
+from src.evaluation.stats import Estimate
+from src.runs.overview import OverSeeds
 from tests.data.test_findings import duplicates
 
 
@@ -62,17 +68,71 @@ def test_copies_are_counted_in_words() -> None:
     )
 
 
+def _reliability(
+    accuracy: Sequence[float], p_value: float, high: float = 0.02, value: float = 0.01
+) -> Reliability:
+    """Bins of a band from 0.7 to 0.9."""
+    table = pd.DataFrame({"accuracy": accuracy, "band_low": 0.7, "band_high": 0.9})
+    return Reliability(100, CalibrationError(value, 0.0, high, p_value), table)
+
+
 @pytest.mark.parametrize(
-    ("accuracy", "sentence"),
+    ("found", "sentence"),
     [
-        (0.7, "Overconfident by 10.0 points on average"),
-        (0.9, "Underconfident by 10.0 points on average"),
-        (0.795, "Confidence and accuracy agree on average"),
+        (_reliability([0.6, 0.8], 0.001), "Confidence is too high in 1 of 2 ranges of confidence"),
+        (_reliability([0.95], 0.001), "Confidence is too low in 1 of 1 range of confidence"),
+        (
+            _reliability([0.6, 0.95, 0.8], 0.3),
+            "Confidence is too high in 1 and too low in 1 of 3 ranges of confidence",
+        ),
+        (
+            _reliability([0.8], 0.049),
+            "Confidence is not perfectly calibrated (p = 0.049), but no single range stands out",
+        ),
+        (
+            _reliability([0.8], 0.5, high=0.2, value=0.2),
+            "Too few images to tell whether confidence is calibrated (p = 0.5)",
+        ),
+        (_reliability([0.8], 0.5), "Consistent with perfect calibration (p = 0.5)"),
     ],
 )
-def test_calibration_says_the_direction(accuracy: float, sentence: str) -> None:
-    table = pd.DataFrame({"n": [5, 5], "confidence": 0.8, "accuracy": accuracy})
-    assert wording.calibration(table) == sentence
+def test_calibration_is_judged_by_the_bins_outside_their_band(
+    found: Reliability, sentence: str
+) -> None:
+    assert wording.calibration(found) == sentence
+
+
+@pytest.mark.parametrize("n", [10, 30, 300, 3_000])
+def test_an_error_of_twenty_points_is_never_called_calibrated(n: int) -> None:
+    """Half of the answers too sure, half too unsure: the mean gap is nil, the error is not."""
+    sure = np.where(np.arange(n) % 2, 0.9, 0.6)
+    right = np.where(np.arange(n) % 2, np.arange(n) % 10 < 7, np.arange(n) % 5 < 4)
+    probabilities = np.column_stack([sure, 1 - sure])
+    scored = metrics.score(np.where(right, 0, 1), probabilities, ["a", "b"])
+    found = reliability.measure(scored, 499)
+    assert found.error.value == pytest.approx(0.2, abs=0.07)
+    assert "onsistent" not in wording.calibration(found)
+
+
+def test_a_calibration_error_stands_beside_what_chance_would_show() -> None:
+    found = _reliability([0.8], 0.5)
+    classwise = CalibrationError(0.004, 0.001, 0.002, 0.0005)
+    assert wording.calibration_error(found, classwise) == (
+        "Calibration error 1.00\u00a0% (perfectly calibrated: 0.00–2.00\u00a0%, p = 0.5). "
+        "It is the mean distance of confidence and accuracy; a perfectly calibrated model shows "
+        "one too, by chance. "
+        "Class by class 0.40\u00a0% (perfectly calibrated: 0.10–0.20\u00a0%, p = 0.0005). "
+        "Measured on 100 images."
+    )
+
+
+def test_a_mean_over_seeds_says_what_its_interval_and_its_spread_are_of() -> None:
+    found = OverSeeds(3, Estimate(0.8995, 0.8566, 0.9307, "seeds and images"), 0.0147, 0.916)
+    assert wording.over_seeds("Plain", found) == (
+        "Plain: mean test accuracy of 3 trainings 90.0\u00a0% "
+        "(85.7–93.1\u00a0% for other seeds and other images); "
+        "standard deviation of the trainings 1.5 points"
+    )
 
 
 def test_no_mistake_is_no_confusion() -> None:

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pandas as pd
-import pytest
 
 from src.evaluation import findings
 
@@ -44,9 +43,16 @@ def test_the_worst_cell_has_a_direction_and_the_most_confused_pair_has_none() ->
     assert findings.most_confused(COUNTS * np.eye(3, dtype=int)) is None
 
 
-def test_overconfidence_is_weighted_by_the_answers() -> None:
-    table = pd.DataFrame({"n": [30, 10], "confidence": [0.5, 0.9], "accuracy": [0.4, 0.9]})
-    assert findings.overconfidence(table) == pytest.approx(0.075)
+def test_miscalibrated_bins_lie_outside_their_band() -> None:
+    table = pd.DataFrame(
+        {
+            "accuracy": [0.4, 0.5, 0.9, 1.0],
+            "band_low": [0.5, 0.5, 0.8, 0.8],
+            "band_high": [0.7, 0.6, 0.9, 0.9],
+        }
+    )
+    assert findings.miscalibrated(table) == (1, 1, 4)  # a value on the edge is inside
+    assert findings.miscalibrated(table.iloc[1:3]) == (0, 0, 2)
 
 
 def test_components_needed_bears_rounding() -> None:

@@ -239,36 +239,6 @@ def test_pair_correlation_covers() -> None:
     assert covered > 180
 
 
-def test_pictures_needed_is_the_first_number_that_decides() -> None:
-    more = sample_sizes.images_needed(0.71, 0.70, 1_000)
-    total = 1_000 + more
-    assert evaluation_stats.wilson(0.71 * total, total).low > 0.7
-    assert evaluation_stats.wilson(0.71 * (total - 1), total - 1).low <= 0.7
-    # Wilson's interval ends at the margin where the score test is on its edge.
-    assert total == math.ceil(stats.norm.ppf(0.975) ** 2 * 0.70 * 0.30 / 0.01**2)
-    assert sample_sizes.images_needed(0.8, 0.7, 1_000) == 0
-    assert sample_sizes.images_needed(0.7, 0.7, 1_000) is None
-
-
-def test_seeds_needed_is_the_first_number_that_decides() -> None:
-    values = [4.0, 7.0, 5.5, 6.5, 4.5]  # mean 5.5, spread 1.275
-    more = sample_sizes.seeds_needed(values, 5.0)
-    half = [stats.t.ppf(0.975, n - 1) * np.std(values, ddof=1) / math.sqrt(n) for n in (27, 28)]
-    assert half[0] > 0.5 > half[1]
-    assert more == 28 - 5
-    assert sample_sizes.seeds_needed(values, 0.0) == 0
-    assert sample_sizes.seeds_needed([4.0, 6.0], 5.0) is None
-    assert sample_sizes.seeds_needed([4.0], 5.0) == 1
-
-
-def test_classes_needed_grows_with_the_square() -> None:
-    # On Fisher's scale the interval reaches twice as far as the margin is away: four times as many.
-    estimate = Estimate(math.tanh(0.2), math.tanh(-0.2), math.tanh(0.6), "")
-    assert sample_sizes.classes_needed(estimate, 0.0, 10) == 30
-    assert sample_sizes.classes_needed(estimate, math.tanh(0.2), 10) is None
-    assert sample_sizes.classes_needed(Estimate(0.9, 0.8, 0.95, ""), 0.0, 10) == 0
-
-
 # Two models: a given difference, a ratio of mistakes ---------------------------------------------
 
 
@@ -347,13 +317,6 @@ def test_bootstrap_test() -> None:
     assert evaluation_stats.bootstrap_test(samples, 49) == 1
 
 
-def test_pictures_for_an_interval() -> None:
-    estimate = Estimate(2.0, 0.0, 5.0, "")
-    assert sample_sizes.images_for_interval(estimate, 1.0, 100) == 300  # half of 2 to half of 1
-    assert sample_sizes.images_for_interval(estimate, 8.0, 100) == 0
-    assert sample_sizes.images_for_interval(estimate, 2.0, 100) is None
-
-
 def test_pictures_until_an_interval_is_narrow() -> None:
     more = sample_sizes.images_within(0.87, 0.02, 300)
     for total, narrow in ((300 + more, True), (299 + more, False)):
@@ -387,3 +350,69 @@ def test_binomial_distribution() -> None:
         for k in sorted({0, 1, n // 50, n // 2, n - 1, n}):
             ours = evaluation_stats.binomial_cdf(min(k, n), n, p)
             assert ours == pytest.approx(stats.binom.cdf(min(k, n), n, p), rel=1e-9, abs=1e-15)
+
+
+# Several trainings on the same images -------------------------------------------------------------
+
+
+def trainings(
+    rng: np.random.Generator, seeds: int, n: int, accuracy: float, spread: float, alike: float
+) -> np.ndarray:
+    """Right answers (seeds, n): a probit model in which seeds and images differ.
+
+    `spread` is the standard deviation of the seeds' accuracies, `alike` how far two trainings err
+    on the same images (0 to 1).
+    """
+    threshold = stats.norm.ppf(accuracy)
+    shift = rng.normal(0, spread / stats.norm.pdf(threshold), (seeds, 1))
+    difficulty = math.sqrt(alike) * rng.normal(size=n)
+    return threshold + shift + difficulty + math.sqrt(1 - alike) * rng.normal(size=(seeds, n)) > 0
+
+
+SEED_STUDIES = [  # images, accuracy, spread over seeds, likeness: as the published studies are
+    (359, 0.95, 0.01, 0.5),
+    (359, 0.98, 0.0, 0.7),
+    (2_000, 0.92, 0.002, 0.6),
+    (2_000, 0.9, 0.015, 0.4),
+    (2_000, 0.6, 0.005, 0.3),
+]
+
+
+@pytest.mark.parametrize("seeds", [3, 5])
+@pytest.mark.parametrize(("n", "accuracy", "spread", "alike"), SEED_STUDIES)
+def test_the_mean_over_seeds_is_covered_for_other_seeds_and_images(
+    seeds: int, n: int, accuracy: float, spread: float, alike: float
+) -> None:
+    rng, repetitions = np.random.default_rng([seeds, n, round(1e4 * accuracy)]), 500
+    wide = math.sqrt(1 + (spread / stats.norm.pdf(stats.norm.ppf(accuracy))) ** 2)
+    truth = stats.norm.cdf(stats.norm.ppf(accuracy) / wide)  # the mean over all seeds and images
+    covered = 0
+    for _ in range(repetitions):
+        found = evaluation_stats.share_over_seeds(trainings(rng, seeds, n, accuracy, spread, alike))
+        covered += found.low <= truth <= found.high
+    # At least 93 %; what so many repetitions fall short by chance, once in a thousand runs.
+    assert covered >= stats.binom.ppf(0.001 / 10, repetitions, 0.93)
+
+
+def test_one_seed_alone_does_not_cover_other_seeds() -> None:
+    """Why tables show the mean: the interval of the first training knows nothing of the others."""
+    rng, covered = np.random.default_rng(0), 0
+    for _ in range(300):
+        first = trainings(rng, 1, 2_000, 0.9, 0.015, 0.4)[0]
+        found = evaluation_stats.wilson(int(first.sum()), 2_000)
+        covered += found.low <= 0.9 <= found.high
+    assert covered / 300 < 0.8
+
+
+def test_mean_squares_are_those_of_the_analysis_of_variance() -> None:
+    values = np.array([[1.0, 2.0, 4.0], [3.0, 2.0, 6.0]])
+    assert evaluation_stats._mean_squares(values) == pytest.approx((8 / 3, 6.0, 2 / 3))
+
+
+def test_a_mean_over_seeds_at_its_end() -> None:
+    every = evaluation_stats.share_over_seeds(np.ones((3, 50), bool))
+    assert (every.value, every.high) == (1, 1)
+    assert every.low == evaluation_stats.wilson(50, 50).low
+    same = evaluation_stats.share_over_seeds(np.tile(np.arange(100) < 90, (3, 1)))
+    assert same.low == pytest.approx(0.825, abs=0.005)  # three times the same says no more than one
+    assert same.high == pytest.approx(0.945, abs=0.005)

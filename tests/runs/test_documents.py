@@ -35,6 +35,7 @@ def drafted(folder: Path, made: dict[str, Any], metrics: dict[str, Any]) -> draf
             "title": "Photos",
             "image_shape": [224, 224, 3],
             "classes": ["hat", "shoe"],
+            "test_ids_sha256": "0" * 64,
             "totals": {"train": 100, "validation": 20, "test": 20},
             "citation": "",
             "licence": "",
@@ -68,8 +69,25 @@ def test_the_card_of_a_model_without_an_architecture_or_served_files(
     assert "resized to 224 × 224 pixels first" in card
     assert "- Licence: not stated\n" in card
     assert "| accuracy | test | 20 | 0.9000 | 0.8000 to 0.9500 |" in card
+    assert "This is the first published reading of these test images." in card
     assert "Deployed files" not in card
     assert words.found(card) == []
+
+
+def test_the_card_of_a_model_of_several_trainings_says_which_one_it_is_about(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OUTPUTS_DIR", str(tmp_path))
+    made = {"title": "Net", "description": "", "n_train": 100, "seconds": 1.0, "temperature": 1.0}
+    metrics = {"splits": {"test": {"n": 20, "metrics": {"accuracy": METRIC}}}}
+    draft = drafted(tmp_path, made, metrics)
+    assert "Several trainings" not in model_card.model_card(draft, MANIFEST)
+    once = pd.DataFrame({"id": range(4), "split": "test", "label": "hat", "prediction": "hat"})
+    answers = [once.assign(seed=1), once.assign(seed=2, prediction=["hat", "hat", "shoe", "hat"])]
+    draft.write_table("models/frozen/seed_predictions.parquet", pd.concat(answers))
+    card = model_card.model_card(draft, MANIFEST)
+    assert "Trained 2 times from different seeds. Mean test accuracy 87.50%; 95 % " in card
+    assert "This card is about the model of the first seed." in card
 
 
 @pytest.mark.parametrize(
@@ -147,7 +165,32 @@ def test_every_model_of_the_newest_version_has_a_row(
     assert [row.split(" | ")[0] for row in rows] == ["| cifar10 v2"] * 2
     accuracy = run.model("best").metrics["splits"]["test"]["metrics"]["accuracy"]["value"]
     assert rows[0].startswith("| cifar10 v2 | Best model (default) |")
-    assert f"| {100 * accuracy:.2f}\u00a0% (" in rows[0]
+    assert f"| 1 | {100 * accuracy:.2f}\u00a0% (" in rows[0]
+
+
+def test_a_model_of_several_trainings_shows_their_mean_and_which_one_is_published(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = written(tmp_path, monkeypatch, versions=1)
+    best, answers = run.model("best"), pd.DataFrame({"id": range(4), "label": "cat"})
+    trained = [
+        answers.assign(seed=seed, split="test", prediction=["cat"] * right + ["dog"] * (4 - right))
+        for seed, right in ((1, 3), (2, 2), (3, 1))
+    ]
+    accuracies = pd.DataFrame({"seed": [1, 2, 3], "test_accuracy": [0.75, 0.5, 0.25]})
+    best.metrics["splits"]["test"]["metrics"]["accuracy"]["value"] = 0.75
+    monkeypatch.setattr(published.ModelRecord, "seeds", accuracies)
+    monkeypatch.setattr(published.ModelRecord, "seed_predictions", pd.concat(trained))
+    found = overview.over_seeds(best, "test")
+    assert found is not None
+    assert (found.trainings, found.mean.value, found.spread, found.first) == (3, 0.5, 0.25, 0.75)
+    assert 0 < found.mean.low < 0.1
+    monkeypatch.setattr(published.Run, "model", {"plain": best, "best": best}.get)
+    cells = result_tables.models().splitlines()[2].split(" | ")
+    assert cells[3] == "3"
+    assert cells[4].startswith("50.00\u00a0% (")
+    assert cells[5] == "75.00\u00a0%"
+    assert overview.over_seeds(best, "test") == found
 
 
 def test_strong_networks_have_their_times_and_the_spread_of_their_trainings(
