@@ -253,6 +253,14 @@ def test_where_all_classes_err_none_is_sorted() -> None:
     )
 
 
+def test_early_mistakes_do_not_end_the_search() -> None:
+    confidence = np.linspace(1, 0.4, 1200).tolist()
+    correct = [i >= 400 or i % 17 > 0 for i in range(1200)]  # 24 mistakes, all where it is surest
+    validation = answers(confidence, correct, [0] * 1200, 1)
+    assert binom.cdf(24, 400, 0.05) > DELTA  # the first start fails
+    assert thresholds.choose(ASKED, validation).tolist() == [0.4]
+
+
 def test_images_of_equal_confidence_are_sorted_together_or_not_at_all() -> None:
     confidence, correct = [0.9] * 300 + [0.6] * 300, [True] * 300 + [i % 2 > 0 for i in range(300)]
     limits = thresholds.choose(ASKED, answers(confidence, correct, [0, 1] * 300, 2))
