@@ -171,7 +171,7 @@ def answer(
                 answers.seen(pixels)
             with st.container(width=answers.SIDE):
                 answers.evidence(result, pixels, f"drawing_{result.index}")
-        answers.bars(result, found.threshold, KEPT)
+        answers.bars(result, found.threshold(result.label), KEPT)
 
 
 # --- how well drawings are read ------------------------------------------------------------

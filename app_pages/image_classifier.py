@@ -11,7 +11,7 @@ from streamlit.typing import UploadedFile
 
 from app_pages import answers, canvas, components, loaders
 from app_pages.answers import SIDE
-from src.charts import classifier, theme
+from src.charts import classifier, theme, wording
 from src.data import decoding, images
 from src.data.specification import Fit
 from src.evaluation import thresholds
@@ -43,10 +43,9 @@ class Setup(NamedTuple):
     how: Preparation
     sorting: thresholds.Sorting | None  # automatic sorting with this model; None: no target
 
-    @property
-    def threshold(self) -> float | None:
-        """Confidence at or above which a photo is sorted automatically; None: no photo is."""
-        return self.sorting.threshold if self.sorting else None
+    def threshold(self, label: str) -> float | None:
+        """Confidence from which photos of a predicted category are sorted; None: none is."""
+        return self.sorting.of(label).threshold if self.sorting else None
 
     def key(self, photo: uploads.Photo) -> tuple[Any, ...]:
         """What a result depends on."""
@@ -214,31 +213,22 @@ def sorting_figures(found: thresholds.Sorting | None) -> list[components.Figure]
             theme.percent(rate.value),
             theme.interval(rate.low, rate.high),
             f"n = {theme.count(found.n)} test",
-            f"Share of test images with at least {theme.confidence(found.threshold)} confidence.",
+            f"Share of test images with at least {theme.confidence(found.threshold)} confidence, "
+            "in a category that is not always checked.",
         ),
         components.Figure(
             "Correct among these",
             theme.percent(precision.value),
             theme.interval(precision.low, precision.high),
             f"n = {theme.count(found.accepted)} test",
-            f"Target: {theme.percent(found.target, 0)}, reached on validation images.",
+            wording.promise(found),
         ),
     ]
 
 
 def sorting_sentence(found: thresholds.Sorting | None) -> str:
     """What happens to a photo."""
-    if found is None:
-        return "Add a photo and see its category"
-    if found.threshold is None:
-        return (
-            "People check every photo: on validation images no confidence reaches "
-            f"{theme.percent(found.target, 0)} precision"
-        )
-    return (
-        f"Photos with at least {theme.confidence(found.threshold)} confidence are sorted "
-        "automatically; people check the others"
-    )
+    return "Add a photo and see its category" if found is None else wording.policy(found)
 
 
 def photos_sentence(shown: Shown) -> str:
@@ -444,7 +434,7 @@ def card(setup: Setup, photo: uploads.Photo, result: Classification) -> None:
         with st.container(width=SIDE):
             answers.evidence(result, pixels, key)
     with right:
-        answers.bars(result, setup.threshold, key)
+        answers.bars(result, setup.threshold(result.label), key)
 
 
 def uploaded(photo: uploads.Photo) -> None:
@@ -501,14 +491,18 @@ def limits(setup: Setup, way: str) -> None:
     """What the results say and what they do not say."""
     with st.expander("How to read the results", icon=":material/help:"):
         names = theme.listing(setup.run.dataset["classes"])
-        limit = "there is none" if setup.threshold is None else theme.confidence(setup.threshold)
+        found = setup.sorting
+        threshold = found.threshold if found else None
+        limit = "there is none" if threshold is None else theme.confidence(threshold)
+        promise = f" {wording.promise(found)}" if found else ""
         st.markdown(
             f"The model knows only these categories: {components.plain(names)}. An image of "
             "anything else gets one of them too, often with high confidence, so only show it what "
             "it was made for. The confidence is calibrated on validation images. The threshold "
-            f"({limit}) is chosen on them too, with the float32 model. The automation rate and its "
-            "precision are measured on test images. The evidence is the class-activation map of "
-            "Zhou et al. (2016): it shows what raised the score, not what the model understood."
+            f"({limit}) is chosen on them too, with the float32 model.{promise} The automation "
+            "rate and its precision are measured on test images. The evidence is the "
+            "class-activation map of Zhou et al. (2016): it shows what raised the score, not what "
+            "the model understood."
         )
         if way == "photos":
             st.caption(

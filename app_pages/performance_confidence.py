@@ -5,7 +5,7 @@ import streamlit as st
 
 from app_pages import components, loaders
 from src.charts import performance, theme, wording
-from src.evaluation import thresholds
+from src.evaluation import outlook, thresholds
 from src.runs import published
 
 PERCENTS = [*map(float, range(100)), 99.5, 99.9]  # steps of the confidence slider
@@ -15,16 +15,16 @@ PERCENTS = [*map(float, range(100)), 99.5, 99.9]  # steps of the confidence slid
 
 def automation_figure(sorting: thresholds.Sorting) -> components.Figure:
     """The automation rate, as a number of a metric row."""
-    aim = theme.percent(sorting.target, 0)
     if sorting.threshold is None:
-        return components.Figure("Automation rate", "none", "", f"no confidence assures {aim}")
+        why = wording.nothing_sorted(sorting)
+        return components.Figure("Automation rate", "none", "", "no category is assured", why)
     return components.Figure(
         "Automation rate",
         theme.percent(sorting.coverage.value),
         theme.interval(sorting.coverage.low, sorting.coverage.high),
         f"{theme.sample(sorting.n)} test",
-        f"Test images with at least {theme.confidence(sorting.threshold)} confidence. The "
-        f"threshold is chosen on validation to assure {aim} precision.",
+        f"Test images with at least {theme.confidence(sorting.threshold)} confidence, in a "
+        f"category that is not always checked. {wording.promise(sorting)}",
     )
 
 
@@ -83,6 +83,7 @@ def confidence(run: published.Run, subject: loaders.Subject) -> None:
             data=found.table,
             name=f"{'_'.join(subject)}_calibration",
         )
+    _promises(run, loaders.sorting(*subject[:3]), subject)
     st.subheader("The most confident mistakes")
     st.caption("Check these first: they include wrong labels, similar classes and odd crops.")
     components.answers(
@@ -93,7 +94,6 @@ def confidence(run: published.Run, subject: loaders.Subject) -> None:
 def _threshold(subject: loaders.Subject, curve: pd.DataFrame, n: int) -> None:
     """The slider that decides which images need checking."""
     sorting = loaders.sorting(*subject[:3])
-    aim = theme.percent(sorting.target, 0)
     chosen = st.select_slider(
         "Sort automatically at this confidence or above",
         PERCENTS,
@@ -105,15 +105,80 @@ def _threshold(subject: loaders.Subject, curve: pd.DataFrame, n: int) -> None:
     components.chart(
         performance.threshold_trade(curve, chosen / 100, n),
         key="trade",
-        sentence=(
-            f"On validation, {theme.confidence(sorting.threshold)} is the lowest confidence that "
-            f"assures {aim} precision."
-            if sorting.threshold is not None
-            else f"On validation, no confidence assures {aim} precision."
-        ),
+        sentence=f"{wording.policy(sorting)}. The slider shows all categories together.",
         data=curve,
         name=f"{'_'.join(subject)}_threshold",
     )
+
+
+PROMISES: dict[str, str] = {
+    "label": "Predicted category",
+    "threshold": "Sorted from",
+    "n": "Test images",
+    "accepted": "Sorted automatically",
+    "promised": "Promised",
+    "kept": "Correct among these",
+    "low": "from",
+    "high": "to",
+    "people": "Why people check it",
+}
+PROMISE_FORMATS: theme.Formats = {
+    "threshold": theme.confidence,
+    **dict.fromkeys(("n", "accepted"), theme.count),
+    **dict.fromkeys(("promised", "kept", "low", "high"), theme.percent),
+}
+WHY = {"": "", "few": "too few validation images", "mistakes": "too many mistakes on validation"}
+
+
+def _promises(run: published.Run, sorting: thresholds.Sorting, subject: loaders.Subject) -> None:
+    """What was promised of automatic sorting, and what was kept on test images."""
+    totals = run.dataset["totals"]
+    st.subheader("Promised and kept")
+    st.markdown(components.plain(wording.promise(sorting)))
+    table = promises(sorting)
+    st.dataframe(
+        components.formatted(table, PROMISE_FORMATS),
+        column_config=PROMISES,
+        hide_index=True,
+        alt="Precision of automatic sorting, promised and kept, as a whole and by category",
+    )
+    st.caption(
+        "Promised from validation images, kept on test images; “from” and “to” are the "
+        "95\u00a0% interval of the column before."
+    )
+    for line in outlook.sorting(sorting, totals["validation"], totals["all"]):
+        st.caption(components.plain(line))
+    components.download_csv(table, f"{'_'.join(subject[:3])}_promises", key="promises_csv")
+
+
+def promises(sorting: thresholds.Sorting) -> pd.DataFrame:
+    """One row for the whole and one per predicted category, with the columns of `PROMISES`."""
+    asked = sorting.promise
+    rows = [{"label": "all", "people": ""} | _kept(sorting, asked.precision, asked)]
+    rows += [
+        {"label": each.label, "people": WHY[each.why]} | _kept(each, asked.class_precision, asked)
+        for each in sorting.classes
+    ]
+    floats = dict.fromkeys(("threshold", "promised", "kept", "low", "high"), float)
+    return pd.DataFrame(rows, columns=list(PROMISES)).astype(floats)
+
+
+def _kept(
+    found: thresholds.Sorting | thresholds.ClassSorting,
+    precision: float,
+    asked: thresholds.SortingTarget,
+) -> dict[str, object]:
+    """Figures of a row; no promise where none was made, no interval where nothing was sorted."""
+    kept, some = found.precision, found.accepted > 0
+    return {
+        "threshold": found.threshold,
+        "n": found.n,
+        "accepted": found.accepted,
+        "promised": precision if asked.assured and found.threshold is not None else None,
+        "kept": kept.value,
+        "low": kept.low if some else None,
+        "high": kept.high if some else None,
+    }
 
 
 def _next_percent(threshold: float | None) -> float:

@@ -53,9 +53,9 @@ def how_sure(run: published.Run, sorting: thresholds.Sorting) -> None:
             title = loaders.model(run.study, run.version, name).config["title"]
             said = outlook.accuracy(hits, n, totals["all"])
             lines.append(f"**{components.plain(title)}, cross-validated.** {said}")
-    if lines or sorting.threshold is None:
-        lines.append(
-            outlook.sorting(sorting.target, sorting.threshold, totals["validation"], totals["all"])
+    if lines or sorting.always_checked or not sorting.promise.assured:
+        lines += map(
+            components.plain, outlook.sorting(sorting, totals["validation"], totals["all"])
         )
     for line in lines:
         st.markdown(line)

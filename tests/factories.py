@@ -22,7 +22,7 @@ from PIL import Image
 
 from src import config
 from src.data import studies
-from src.evaluation import hypotheses, reliability
+from src.evaluation import hypotheses, reliability, stats, thresholds
 from src.evaluation import metrics as evaluation_metrics
 
 CLASSES = studies.get("cifar10").classes
@@ -112,6 +112,23 @@ def write_run(
     _write(folder / "MODEL_CARD.md", f"# {TITLES[default]}\n\nSorts images into categories.\n")
     _write(folder / "manifest.json", _manifest(folder, study, version, profile, dataset, headline))
     return folder
+
+
+def sorting(
+    threshold: float | None,
+    labels: Sequence[str] = ("cat",),
+    target: float = 0.99,
+    assured: bool = True,
+) -> thresholds.Sorting:
+    """Automatic sorting of 24 images, by one threshold for all classes."""
+    nothing, why = stats.wilson(0, 0), "" if threshold is not None or not assured else "mistakes"
+    found = {"threshold": threshold, "accepted": 0, "precision": nothing}
+    classes = tuple(
+        thresholds.ClassSorting(label, why=why, validation=9, needed=None, n=9, **found)
+        for label in labels
+    )
+    promise = thresholds.SortingTarget(target, 0.95, 0.05, assured)
+    return thresholds.Sorting(promise, n=24, coverage=stats.wilson(0, 24), classes=classes, **found)
 
 
 def read(path: Path) -> Any:

@@ -238,7 +238,7 @@ def prediction(
         decision=result.decision,
         reason=result.reason,
         automatic=result.automatic,
-        threshold=classifier.threshold,
+        threshold=classifier.threshold(result.label),
         probabilities={classes[k]: shares[k] for k in order},
         study=classifier.run.study,
         version=classifier.run.version,

@@ -120,8 +120,8 @@ class Prediction(Strict):
         examples=[True],
     )
     threshold: float | None = Field(
-        description="Images with at least this confidence are sorted automatically. It was chosen "
-        "on validation images; null: none is sorted automatically.",
+        description="Images of this class with at least this confidence are sorted automatically. "
+        "It was chosen on validation images; null: people check all images of this class.",
         examples=[0.6],
     )
     probabilities: dict[str, float] = Field(

@@ -528,9 +528,8 @@ def sorting_sentence(title: str, sorting: thresholds.Sorting, counts: pd.DataFra
     if not sorting.accepted:
         right = float(np.diag(counts).sum() / counts.to_numpy().sum())
         return theme.sentence(
-            f"{title} classifies {theme.percent(right)} of the photos correctly, but no confidence "
-            f"assures {theme.percent(sorting.target, 0)} precision: all photos need checking, "
-            f"{pair} first."
+            f"{title} classifies {theme.percent(right)} of the photos correctly, but "
+            f"{wording.nothing_sorted(sorting)}: all photos need checking, {pair} first."
         )
     return theme.sentence(
         f"{title} sorts {theme.of_hundred(sorting.coverage.value)} photos by itself; "

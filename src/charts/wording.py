@@ -17,6 +17,7 @@ from src.data.findings import MEASURES, Pair, PairValue
 from src.evaluation import findings, stats
 from src.evaluation.findings import Entry
 from src.evaluation.reliability import CalibrationError, Reliability
+from src.evaluation.thresholds import Sorting
 from src.runs.overview import OverSeeds
 
 ALIKE = 5  # intensities, of 255, that nobody would tell apart
@@ -254,3 +255,47 @@ def correlation(pairs: pd.DataFrame, measure: str = "errors") -> str:
 def inline(title: str) -> str:
     """A title within a sentence: its first letter small, unless it is an abbreviation."""
     return title if title[1:2].isupper() else title[:1].lower() + title[1:]
+
+
+# --- automatic sorting -------------------------------------------------------------------------
+
+
+def promise(found: Sorting) -> str:
+    """What is promised of automatic sorting, or that nothing is."""
+    asked, whole = found.promise, theme.percent(found.target, 0)
+    if found.threshold is None:
+        return "Nothing is sorted automatically, so nothing is promised."
+    if not asked.assured:
+        return (
+            f"Not assured: {whole} of the validation images at or above the threshold are "
+            "correct; nothing is promised for other images."
+        )
+    return (
+        f"Promised with {theme.percent(1 - asked.delta, 0)} confidence, from validation images: at "
+        f"least {whole} of all that is sorted automatically is correct, and at least "
+        f"{theme.percent(asked.class_precision, 0)} in each category."
+    )
+
+
+def policy(found: Sorting) -> str:
+    """What happens to a photo."""
+    checked = [each.label for each in found.always_checked]
+    if found.threshold is None:
+        return f"People check every photo: {nothing_sorted(found)}"
+    limit = theme.confidence(found.threshold)
+    rest = f"with at least {limit} confidence are sorted automatically"
+    sorted_ones = [each.label for each in found.classes if each.threshold is not None]
+    if len(checked) > len(sorted_ones):
+        return f"Photos of {theme.listing(sorted_ones)} {rest}; people check all others"
+    if checked:
+        return f"Photos {rest}; people check the others, and all of {theme.listing(checked)}"
+    return f"Photos {rest}; people check the others"
+
+
+def nothing_sorted(found: Sorting) -> str:
+    """Why no photo is sorted automatically."""
+    if found.classes and all(each.why == "few" for each in found.classes):
+        aim = theme.percent(found.promise.class_precision, 0)
+        return f"the validation images are too few to assure {aim} precision of any category"
+    aim = theme.percent(found.target, 0)
+    return f"on validation images no confidence reaches {aim} precision"

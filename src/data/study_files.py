@@ -125,9 +125,11 @@ class Source(_Table):
 
 
 class Sorting(_Table):
-    """Automatic sorting: the precision that it must reach, and whether it must be assured."""
+    """Automatic sorting: the precisions that it promises, and how sure that must be."""
 
     precision: Annotated[float, Field(gt=0, lt=1)]
+    class_precision: Annotated[float, Field(gt=0, lt=1)]
+    delta: Annotated[float, Field(gt=0, lt=0.5)]
     assured: bool
 
 
@@ -149,7 +151,7 @@ class CaseTable(_Table):
             client=self.client,
             problem=self.problem,
             goal=self.goal,
-            sorting=SortingTarget(self.sorting.precision, self.sorting.assured),
+            sorting=SortingTarget(**self.sorting.model_dump()),
             requirements=tuple(self.requirements.values()),
             criteria=tuple(self.criteria.values()),
         )

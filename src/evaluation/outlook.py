@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from src.evaluation import sample_sizes, stats
+from src.evaluation.thresholds import ClassSorting, Sorting
 
 WITHIN = 0.02  # either side of the accuracy: narrow enough to decide by
 
@@ -32,30 +33,75 @@ def accuracy(hits: float, n: int, photos: int, within: float = WITHIN) -> str:
     return f"{known} About {more:,} more photos would narrow that to {points}."
 
 
-def sorting(target: float, threshold: float | None, validation: int, photos: int) -> str:
-    """What it takes to sort photos automatically at an assured precision.
+def sorting(found: Sorting, validation: int, photos: int) -> list[str]:
+    """What validation assures of automatic sorting, and what more it would take; a few sentences.
 
     Args:
-        target: precision whose 95 % lower bound validation must reach, 0 to 1.
-        threshold: the confidence that reaches it, if there is one (`thresholds.Sorting.threshold`).
+        found: automatic sorting with one model.
         validation: validation photos, out of `photos` of the whole study.
     """
-    share = f"{100 * target:g}\N{NO-BREAK SPACE}%"
-    if threshold is not None:
-        return (
-            f"The {validation:,} validation photos assure {share} precision of automatic sorting."
-        )
-    wanted = sample_sizes.flawless_needed(target)
-    if validation >= wanted:
-        return (
-            f"The surest answers to the {validation:,} validation photos hold too many mistakes to "
-            f"assure {share}: a better model, or clearer photos, would help more than further ones."
-        )
-    more = _share_of_all(wanted - validation, validation, photos)
+    if not found.promise.assured:
+        return [_unassured(found)]
+    lines = [_assured(found, validation)] if found.threshold is not None else []
+    few = [each for each in found.always_checked if each.why == "few"]
+    lines += [_few(found, few, validation, photos)] if few else []
+    mistaken = [each for each in found.always_checked if each.why == "mistakes"]
+    if mistaken and found.threshold is None:
+        return [*lines, _none_sorted(found)]
+    return [*lines, *map(_mistaken, mistaken)]
+
+
+def _unassured(found: Sorting) -> str:
+    share = _target(found.target)
+    if found.threshold is None:
+        return f"At no confidence are {share} of the validation photos classified correctly."
     return (
-        f"To assure {share} precision of automatic sorting takes {wanted:,} validation photos "
-        f"without a mistake, and there are {validation:,}: at least about {more:,} more photos."
+        f"Not assured: {share} of the validation photos at or above the threshold are correct, "
+        "but nothing is promised for other photos."
     )
+
+
+def _assured(found: Sorting, validation: int) -> str:
+    return (
+        f"The {validation:,} validation photos assure, with {_target(1 - found.promise.delta)} "
+        f"confidence, {_target(found.target)} precision of automatic sorting and "
+        f"{_target(found.promise.class_precision)} in each category that is sorted."
+    )
+
+
+def _none_sorted(found: Sorting) -> str:
+    return (
+        f"The surest answers to the validation photos hold too many mistakes to assure "
+        f"{_target(found.target)}: a better model, or clearer photos, would help more than further "
+        "ones."
+    )
+
+
+def _few(found: Sorting, few: list[ClassSorting], validation: int, photos: int) -> str:
+    wanted = max(each.needed or 0 for each in few)
+    have = sorted({each.validation for each in few})
+    there = f"{have[0]:,}" if len(have) == 1 else f"{have[0]:,} to {have[-1]:,}"
+    return (
+        f"Always checked, for their validation photos are too few: "
+        f"{', '.join(each.label for each in few)}. To assure "
+        f"{_target(found.promise.class_precision)} in a category takes at least {wanted:,} "
+        f"validation photos of it without a mistake, and there are {there}; that is at least "
+        f"about {_share_of_all(wanted, validation, photos):,} labelled photos of a category."
+    )
+
+
+def _mistaken(each: ClassSorting) -> str:
+    said = f"Always checked, for its validation photos hold too many mistakes: {each.label}."
+    if each.needed is None or each.needed <= each.validation:
+        return f"{said} A better model or clearer photos would help more than further photos."
+    return (
+        f"{said} If mistakes stay as rare, about {each.needed:,} validation photos of it at the "
+        "usual threshold would assure it."
+    )
+
+
+def _target(share: float) -> str:
+    return f"{100 * share:g}\N{NO-BREAK SPACE}%"
 
 
 def _share_of_all(more: int, n: int, photos: int) -> int:

@@ -133,8 +133,24 @@ def images_within(share: float, half: float, n: int, level: float = stats.LEVEL)
     return (_smallest(narrow, n) or 10**9) - n
 
 
-def flawless_needed(share: float, level: float = stats.LEVEL) -> int:
-    """Images without a single mistake until Wilson's lower bound reaches `share`, 0 to 1."""
-    return math.ceil(
-        stats.z_of_level(level) ** 2 * share / (1 - share)
-    )  # the bound is n / (n + z²)
+def flawless_needed(target: float, level: float) -> int:
+    """Images without a single mistake that show a precision of `target`, 0 to 1 exclusive.
+
+    By the exact binomial test at `level`: n of them have the p-value target ** n.
+    """
+    return math.ceil(round(math.log(level) / math.log(target), 9))
+
+
+def images_for_precision(wrong: float, target: float, level: float) -> int | None:
+    """Images that show a precision of `target` (0 to 1), if the share of wrong answers stays.
+
+    By the exact binomial test at `level`. None where that share is not under 1 - target, or no
+    number under 100,000 would do.
+    """
+    if wrong >= 1 - target:
+        return None
+
+    def shows(n: int) -> bool:
+        return bool(stats.binomial_cdf(math.ceil(wrong * n), n, 1 - target) <= level)
+
+    return _smallest(shows, 1, 10**5)

@@ -68,10 +68,10 @@ class Classification:
 
 @dataclass(frozen=True)
 class Classifier:
-    """A served model of a run with its threshold.
+    """A served model of a run with the thresholds of its classes.
 
-    sorting: the figures behind the decisions, measured on the run's test images: threshold,
-    target precision, automation rate and precision with n and 95 % intervals. None where the
+    sorting: the figures behind the decisions, measured on the run's test images: thresholds,
+    promised precisions, automation rate and precisions with n and 95 % intervals. None where the
     study has no target precision.
     """
 
@@ -107,10 +107,9 @@ class Classifier:
             raise NotServed(f"{name} was only compared and classifies nothing (use {served}).")
         return cls(run, inference.load(run, name, precision), _sorting_if_stated(run, name))
 
-    @property
-    def threshold(self) -> float | None:
-        """Confidence at or above which an image is sorted automatically; None: no image is."""
-        return self.sorting.threshold if self.sorting else None
+    def threshold(self, label: str) -> float | None:
+        """Confidence from which an image of this predicted class is sorted; None: no image is."""
+        return self.sorting.of(label).threshold if self.sorting else None
 
     def classify(
         self, pixels: NDArray[np.uint8], doubts: Sequence[str] | None = None
@@ -135,7 +134,8 @@ class Classifier:
         self, predicted: inference.Prediction, i: int, blank: bool, doubt: str
     ) -> Classification:
         probabilities, n = predicted.probabilities[i].copy(), len(predicted.probabilities)
-        decision, reason = self.decide(float(probabilities.max()), blank, doubt)
+        label = self.model.classes[int(probabilities.argmax())]
+        decision, reason = self.decide(label, float(probabilities.max()), blank, doubt)
         return Classification(
             classes=self.model.classes,
             probabilities=probabilities,
@@ -147,12 +147,13 @@ class Classifier:
         )
 
     def decide(
-        self, confidence: float, blank: bool = False, doubt: str = ""
+        self, label: str, confidence: float, blank: bool = False, doubt: str = ""
     ) -> tuple[Decision, str]:
         """What happens to an image, and why.
 
         Args:
-            confidence: probability of its most probable class, 0 to 1.
+            label: its most probable class.
+            confidence: probability of that class, 0 to 1.
             blank: whether it shows one colour only (`images.blank`).
             doubt: why it may not show what the photo shows; empty where nothing says so.
         """
@@ -162,10 +163,9 @@ class Classifier:
             return "check", doubt
         if self.sorting is None:
             return "check", "this study has no target precision"
-        threshold = self.sorting.threshold
+        threshold = self.sorting.of(label).threshold
         if threshold is None:
-            target = f"{100 * self.sorting.target:g}\N{NO-BREAK SPACE}%"
-            return "check", f"no threshold reaches {target} precision on validation"
+            return "check", _always_checked(self.sorting, label)
         left, right = _apart(confidence, threshold)
         if confidence >= threshold:
             return "automatic", f"confidence {left} ≥ {right}"
@@ -184,7 +184,7 @@ def find_run(study: str, version: str | None = None) -> published.Run:
 def sorting(run: published.Run, model: str) -> thresholds.Sorting:
     """How automatic sorting does on test with a model of a run.
 
-    The threshold is chosen on validation. Both come from the predictions published with the run.
+    The thresholds are chosen on validation. Both come from the predictions published with the run.
 
     Raises:
         DataError: the study's target precision cannot be read.
@@ -201,6 +201,17 @@ def _sorting_if_stated(run: published.Run, model: str) -> thresholds.Sorting | N
         return sorting(run, model)
     except DataError:
         return None
+
+
+def _always_checked(sorting: thresholds.Sorting, label: str) -> str:
+    """Why no image that is taken for this class is sorted automatically."""
+    why = sorting.of(label).why
+    if why == "few":
+        return f"{label} is always checked: too few validation images"
+    if why == "mistakes" and sorting.threshold is not None:
+        return f"{label} is always checked: too many mistakes on validation images"
+    target = f"{100 * sorting.target:g}\N{NO-BREAK SPACE}%"
+    return f"no threshold reaches {target} precision on validation"
 
 
 def _apart(first: float, second: float) -> tuple[str, str]:

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app_pages import components, performance_making
+from app_pages import components, loaders, performance_making
 from src import config
 from src.evaluation import metrics as evaluation_metrics
 from src.runs import published as runs_published
@@ -476,6 +476,18 @@ def test_comparing_a_model_with_itself_asks_for_another() -> None:
 def test_the_threshold_lives_in_the_link() -> None:
     app = visit("model_performance", version="v1", tab="Confidence", threshold="60 %")
     assert any(text.startswith("From 60\u00a0% confidence") for text in charts(app))
+
+
+def test_what_was_promised_stands_beside_what_was_kept() -> None:
+    app = visit("model_performance", version="v1", tab="Confidence")
+    assert "Promised and kept" in [heading.value for heading in app.subheader]
+    (table,) = [frame.value for frame in app.dataframe if "kept" in frame.value]
+    found = loaders.sorting("cifar10", "v1", "best")
+    assert table["label"].tolist() == ["all", *(each.label for each in found.classes)]
+    assert table["n"].tolist() == [found.n, *(each.n for each in found.classes)]
+    assert table["accepted"].sum() == 2 * found.accepted  # once as a whole, once by category
+    assert table["promised"].isna()[1:].tolist() == [e.threshold is None for e in found.classes]
+    assert (table["people"] != "").sum() == len(found.always_checked)
 
 
 # --- hypotheses ----------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """Charts of performance and hypotheses: complete values on tiny inputs, and their sentences."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from src.evaluation import curves as evaluation_curves
 from src.evaluation import metrics, thresholds
 from src.evaluation.reliability import CalibrationError, Reliability
 from src.evaluation.stats import Estimate
+from tests import factories
 
 CLASSES = ["ant", "bee", "cow"]
 # Rows: what it is; columns: what it was filed as.
@@ -343,10 +345,9 @@ def test_reliability_shows_what_chance_would() -> None:
 
 
 def sorting(threshold: float | None, accepted: int) -> thresholds.Sorting:
-    share = accepted / 24
-    return thresholds.Sorting(
-        0.99, threshold, 24, accepted, Estimate(share, 0, 1, ""), Estimate(0.995, 0, 1, "")
-    )
+    coverage, precision = Estimate(accepted / 24, 0, 1, ""), Estimate(0.995, 0, 1, "")
+    found = factories.sorting(threshold, CLASSES)
+    return replace(found, accepted=accepted, coverage=coverage, precision=precision)
 
 
 def test_the_answer_says_what_people_check() -> None:
@@ -355,8 +356,9 @@ def test_the_answer_says_what_people_check() -> None:
         "the other 50, mostly ant and bee."
     )
     assert performance.sorting_sentence("best CNN", sorting(None, 0), COUNTS) == (
-        "Best CNN classifies 80.0\u00a0% of the photos correctly, but no confidence assures "
-        "99\u00a0% precision: all photos need checking, ant and bee first."
+        "Best CNN classifies 80.0\u00a0% of the photos correctly, but on validation "
+        "images no confidence reaches 99\u00a0% precision: all photos need checking, ant and bee "
+        "first."
     )
 
 
@@ -454,4 +456,49 @@ def test_criteria_are_counted_and_coloured_by_outcome() -> None:
     assert list(results.marker.color) == [theme.GOOD, theme.REFERENCE, theme.GOOD]
     assert theme.headline(figure)[0] == (
         "1 of 2 success criteria are met and 1 failure criterion applies; 1 cannot be told yet"
+    )
+
+
+def test_the_policy_names_what_is_always_checked() -> None:
+    found = sorting(0.8, 12)
+    assert wording.policy(found) == (
+        "Photos with at least 80.0\u00a0% confidence are sorted automatically; people check the "
+        "others"
+    )
+    ant, bee, cow = found.classes
+    checked = replace(found, classes=(ant, bee, replace(cow, threshold=None, why="few")))
+    assert wording.policy(checked) == (
+        "Photos with at least 80.0\u00a0% confidence are sorted automatically; people check the "
+        "others, and all of cow"
+    )
+    most = [replace(each, threshold=None, why="few") for each in (bee, cow)]
+    assert wording.policy(replace(found, classes=(ant, *most))) == (
+        "Photos of ant with at least 80.0\u00a0% confidence are sorted automatically; people check "
+        "all others"
+    )
+
+
+def test_the_policy_says_why_nothing_is_sorted() -> None:
+    found = sorting(None, 0)
+    assert wording.policy(found) == (
+        "People check every photo: on validation images no confidence reaches 99\u00a0% precision"
+    )
+    few = tuple(replace(each, why="few") for each in found.classes)
+    assert wording.policy(replace(found, classes=few)) == (
+        "People check every photo: the validation images are too few to assure 95\u00a0% "
+        "precision of any category"
+    )
+
+
+def test_the_promise_is_told_only_where_there_is_one() -> None:
+    assert wording.promise(sorting(0.8, 12)) == (
+        "Promised with 95\u00a0% confidence, from validation images: at least 99\u00a0% of all "
+        "that is sorted automatically is correct, and at least 95\u00a0% in each category."
+    )
+    assert wording.promise(sorting(None, 0)) == (
+        "Nothing is sorted automatically, so nothing is promised."
+    )
+    assert wording.promise(factories.sorting(0.8, assured=False)) == (
+        "Not assured: 99\u00a0% of the validation images at or above the threshold are correct; "
+        "nothing is promised for other images."
     )

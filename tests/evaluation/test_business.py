@@ -41,7 +41,7 @@ def split(name: str, confidence: list[float], right: list[int]) -> pd.DataFrame:
 
 
 def case_of(*criteria: dict[str, Any]) -> Case:
-    filing = SortingTarget(0.9, assured=False)
+    filing = SortingTarget(0.9, 0.95, 0.05, assured=False)
     return Case(
         "title", "client", "problem", "goal", filing, (), [Criterion(**c) for c in criteria]
     )
@@ -63,7 +63,7 @@ PRECISION = {"cifar10": 0.99, "fashion_mnist": 0.99, "mnist": 0.998}
 @pytest.mark.parametrize("study", [*PRECISION, "digits", "clothing", "unheard of"])
 def test_the_written_down_case_is_valid(study: str) -> None:
     case = studies.case(study)
-    assert case.sorting == SortingTarget(PRECISION.get(study, 0.95), assured=True)
+    assert case.sorting == SortingTarget(PRECISION.get(study, 0.95), 0.95, 0.05, assured=True)
     assert case.sorting.precision == {c.id: c.target for c in case.criteria}["S2"]
     assert {r.page for r in case.requirements} == PAGES
     assert {c.metric for c in case.criteria} == set(business.UNITS)
@@ -99,7 +99,7 @@ def test_sorting_by_hand(predictions: pd.DataFrame) -> None:
     validation, test = (
         evaluation_metrics.from_frame(predictions, s) for s in ("validation", "test")
     )
-    result = thresholds.sorting(SortingTarget(0.9, assured=False), validation, test)
+    result = thresholds.sorting(SortingTarget(0.9, 0.95, 0.05, assured=False), validation, test)
     # 2 of 2; below it 2 of 3, then 3 of 4
     assert result.threshold == factories.published(0.8)
     assert (result.target, result.n, result.accepted) == (0.9, 100, 75)
@@ -110,7 +110,7 @@ def test_sorting_where_no_threshold_reaches_the_target(predictions: pd.DataFrame
     validation, test = (
         evaluation_metrics.from_frame(predictions, s) for s in ("validation", "test")
     )
-    result = thresholds.sorting(SortingTarget(0.9, assured=True), validation, test)
+    result = thresholds.sorting(SortingTarget(0.9, 0.95, 0.05, assured=True), validation, test)
     assert (result.threshold, result.accepted, result.coverage.value) == (None, 0, 0)
     assert math.isnan(result.precision.value)
     assert (result.precision.low, result.precision.high) == (0, 1)

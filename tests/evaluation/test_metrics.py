@@ -381,21 +381,15 @@ def test_threshold_for_precision_by_hand(tiny: Scored) -> None:
     assert evaluation_thresholds.threshold_for_precision(tiny, 0.5) == 0.6  # all: 3 of 5
     assert evaluation_thresholds.threshold_for_precision(tiny, 0.7) == 0.7  # 3 of 4
     assert evaluation_thresholds.threshold_for_precision(tiny, 0.8) is None  # best is 3 of 4
-    assert (
-        evaluation_thresholds.threshold_for_precision(tiny, 0.3, assured=True) == 0.7
-    )  # from 0.3006
-    assert evaluation_thresholds.threshold_for_precision(tiny, 0.4, assured=True) is None
 
 
 def test_threshold_for_precision_accepts_as_much_as_can_be() -> None:
     scored = drawn()
-    for assured in (False, True):
-        threshold = evaluation_thresholds.threshold_for_precision(scored, 0.8, assured)
-        column = "accuracy_low" if assured else "accuracy"
-        curve = evaluation_thresholds.selective(scored, np.unique(scored.confidence))
-        assert curve.set_index("threshold").loc[threshold, column] >= 0.8
-        assert (curve.loc[curve["threshold"] < threshold, column] < 0.8).all()
-        assert 0.2 < (scored.confidence >= threshold).mean() < 0.9
+    threshold = evaluation_thresholds.threshold_for_precision(scored, 0.8)
+    curve = evaluation_thresholds.selective(scored, np.unique(scored.confidence))
+    assert curve.set_index("threshold").loc[threshold, "accuracy"] >= 0.8
+    assert (curve.loc[curve["threshold"] < threshold, "accuracy"] < 0.8).all()
+    assert 0.2 < (scored.confidence >= threshold).mean() < 0.9
 
 
 def test_most_confident_mistakes_by_hand(tiny: Scored) -> None:

@@ -378,11 +378,30 @@ def test_pictures_until_an_interval_is_narrow() -> None:
     assert sample_sizes.images_within(0.87, 0.02, 5000) == 0
 
 
-@pytest.mark.parametrize(("share", "expected"), [(0.95, 73), (0.99, 381)])
-def test_pictures_without_a_mistake(share: float, expected: int) -> None:
-    assert sample_sizes.flawless_needed(share) == expected
-    low = [evaluation_stats.wilson(n, n).low >= share for n in (expected - 1, expected)]
-    assert low == [False, True]
+@pytest.mark.parametrize(
+    ("share", "level", "expected"), [(0.95, 0.05, 59), (0.99, 0.05, 299), (0.5, 0.25, 2)]
+)
+def test_pictures_without_a_mistake(share: float, level: float, expected: int) -> None:
+    assert sample_sizes.flawless_needed(share, level) == expected
+    low = [float(stats.beta.ppf(level, n, 1)) >= share - 1e-12 for n in (expected - 1, expected)]
+    assert low == [False, True]  # Clopper and Pearson's lower bound
+
+
+def test_pictures_for_a_precision_where_mistakes_stay_as_rare() -> None:
+    needed = sample_sizes.images_for_precision(0.02, 0.95, 0.05)
+    assert needed is not None
+    assert stats.binom.cdf(np.ceil(0.02 * needed), needed, 0.05) <= 0.05
+    assert stats.binom.cdf(np.ceil(0.02 * (needed - 1)), needed - 1, 0.05) > 0.05
+    assert sample_sizes.images_for_precision(0.0, 0.95, 0.05) == 59
+    assert sample_sizes.images_for_precision(0.05, 0.95, 0.05) is None
+    assert sample_sizes.images_for_precision(0.0499999, 0.95, 0.05) is None  # beyond 100,000
+
+
+def test_binomial_distribution() -> None:
+    for n, p in ((1, 0.5), (59, 0.05), (4000, 0.01), (30, 0.9)):
+        for k in sorted({0, 1, n // 50, n // 2, n - 1, n}):
+            ours = evaluation_stats.binomial_cdf(min(k, n), n, p)
+            assert ours == pytest.approx(stats.binom.cdf(min(k, n), n, p), rel=1e-9, abs=1e-15)
 
 
 # Several trainings on the same images -------------------------------------------------------------

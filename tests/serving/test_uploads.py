@@ -8,10 +8,10 @@ import pytest
 from PIL import Image
 
 from src.data import decoding, images
-from src.evaluation import stats, thresholds
 from src.serving import inference, memory, uploads
 from src.serving.classifier import Classifier
 from src.serving.preparation import Preparation
+from tests import factories
 
 SHAPE = (2, 2, 3)
 CROP, PAD = Preparation(SHAPE, "crop"), Preparation(SHAPE, "pad")
@@ -96,8 +96,7 @@ def two() -> list[uploads.Photo]:
 
 def classifier(model: Named, threshold: float | None) -> Classifier:
     """A classifier of a model that needs no run."""
-    nothing = stats.wilson(0, 0)
-    sorting = thresholds.Sorting(0.9, threshold, 1, 0, nothing, nothing)
+    sorting = factories.sorting(threshold, model.classes)
     return Classifier(None, model, sorting)  # type: ignore[arg-type]
 
 
