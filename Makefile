@@ -44,8 +44,8 @@ lint: $(VENV)/dev.stamp ## lint, format and types alone
 	@$(BIN) -m ruff format --check .
 	@$(BIN) -m mypy
 
-notebooks: $(VENV)/notebooks.stamp ## make a new version of a study (STUDY=cifar10 PROFILE=full|quick BASE=version to go on from)
-	@$(BIN) jupyter_notebooks/run.py --study $(STUDY) --profile $(PROFILE) $(if $(BASE),--base $(BASE))
+notebooks: $(VENV)/notebooks.stamp ## make a new version of a study (STUDY=cifar10 PROFILE=full|quick BASE=version to go on from REASON="why again")
+	@$(BIN) jupyter_notebooks/run.py --study $(STUDY) --profile $(PROFILE) $(if $(BASE),--base $(BASE)) $(if $(REASON),--reason "$(REASON)")
 
 study: $(VENV)/notebooks.stamp ## a study of your own photos (FOLDER=name in inputs/, or FOLDER=path NAME=study; MERGE=1: alike names are one class)
 	@$(BIN) jupyter_notebooks/run.py --folder "$(FOLDER)" --study "$(OWN_NAME)" --profile $(PROFILE) $(if $(filter-out 0,$(MERGE)),--merge-names)

@@ -232,22 +232,30 @@ def accuracy(run: published.Run, model: str) -> None:
         drawings(run, model)
 
 
+CHANCE = 0.05  # above this p-value a difference is not called one
+PREPARED = (
+    "Before the model sees a drawing, it is prepared as the training images were: scaled, drawn "
+    "with their pen, and centred as they are. "
+)
+
+
 def _finding(found: dict[str, Any]) -> str:
+    """What preparation changes, and whether these few drawings can tell."""
     ours, resized = (found["accuracy"][kind]["as drawn"] for kind in ("strokes", "resized"))
-    gain = found["gain"]["as drawn"]
-    prepared = (
-        "Before the model sees a drawing, it is prepared as the training images were: scaled, "
-        "drawn with their pen, and centred as they are."
-    )
-    if resized["right"] == ours["right"]:
+    gain, n = found["gain"]["as drawn"], ours["n"]
+    if ours["right"] == resized["right"]:
         return (
-            f"{prepared} If the canvas is only made smaller, the model reads as many drawings "
-            f"correctly: {ours['right']} of {ours['n']}."
+            f"{PREPARED}The model reads {ours['right']} of {n} drawings correctly with that, and "
+            "as many if the canvas is only made smaller."
         )
+    counts = (
+        f"{PREPARED}If the canvas is only made smaller, the model reads {resized['right']} of {n} "
+        f"drawings correctly instead of {ours['right']}"
+    )
+    if gain["p"] > CHANCE:
+        return f"{counts}, which may be chance ({theme.p_value(gain['p'])})."
     return (
-        f"{prepared} If the canvas is only made smaller, the "
-        f"model reads {resized['right']} of {resized['n']} drawings correctly instead of "
-        f"{ours['right']}: a difference of {theme.points(gain['value'])} "
+        f"{counts}: a difference of {theme.points(gain['value'])} "
         f"(95\u00a0% interval {100 * gain['low']:+.1f} to {100 * gain['high']:+.1f}, "
         f"{theme.p_value(gain['p'])})."
     ).replace("-", "\u2212")

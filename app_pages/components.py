@@ -388,6 +388,24 @@ def share_figure(label: str, metric: Mapping[str, Any], basis: str) -> Figure:
     )
 
 
+def time_figure(latency: Mapping[str, Any]) -> Figure:
+    """A `Figure` of the time per photo: {value, low, high, n, perhaps rounds} in milliseconds."""
+    together = "rounds" in latency
+    return Figure(
+        "Time per photo",
+        theme.milliseconds(latency["value"]),
+        theme.milliseconds_interval(latency["low"], latency["high"]),
+        theme.sample(latency["n"]) + (f" in {latency['rounds']} rounds" if together else " images"),
+        "One photo at a time, on the machine that published this version. "
+        + (
+            "Every round asked all models; the range is from the fastest round to the slowest."
+            if together
+            else "The range is the 95\u00a0% interval of one sitting; another sitting may differ "
+            "by more than that."
+        ),
+    )
+
+
 def formatted(frame: pd.DataFrame, formats: theme.Formats) -> Styler:
     """A table whose cells read as on a card: `theme` formats both. Columns stay sortable numbers.
 

@@ -1,6 +1,7 @@
-"""What was expected before any test image was looked at, how it was tested, and what it means."""
+"""What was expected of a study, when that was stated, how it was tested, and what follows."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import pandas as pd
@@ -10,7 +11,7 @@ from app_pages import components, loaders
 from src.charts import hypotheses as charts
 from src.charts import theme
 from src.evaluation import hypotheses as stated_hypotheses
-from src.runs import published
+from src.runs import ledger, published
 
 BADGES = {
     "supported": ":green-badge[:material/check: Supported]",
@@ -20,15 +21,20 @@ BADGES = {
 
 
 def finding(hypotheses: list[dict[str, Any]], criteria: pd.DataFrame) -> str:
-    """The page's answer in one sentence: verdicts, then criteria."""
+    """The page's answer: verdicts, then criteria, which have targets of their own."""
     verdicts = [hypothesis["verdict"] for hypothesis in hypotheses]
     counted = [
         f"{n} {'is' if n == 1 else 'are'} {verdict}"
         for verdict in BADGES
         if (n := verdicts.count(verdict))
     ]
-    judged = f"Of {len(verdicts)} expectations, {theme.listing(counted)}; " if counted else ""
-    return theme.sentence(f"{judged}{charts.criteria_finding(criteria)}.")
+    met = f"{charts.criteria_finding(criteria)}."
+    if not counted:
+        return theme.sentence(met)
+    return (
+        f"Of {len(verdicts)} hypotheses, {theme.listing(counted)}. The client's criteria have "
+        f"targets of their own: {met}"
+    )
 
 
 @components.section
@@ -38,6 +44,7 @@ def hypothesis_card(run: published.Run, hypothesis: dict[str, Any], titles: dict
     with st.container(border=True):
         st.subheader(f"{name}. {hypothesis['title']}")
         st.markdown(f"{BADGES[hypothesis['verdict']]} “{hypothesis['statement']}”")
+        st.caption(charts.stated(hypothesis))
         st.markdown(f"**What it means.** {hypothesis['meaning']}")
         points = charts.points(hypothesis, titles)
         places = st.columns(1 if points is None else 2, gap="large")
@@ -52,6 +59,21 @@ def hypothesis_card(run: published.Run, hypothesis: dict[str, Any], titles: dict
                     name=f"{run.study}_{run.version}_{name}",
                 )
         _method(hypothesis)
+        _earlier(run, hypothesis)
+
+
+def _earlier(run: published.Run, hypothesis: dict[str, Any]) -> None:
+    """The verdicts of earlier readings of the same test images, where there are any."""
+    rows = loaders.earlier_verdicts(run.study, hypothesis.get("reading", 1))
+    rows = rows[rows["hypothesis"] == hypothesis["id"]]
+    if rows.empty:
+        return
+    with st.expander("Verdicts of earlier readings"):
+        st.caption(
+            "As they were published, at the level of that time. The last column is the level that "
+            "was due, had earlier looks been counted."
+        )
+        st.table(charts.earlier(rows, hypothesis), hide_index=True, alt="Earlier verdicts")
 
 
 def _method(hypothesis: dict[str, Any]) -> None:
@@ -68,7 +90,7 @@ def _method(hypothesis: dict[str, Any]) -> None:
             "Interval": hypothesis["method"],
             "Test": hypothesis["test"],
             "Chance": None if p is None else theme.p_value(p),
-            "Decided at": f"α = {hypothesis['alpha']:g}, written down before the run",
+            "Decided at": charts.level(hypothesis),
             "Still needed": hypothesis["needed"],
         }
         st.table({key: value for key, value in facts.items() if value}, border="horizontal")
@@ -109,12 +131,15 @@ def how_to_state(run: published.Run) -> None:
     ]
     st.table(pd.DataFrame(questions), hide_index=True, alt="What can be tested")
     st.markdown("For example:")
-    st.code(EXAMPLE.format(model=run.default_model), language="toml")
+    st.code(
+        EXAMPLE.format(model=run.default_model, today=datetime.now(UTC).date()), language="toml"
+    )
 
 
 EXAMPLE = """[hypotheses.H1]
 title = "Good enough to start with"
 statement = "The accuracy on the test photos is at least {{margin}}."
+stated = {today}
 kind = "accuracy"
 models = ["{model}"]
 metric = "accuracy"
@@ -122,12 +147,11 @@ test = "score test against the margin, with Wilson's interval"
 split = "test"
 margin = 0.80
 direction = "at least"
-alpha = 0.05
 
 [hypotheses.H1.meaning]
-supported = "Accuracy {{value}} ({{low}} to {{high}}): it can go live."
-refuted = "Accuracy only {{value}} ({{low}} to {{high}}): take more photos first."
-undecided = "Accuracy {{value}} ({{low}} to {{high}}): {{needed}} would decide."
+supported = "Accuracy {{value}} ({{low}} to {{high}}): at least {{margin}}."
+refuted = "Accuracy {{value}} ({{low}} to {{high}}): less than {{margin}}."
+undecided = "Accuracy {{value}} ({{low}} to {{high}}): too close to {{margin}} to tell. {{needed}}"
 """
 
 
@@ -136,8 +160,7 @@ def criteria_part(run: published.Run, criteria: pd.DataFrame) -> None:
     """Success and failure criteria of the business case against the default model."""
     st.header("Success and failure criteria")
     st.caption(
-        "Written down before any test image was looked at, judged for "
-        f"{run.default_model} on the test split. "
+        f"Judged for {run.default_model} on the test split. "
         "A criterion is open where its target lies inside the interval."
     )
     st.table(criteria_table(criteria), hide_index=True, alt="Criteria against results")
@@ -201,8 +224,9 @@ def known_limits(run: published.Run) -> list[str]:
             "differ in size, light, background and framing."
         ),
         (
-            f"One test split of {theme.count(totals['test'])} images, read once. The intervals "
-            "cover chance in choosing these images, not a change of the kind of images."
+            f"One test split of {theme.count(totals['test'])} images. The intervals cover "
+            "chance in choosing these images, not a change of the kind of images. "
+            + ledger.sentence(loaders.reading(run.study, run.version))
         ),
         (
             f"{len(run.dataset['classes'])} categories. An image of anything else still gets one "
@@ -217,9 +241,9 @@ def next_steps(
 ) -> list[str]:
     """What follows from open and failed points, and always the test on the shop's photos."""
     lines = [
-        f"{item['id']} is open: {item['needed']} would settle it."
+        f"{item['id']} is open. {item['needed'] or item['refusal']}"
         for item in hypotheses
-        if item["verdict"] == "undecided" and item["needed"]
+        if item["verdict"] == "undecided"
     ]
     lines += [
         f"{row.id} ({row.criterion[0].lower()}{row.criterion[1:]}) "
@@ -242,12 +266,13 @@ def next_steps(
 
 run = components.current_run()
 criteria = loaders.judged(run.study, run.version)
+judged = loaders.hypotheses_of(run.study, run.version)
 titles = {name: loaders.model(run.study, run.version, name).config["title"] for name in run.models}
-components.opening("Hypotheses and results", finding(run.hypotheses, criteria))
-for hypothesis in run.hypotheses:
+components.opening("Hypotheses and results", finding(judged, criteria))
+for hypothesis in judged:
     hypothesis_card(run, hypothesis, titles)
 not_judged(run)
-if not run.hypotheses and not loaders.stated_hypotheses(run.study):
+if not judged and not loaders.stated_hypotheses(run.study):
     how_to_state(run)
 criteria_part(run, criteria)
-limits(run, run.hypotheses, criteria)
+limits(run, judged, criteria)

@@ -26,7 +26,7 @@ from src.evaluation import (
     reliability,
     thresholds,
 )
-from src.runs import overview, published
+from src.runs import ledger, overview, published, verdicts
 from src.serving import drawing
 from src.serving.classifier import Classifier
 from src.serving.classifier import sorting as sorting_of
@@ -43,6 +43,12 @@ def studies() -> list[str]:
 def versions(study: str) -> list[str]:
     """Published versions of a study, newest first; looked up afresh every 15 seconds."""
     return published.versions(study)
+
+
+@st.cache_data(ttl=15, show_spinner=False, max_entries=20)
+def reading(study: str, version: str) -> int | None:
+    """Which reading of its test images a version is; None where no ledger says."""
+    return ledger.number(study, version)
 
 
 @st.cache_resource(show_spinner=False, max_entries=8)
@@ -196,6 +202,18 @@ def case(study: str) -> business.Case:
 def stated_hypotheses(study: str) -> list[hypotheses.Hypothesis]:
     """What was written down for a study. Raises `DataError`."""
     return known.stated_hypotheses(study)
+
+
+@st.cache_data(show_spinner=False, max_entries=16)
+def hypotheses_of(study: str, version: str) -> list[dict[str, Any]]:
+    """The hypotheses of a run with today's verdicts (`verdicts.judged`)."""
+    return verdicts.judged(open_run(study, version))
+
+
+@st.cache_data(show_spinner=False, max_entries=16)
+def earlier_verdicts(study: str, reading: int) -> pd.DataFrame:
+    """The verdicts of a study's earlier readings of its test images (`verdicts.earlier`)."""
+    return verdicts.earlier(study, reading)
 
 
 @st.cache_data(show_spinner=False, max_entries=64)

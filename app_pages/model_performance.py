@@ -46,13 +46,7 @@ def opening(run: published.Run) -> None:
         components.share_figure("Macro F1", metrics["metrics"]["macro_f1"], basis + averaged),
         confidence.automation_figure(sorting),
         confidence.precision_figure(sorting),
-        components.Figure(
-            "Time per photo",
-            theme.milliseconds(cost["value"]),
-            theme.milliseconds_interval(cost["low"], cost["high"]),
-            f"{theme.sample(cost['n'])} photos",
-            "One photo at a time on the machine that published this version.",
-        ),
+        components.time_figure(cost),
     ]
     components.opening("Model performance", sentence, figures)
     if run.untested:

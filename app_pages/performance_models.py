@@ -41,9 +41,9 @@ def untested_text(run: published.Run) -> str:
     )
 
 
-def engine(cost: dict[str, Any]) -> str:
-    """The form in which a model's speed is shown: `float32`, or `scikit-learn`."""
-    return str(next(iter(cost["latency_ms"])))
+def engine(cost: dict[str, Any]) -> str | None:
+    """The form in which a model's speed is shown: `float32` or `scikit-learn`; None: unmeasured."""
+    return next(iter(cost["latency_ms"]), None)
 
 
 def model_table(run: published.Run, split: str) -> pd.DataFrame:
@@ -61,6 +61,8 @@ def _model_row(model: published.ModelRecord, split: str) -> dict[str, Any]:
         row |= {name: metric["value"], f"{name}_low": metric["low"], f"{name}_high": metric["high"]}
     averaged = model.metrics.get("averaged", {"splits": {}})["splits"].get(split)
     row["averaged"] = averaged and averaged["value"]
+    int8 = model.splits("int8")
+    row["int8_accuracy"] = int8 and int8[split]["metrics"]["accuracy"]["value"]
     subject = loaders.Subject(model.run.study, model.run.version, model.name, split)
     row |= _seeds_row(subject) | _calibration_row(subject)
     return row | _cost_row(cost) | {"n_train": model.config["n_train"]}
@@ -88,7 +90,8 @@ def _calibration_row(subject: loaders.Subject) -> dict[str, float]:
 
 def _cost_row(cost: dict[str, Any]) -> dict[str, Any]:
     form = engine(cost)
-    latency = cost["latency_ms"][form]
+    latency = cost["latency_ms"].get(form, dict.fromkeys(("value", "low", "high")))
+    needed = cost.get("needed_cpu_seconds")
     size = cost.get("tflite_bytes", cost.get("estimator_bytes"))
     small = cost.get("int8_bytes")
     return {
@@ -96,11 +99,12 @@ def _cost_row(cost: dict[str, Any]) -> dict[str, Any]:
         "megabytes": None if size is None else size / 1e6,
         "int8_megabytes": None if small is None else small / 1e6,
         "training": cost["training_cpu_seconds"] / 60,
+        "needed": None if needed is None else needed / 60,
         "training_wall": cost["training_seconds"] / 60,
         "latency": latency["value"],
         "latency_low": latency["low"],
         "latency_high": latency["high"],
-        "per_second": cost["throughput"][form]["value"],
+        "per_second": cost["throughput"][form]["value"] if form else None,
     }
 
 
@@ -182,6 +186,7 @@ COLUMNS = {
     "mean_low": "from\u2007",
     "mean_high": "to\u2007",
     "averaged": "Accuracy with TTA",
+    "int8_accuracy": "Accuracy of int8",
     "n": "Images",
     "macro_f1": "Macro F1",
     "macro_f1_low": "from ",
@@ -194,6 +199,7 @@ COLUMNS = {
     "classwise_error": "Class-wise calibration error",
     "n_train": "Trained on",
     "training": "Training (processor min)",
+    "needed": "With what it needs (processor min)",
     "training_wall": "Training (wall min)",
     "latency": "Time per photo",
     "latency_low": "from  ",
@@ -213,12 +219,12 @@ def _fine(share: float | None) -> str:
 SHARES = [f"{name}{end}" for name in METRICS[:2] for end in ("", "_low", "_high")]
 MEAN = ("mean", "mean_low", "mean_high")
 FORMATS: theme.Formats = {
-    **dict.fromkeys([*SHARES, *MEAN, "averaged", "low", "high"], theme.percent),
+    **dict.fromkeys([*SHARES, *MEAN, "averaged", "int8_accuracy", "low", "high"], theme.percent),
     **dict.fromkeys(("calibration_error", "calibrated_high", "classwise_error"), _fine),
     "calibration_p": theme.decimal(4),
     **dict.fromkeys(("n", "n_train", "trainings", "per_second", "parameters"), theme.count),
     **dict.fromkeys(("latency", "latency_low", "latency_high"), theme.milliseconds),
-    **dict.fromkeys(("training", "training_wall"), theme.decimal(1)),
+    **dict.fromkeys(("training", "needed", "training_wall"), theme.decimal(1)),
     **dict.fromkeys(("megabytes", "int8_megabytes"), theme.decimal(2)),
     "log_loss": theme.decimal(3),
     "roc_auc": theme.decimal(4),

@@ -11,7 +11,7 @@ from app_pages import components, loaders
 from src.charts import hypotheses as charts
 from src.charts import performance, theme
 from src.evaluation import business, outlook, thresholds
-from src.runs import published
+from src.runs import ledger, published
 
 
 def opening(run: published.Run, case: business.Case, sorting: thresholds.Sorting) -> None:
@@ -36,13 +36,7 @@ def opening(run: published.Run, case: business.Case, sorting: thresholds.Sorting
             shares["precision"],
             f"{theme.sample(sorting.accepted)} of them",
         ),
-        components.Figure(
-            "Time per photo",
-            theme.milliseconds(latency["value"]),
-            theme.milliseconds_interval(latency["low"], latency["high"]),
-            f"{theme.sample(latency['n'])} images",
-            "On the machine that published this version.",
-        ),
+        components.time_figure(latency),
     ]
     components.opening(
         case.title, performance.sorting_sentence(record.config["title"], sorting, counts), figures
@@ -146,6 +140,7 @@ def dataset_facts(card: dict[str, Any]) -> dict[str, str]:
 def model_card(run: published.Run) -> None:
     """The model card as it was published, its headings below those of the page."""
     st.header("The model")
+    readings(run)
     with st.expander("Model card", icon=":material/description:"):
         st.markdown(re.sub(r"^(#+) ", r"##\1 ", run.model_card, flags=re.MULTILINE))
         st.download_button(
@@ -158,6 +153,32 @@ def model_card(run: published.Run) -> None:
             icon=":material/download:",
             type="tertiary",
         )
+
+
+def readings(run: published.Run) -> None:
+    """How often the test images were read, for which versions and why."""
+    number = loaders.reading(run.study, run.version)
+    if number is None:
+        return
+    st.markdown(ledger.sentence(number))
+    if number > 1:
+        with st.expander("All readings of the test images", icon=":material/menu_book:"):
+            st.table(
+                pd.DataFrame(
+                    [
+                        (
+                            one.version,
+                            one.date.replace("-", "\N{NON-BREAKING HYPHEN}"),
+                            one.reason,
+                            one.models.replace(" ", ", ") or "none",
+                        )
+                        for one in ledger.readings(run.study)
+                    ],
+                    columns=["Version", "Date", "Why", "Models scored for the first time"],
+                ),
+                hide_index=True,
+                alt="Every reading of the test images",
+            )
 
 
 def how_to_rerun(run: published.Run) -> None:

@@ -198,6 +198,9 @@ def _arguments(values: list[str]) -> argparse.Namespace:
         "--base", help="a published version whose networks are taken over where nothing changed"
     )
     parser.add_argument(
+        "--reason", default="", help="why the test images are read again, for the ledger"
+    )
+    parser.add_argument(
         "--first", type=int, default=1, help="the number of the first notebook to run"
     )
     parser.add_argument("--last", type=int, default=99, help="the number of the last one")
@@ -243,6 +246,7 @@ def _run(given: argparse.Namespace) -> int:
     spec = _choose_study(given)
     os.environ |= {"STUDY": given.study, "PROFILE": given.profile}
     os.environ |= {"VERSION": given.version or "", "BASE": given.base or ""}
+    os.environ["REASON"] = given.reason
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     _check_backbone(spec)
     if given.base:

@@ -26,6 +26,11 @@ def drawings_file() -> Path:
     return ROOT / "inputs" / "drawings.toml"
 
 
+def verdicts() -> Path:
+    """Verdicts on hypotheses: those of all versions, and those of today on published runs."""
+    return ROOT / "inputs" / "verdicts"
+
+
 def outputs() -> Path:
     """Folder of the published runs."""
     return Path(os.environ.get("OUTPUTS_DIR", ROOT / "outputs"))
@@ -73,10 +78,11 @@ class Parameters:
     version: str | None  # None: the next free one
     backbone: str | None = None  # of transfer learning; None: the study's usual one
     base: str | None = None  # the version whose unchanged networks are taken over
+    reason: str = ""  # to read the test images again
 
 
 def parameters(default_study: str) -> Parameters:
-    """Read `STUDY`, `PROFILE`, `VERSION`, `BACKBONE` and `BASE` from the environment.
+    """Read `STUDY`, `PROFILE`, `VERSION`, `BACKBONE`, `BASE` and `REASON` from the environment.
 
     Raises:
         ValueError: the profile is not one of `PROFILES`.
@@ -86,4 +92,5 @@ def parameters(default_study: str) -> Parameters:
         raise ValueError(f"PROFILE must be one of {', '.join(PROFILES)}, not {profile!r}.")
     study = os.environ.get("STUDY") or default_study
     version, backbone, base = (os.environ.get(n) or None for n in ("VERSION", "BACKBONE", "BASE"))
-    return Parameters(study, profile, version, backbone, base)
+    reason = os.environ.get("REASON", "")
+    return Parameters(study, profile, version, backbone, base, reason)

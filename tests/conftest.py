@@ -9,7 +9,7 @@ import pytest
 from tests import live
 
 # What a person may have set for their own runs must not change what the tests see.
-for name in ("OUTPUTS_DIR", "INPUTS_DIR", "STUDY", "PROFILE", "VERSION", "BASE"):
+for name in ("OUTPUTS_DIR", "INPUTS_DIR", "STUDY", "PROFILE", "VERSION", "BASE", "REASON"):
     os.environ.pop(name, None)
 for name in [name for name in os.environ if name.startswith("STREAMLIT_")]:
     os.environ.pop(name)

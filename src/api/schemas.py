@@ -175,7 +175,7 @@ class Measure(Strict):
 
 
 class Timing(Measure):
-    """Milliseconds per image with a 95 % interval."""
+    """Milliseconds per image: the median, and the range (see `docs/method.md`)."""
 
     n: int = Field(description="Images timed one by one.", examples=[200])
 

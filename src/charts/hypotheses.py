@@ -11,6 +11,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from src.charts import theme
+from src.evaluation.hypotheses import level_of_look, look
 
 VERDICT_COLOURS = {
     "supported": theme.GOOD,
@@ -48,6 +49,52 @@ def span(low: float, high: float, unit: str) -> str:
     return f"{amount(low, unit)} to {amount(high, unit)}"
 
 
+def stated(hypothesis: Mapping[str, Any]) -> str:
+    """When a hypothesis was stated, and how often its test images were read since."""
+    if "stated" not in hypothesis:
+        return "When this was stated is not recorded in this version."
+    said = f"Stated on {hypothesis['stated']}. Reading {hypothesis['reading']} of these test images"
+    return f"{said}, look {hypothesis['look']} at this hypothesis."
+
+
+def level(hypothesis: Mapping[str, Any]) -> str:
+    """The level of a verdict, and how it follows from the level of all looks."""
+    alpha = f"α = {hypothesis['alpha']:.2g}"
+    if "look" not in hypothesis:
+        return f"{alpha}, without regard to earlier looks"
+    whole, k = hypothesis["alpha_of_all_looks"], hypothesis["look"]
+    return f"{alpha} at look {k}: {whole:g} · 6 / (π · {k})², so that all looks sum to {whole:g}"
+
+
+def interval_level(hypothesis: Mapping[str, Any]) -> str:
+    """The level of a hypothesis's interval, such as "99.92 %"."""
+    return f"{100 * (1 - hypothesis['alpha']):.4g}\u00a0%"
+
+
+def earlier(rows: pd.DataFrame, hypothesis: Mapping[str, Any]) -> pd.DataFrame:
+    """The verdicts of earlier readings in words, one row each.
+
+    Args:
+        rows: of one hypothesis (`runs.verdicts.earlier`).
+        hypothesis: the present one, whose looks are counted from `since_reading`.
+    """
+    since, alpha = hypothesis["since_reading"], hypothesis["alpha_of_all_looks"]
+    return pd.DataFrame(
+        [
+            {
+                "Version": row.version,
+                "Reading": row.reading,
+                "Verdict": row.verdict,
+                "Found": f"{amount(row.value, row.unit)} ({span(row.low, row.high, row.unit)})",
+                "Chance": theme.p_value(row.p_value),
+                "Judged at": f"α = {row.alpha:.2g}",
+                "Due": f"α = {level_of_look(alpha, look(since, row.reading)):.2g}",
+            }
+            for row in theme.rows(rows)
+        ]
+    )
+
+
 def effect(hypothesis: Mapping[str, Any], titles: Mapping[str, str]) -> go.Figure:
     """The effect with its interval against the margin; below it what was reported beside it.
 
@@ -74,7 +121,7 @@ def effect(hypothesis: Mapping[str, Any], titles: Mapping[str, str]) -> go.Figur
     )
     figure.update_xaxes(title=AXES[unit], tickformat=".0%" if unit == "share" else "")
     figure.update_layout(showlegend=False)
-    level = theme.percent(1 - hypothesis["alpha"], 0)
+    level = interval_level(hypothesis)
     shown = f"{hypothesis['metric']}, {level} interval; {theme.sample(hypothesis['n'])}"
     if len(hypothesis["details"]) > BESIDE:
         shown += f"; beside it the {BESIDE} highest of {len(hypothesis['details'])} others"
@@ -198,19 +245,28 @@ def pair_points(frame: pd.DataFrame) -> go.Figure:
             hovertemplate="%{text}: similarity %{x:.2f}, confused %{y:.1%}<extra></extra>",
             cliponaxis=False,
         )
-    worst: Any = frame["confusion"].idxmax()
-    alike: Any = frame["similarity"].idxmax()
-    finding = (
-        f"{named[worst]} is both the most alike and the most confused pair"
-        if worst == alike
-        else f"{named[worst]} is confused most, {named[alike]} looks most alike"
-    )
     figure.update_xaxes(title="how alike the two categories look")
     figure.update_yaxes(title="confused with each other", tickformat=".1%", rangemode="tozero")
     figure.update_layout(showlegend=False)
     pairs = f"{theme.sample(len(frame))} pairs"
     shown = f"One dot per pair of categories, {pairs}; the most confused are named"
-    return theme.finish(figure, theme.sentence(finding), shown)
+    return theme.finish(figure, theme.sentence(pair_finding(frame)), shown)
+
+
+def pair_finding(frame: pd.DataFrame) -> str:
+    """Which pair is confused most and which looks most alike (`pair_points`), where one is."""
+    named = frame["label_a"] + " / " + frame["label_b"]
+    worst, alike = (
+        named[frame[column] == frame[column].max()].tolist()
+        for column in ("confusion", "similarity")
+    )
+    if not frame["confusion"].any():
+        return "no two categories were confused"
+    if len(worst) > 1:
+        return f"{len(worst)} pairs were confused equally often, and most"
+    if worst == alike:
+        return f"{worst[0]} is the pair confused most on these images, and the most alike"
+    return f"{worst[0]} is the pair confused most on these images"
 
 
 def _legible(frame: pd.DataFrame) -> list[Any]:
@@ -226,13 +282,14 @@ def _legible(frame: pd.DataFrame) -> list[Any]:
 
 
 def seed_points(frame: pd.DataFrame, titles: Mapping[str, str]) -> go.Figure:
-    """Pairs of runs from the same seed, joined: seed and one accuracy column per model."""
+    """Trainings by seed: seed and one accuracy column per model, missing where not trained."""
     without, with_ = (str(name) for name in frame.columns if name != "seed")
+    frame = frame.astype({without: float, with_: float})
     figure = go.Figure()
-    for row in frame.to_dict("records"):
+    for row in frame.dropna().to_dict("records"):
         figure.add_scatter(
             x=[row[without], row[with_]],
-            y=[f"seed {row['seed']}"] * 2,
+            y=[_seed(row["seed"])] * 2,
             mode="lines",
             line={"color": theme.GRID, "width": 3},
             hoverinfo="skip",
@@ -241,17 +298,32 @@ def seed_points(frame: pd.DataFrame, titles: Mapping[str, str]) -> go.Figure:
     for name, colour in ((without, theme.MODEL_COLOURS[1]), (with_, theme.MODEL_COLOURS[0])):
         figure.add_scatter(
             x=frame[name],
-            y=frame["seed"].map("seed {}".format),
+            y=frame["seed"].map(_seed),
             mode="markers",
             marker={"size": 11, "color": colour},
             name=titles.get(name, name),
             hovertemplate="%{y}: %{x:.1%}<extra></extra>",
         )
-    better = int((frame[with_] > frame[without]).sum())
-    finding = f"{titles.get(with_, with_)} is better with {better} of {len(frame)} seeds"
     figure.update_xaxes(title="test accuracy", tickformat=".0%")
-    shown = "Each line joins two trainings that started from the same seed"
+    shown = "One dot per training; a line joins two that started from the same seed"
+    finding = seed_finding(frame, titles)
     return theme.finish(figure, finding, shown, height=140 + 38 * len(frame))
+
+
+def _seed(seed: float) -> str:
+    return f"seed {seed:.0f}"
+
+
+def seed_finding(frame: pd.DataFrame, titles: Mapping[str, str]) -> str:
+    """Whether the trainings of the two models overlap, in one sentence (`seed_points`)."""
+    without, with_ = (str(name) for name in frame.columns if name != "seed")
+    before, after = frame[without].dropna(), frame[with_].dropna()
+    first, second = titles.get(without, without), titles.get(with_, with_)
+    if after.min() > before.max():
+        return f"Every training of {second} is better than every one of {first}"
+    if after.max() < before.min():
+        return f"Every training of {first} is better than every one of {second}"
+    return f"Trainings of {first} and {second} overlap"
 
 
 def criteria(frame: pd.DataFrame) -> go.Figure:

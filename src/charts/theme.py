@@ -157,7 +157,7 @@ def points(difference: float | None, digits: int = 1) -> str:
     """0.0512 → "+5.1 points": a difference of two shares in percentage points."""
     if difference is None or math.isnan(difference):
         return "–"
-    return f"{100 * difference:+.{digits}f} points".replace("-", "\u2212")
+    return f"{_unsigned_zero(f'{100 * difference:+.{digits}f}')} points".replace("-", "\u2212")
 
 
 def count(number: float | None) -> str:
@@ -217,7 +217,12 @@ def number(value: float | None, digits: int = 3) -> str:
     """0.41237 → "0.412"; with a true minus sign."""
     if value is None or math.isnan(value):
         return "–"
-    return f"{value:,.{digits}f}".replace("-", "\u2212")
+    return _unsigned_zero(f"{value:,.{digits}f}").replace("-", "\u2212")
+
+
+def _unsigned_zero(number: str) -> str:
+    """Nothing has no sign: "-0.00" is "0.00"."""
+    return number if number.strip("+-0.,") else number.lstrip("+-")
 
 
 def p_value(p: float) -> str:

@@ -173,7 +173,7 @@ def _fit(
     """A scikit-learn estimator, its predictions on validation, and its record."""
     train = dataset.subset if estimator.trained_on == "subset" else dataset.train
     validation = dataset.validation
-    begun = time.perf_counter()
+    begun, spent = time.perf_counter(), time.process_time()
     settings, candidates = _settings(estimator, train, validation, needed)
     images, labels = _training_images(estimator, train, needed)
     wall, cpu = time.perf_counter(), time.process_time()
@@ -181,6 +181,7 @@ def _fit(
     made: dict[str, Any] = {"seconds": time.perf_counter() - wall}
     made["cpu_seconds"] = time.process_time() - cpu
     made["own_seconds"] = time.perf_counter() - begun  # with the search
+    made["own_cpu_seconds"] = time.process_time() - spent
     _answer_alone(model)
     made["temperature"] = _temperature(model, validation) if estimator.kind == "svc" else None
     answer = store.Single(model, made["temperature"]).predict(validation.images)
@@ -255,6 +256,7 @@ def _combine(
         "n_fitted": len(labels),
     }
     made |= {"n_train": members[0].made["n_train"], "own_seconds": own["seconds"]}
+    made["own_cpu_seconds"] = own["cpu_seconds"]
     return blender, validation, made | sums
 
 

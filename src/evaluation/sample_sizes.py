@@ -1,15 +1,17 @@
-"""How many images, trainings or classes it would take to settle an open question."""
+"""How many more images or trainings it would take to settle an open question."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-
-import numpy as np
-from numpy.typing import ArrayLike
+from dataclasses import dataclass
 
 from src.evaluation import stats
-from src.evaluation.stats import Estimate
+from src.evaluation.gains import Gain
+
+POWER = 0.8  # chance to settle a question, if things are as they are assumed to be
+IMAGES = 100_000  # more than that nobody will label to settle one question
+SEEDS = 30  # trainings of each of two arms
 
 # How much more data would decide ------------------------------------------------------------------
 
@@ -28,31 +30,97 @@ def _smallest(decides: Callable[[int], bool], start: int, limit: int = 10**9) ->
     return high
 
 
-def images_needed(share: float, margin: float, n: int, level: float = stats.LEVEL) -> int | None:
-    """Further images until Wilson's interval leaves `margin` out, if the share stays as it is.
+def images_for_share(share: float, margin: float, n: int, level: float = stats.LEVEL) -> int | None:
+    """Further images with which a score test of `margin` has `POWER` to see that it is `share`.
 
-    None where no number under 10^9 would (share equal to the margin).
+    Fleiss, Levin and Paik (2003), Statistical Methods for Rates and Proportions, 2.5. None where
+    share and margin are equal; 0 where n images are enough.
     """
-
-    def decides(total: int) -> bool:
-        low, high = stats.wilson_bounds(share * total, total, level)
-        return bool(low > margin or high < margin)
-
-    total = _smallest(decides, n)
-    return None if total is None else total - n
-
-
-def images_for_interval(estimate: Estimate, margin: float, n: int) -> int | None:
-    """Further images until an interval leaves `margin` out, if the value stays as it is.
-
-    Its half towards the margin is taken to shrink with the square root of n. None where value and
-    margin are equal.
-    """
-    gap = estimate.value - margin
-    if gap == 0:
+    if share == margin:
         return None
-    half = estimate.value - estimate.low if gap > 0 else estimate.high - estimate.value
-    return max(math.ceil(n * (half / gap) ** 2) - n, 0)
+    sizes = zip(_quantiles(level), (margin, share), strict=True)
+    root = sum(z * math.sqrt(p * (1 - p)) for z, p in sizes) / (share - margin)
+    return max(math.ceil(root**2) - n, 0)
+
+
+def images_for_value(
+    value: float, margin: float, error: float, n: int, level: float = stats.LEVEL
+) -> int | None:
+    """Further images with which a two-sided test of `margin` has `POWER` to see that it is `value`.
+
+    Args:
+        error: standard error of the value from n images; it shrinks with the square root of n.
+        level: 1 less the level of the test.
+
+    Returns:
+        None where value and margin are equal; 0 where n images are enough.
+    """
+    if value == margin:
+        return None
+    return max(math.ceil(n * (sum(_quantiles(level)) * error / (value - margin)) ** 2) - n, 0)
+
+
+def _quantiles(level: float) -> tuple[float, float]:
+    """Of the normal distribution, for the level of a test and for `POWER`."""
+    return stats.z_of_level(level), stats.normal_quantile(POWER)
+
+
+def trainings_for_gain(gain: Gain, margin: float, level: float = stats.LEVEL) -> int | None:
+    """Trainings of each arm, in all, with which a test of `margin` has `POWER` for the gain found.
+
+    The test images stay the same. None where `SEEDS` trainings would not do.
+    """
+
+    def decides(n: int) -> bool:
+        return gain.with_trainings(n).decides(margin, level, POWER)
+
+    return next((n for n in range(2, SEEDS + 1) if decides(n)), None)
+
+
+@dataclass(frozen=True)
+class Need:
+    """What would settle a question with `POWER`, in units of which more can be had."""
+
+    units: str  # "test images"
+    found: int | None  # further ones, if the true value is the one found; None: no number
+    least: (
+        int | None
+    )  # further ones, if it lies at the end of the interval farthest from the margin
+    most: int  # more than anybody would add
+
+    def __str__(self) -> str:
+        found, least = _within(self.found, self.most), _within(self.least, self.most)
+        power = f"With {100 * POWER:g} % power"
+        if found is None:
+            return self._unsettled(least)
+        if least is None or least >= found:
+            return f"{power}, {_about(found)} more {self.units} would settle it."
+        return (
+            f"{power}, {_about(found)} more {self.units} would settle it if the true value "
+            f"is the one found, and {_about(least)} if it lies at the far end of the interval; the "
+            "nearer it lies to the margin, the more it takes."
+        )
+
+    def _unsettled(self, least: int | None) -> str:
+        said = f"More {self.units} will not settle this: for the value found, even {self.most:,} "
+        said += f"more would have less than {100 * POWER:g} % power."
+        if not least:
+            return said
+        return f"{said} Only at the far end of the interval would {_about(least)} do."
+
+
+FIXED = "This will not be settled by more of the same: the list of categories is fixed."
+ONE_TRAINING = "Each variant needs at least two seeds before anything can be said."
+
+
+def _within(count: int | None, most: int) -> int | None:
+    return None if count is None or count > most else count
+
+
+def _about(count: int) -> str:
+    """Two digits of a number that is a guess."""
+    unit = int(10 ** max(0, len(str(count)) - 2))
+    return f"about {math.ceil(count / unit) * unit:,}" if count else "none"
 
 
 def images_within(share: float, half: float, n: int, level: float = stats.LEVEL) -> int:
@@ -70,37 +138,3 @@ def flawless_needed(share: float, level: float = stats.LEVEL) -> int:
     return math.ceil(
         stats.z_of_level(level) ** 2 * share / (1 - share)
     )  # the bound is n / (n + z²)
-
-
-def seeds_needed(values: ArrayLike, margin: float, level: float = stats.LEVEL) -> int | None:
-    """Further seeds until Student's interval leaves `margin` out, if mean and spread stay.
-
-    At least one where there is a single value, for that has no spread; None where no number
-    under 10^9 would.
-    """
-    values = np.asarray(values, np.float64)
-    if len(values) < 2:
-        return 1
-    gap, spread = abs(float(values.mean()) - margin), float(values.std(ddof=1))
-
-    def decides(total: int) -> bool:
-        return stats.t_quantile(0.5 + level / 2, total - 1) * spread / math.sqrt(total) < gap
-
-    total = _smallest(decides, len(values))
-    return None if total is None else total - len(values)
-
-
-def classes_needed(estimate: Estimate, margin: float, classes: int) -> int | None:
-    """Further classes until a correlation's interval leaves `margin` out, if the correlation stays.
-
-    The interval's width on Fisher's z scale shrinks with the square root of the classes.
-    """
-    edge = 1 - 1e-9
-    value, low, high, margin_z = (
-        math.atanh(min(max(v, -edge), edge))
-        for v in (estimate.value, estimate.low, estimate.high, margin)
-    )
-    if value == margin_z:
-        return None
-    total = math.ceil(classes * ((high - low) / 2 / (value - margin_z)) ** 2)
-    return max(total - classes, 0) if total <= 10**9 else None

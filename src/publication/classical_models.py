@@ -49,6 +49,8 @@ def _config(estimator: Estimator, fitted: Fitted) -> dict[str, Any]:
         "seconds": {str(config.SEED): made["own_seconds"]},  # with the search, without members
         "training_seconds": made["seconds"],  # of the final fit, with the members'
         "training_cpu_seconds": made["cpu_seconds"],
+        "own_cpu_seconds": made["own_cpu_seconds"],  # with the search, without members
+        "needs": [*estimator.members, *filter(None, [estimator.like])],
         "bytes": made["bytes"],
     }
     optional = ("temperature", "combine", "members", "estimator")

@@ -5,28 +5,28 @@ This is the only place where test images are looked at; nothing after it changes
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from src import config
+from src import config, environment
 from src.classical import store
-from src.classical.store import Classifier
 from src.data import exploration, studies
 from src.data.datasets import Dataset, Split
 from src.data.images import THUMBNAIL
 from src.evaluation import hypotheses, metrics, reliability, stats
 from src.evaluation.calibration import Calibration
 from src.publication import inheritance
-from src.runs import published
+from src.publication.engines import Engine, engines, served
+from src.runs import published, verdicts
 from src.runs.drafts import Draft
 from src.serving import drawing, inference
-from src.serving.inference import BATCH, PRECISIONS, ServedModel
+from src.serving.inference import PRECISIONS, ServedModel
 from src.training import export
+from src.training.backbones import RUN
 
 PER_CELL = 3  # images kept per cell of a confusion matrix; one of an ablation's
 MISTAKES = 40  # most confident mistakes kept per model
@@ -46,28 +46,30 @@ def record_evaluation(draft: Draft, dataset: Dataset, name: str) -> dict[str, An
     """
     folder = f"models/{name}"
     made = draft.read_json(f"{folder}/config.json")
-    served = draft.is_network(name)
-    if served and not draft.has(f"{folder}/model.tflite"):
+    forms = engines(draft, dataset, name)
+    if not forms:
         kept: dict[str, Any] = draft.read_json(f"{folder}/metrics.json")
         return kept
-    engines = _engines(draft, dataset, name, made)
-    model = next(iter(engines.values()))
+    network = draft.is_network(name)
+    model = next(iter(forms.values()))
     validation = (
         _answers(model, dataset.validation, dataset)
-        if served
+        if network
         else _frame(store.kept_validation(draft.checkpoints, name), dataset.validation, dataset)
     )
     predictions = pd.concat([validation, _answers(model, dataset.test, dataset)], ignore_index=True)
     draft.write_table(f"{folder}/predictions.parquet", predictions)
-    scored = {s: metrics.from_frame(predictions, s) for s in ("validation", "test")}
+    scored = _scored(predictions)
     report = [metrics.report(scored[s]).assign(split=s) for s in scored]
     draft.write_table(f"{folder}/report.csv", _first_column(pd.concat(report), "split"))
     measured = {
         "splits": {split: _measured(part) for split, part in scored.items()},
-        "cost": _cost(draft, folder, made, engines, dataset.validation.images),
+        "cost": _cost(draft, folder, made),
     }
-    if served:
+    if network:
         measured["parity"] = draft.read_json(f"{folder}/parity.json")
+    if name in draft.to_serve():
+        measured["int8"] = _record_int8(draft, dataset, folder, forms["int8"])
     if isinstance(model, ServedModel) and _learned_moved(made):
         limit = AVERAGED_QUICKLY if draft.profile == "quick" else None
         measured["averaged"] = _averaged(model, dataset, made["augmentation"]["flip"], limit)
@@ -75,6 +77,19 @@ def record_evaluation(draft: Draft, dataset: Dataset, name: str) -> dict[str, An
     if len(made["seeds"]) > 1 and not inheritance.inherited(draft, name):
         _record_seeds(draft, dataset, name, made)
     return measured
+
+
+def _scored(predictions: pd.DataFrame) -> dict[str, metrics.Scored]:
+    return {split: metrics.from_frame(predictions, split) for split in ("validation", "test")}
+
+
+def _record_int8(draft: Draft, dataset: Dataset, folder: str, model: Engine) -> dict[str, Any]:
+    """What the int8 file says to the same images: its own answers, {"splits": metrics}."""
+    frames = [_answers(model, split, dataset) for split in dataset.splits[1:]]
+    predictions = pd.concat(frames, ignore_index=True)
+    draft.write_table(f"{folder}/predictions_int8.parquet", predictions)
+    parts = _scored(predictions).items()
+    return {"splits": {split: _measured(part) for split, part in parts}}
 
 
 def _measured(scored: metrics.Scored) -> dict[str, Any]:
@@ -109,7 +124,9 @@ def at_a_glance(measured: Mapping[str, dict[str, Any]]) -> pd.DataFrame:
         name: {
             "parameters": found["cost"].get("parameters"),
             "training s": found["cost"]["training_seconds"],
-            "ms per image": min(t["value"] for t in found["cost"]["latency_ms"].values()),
+            "ms per image": min(
+                (t["value"] for t in found["cost"]["latency_ms"].values()), default=None
+            ),
             **{
                 f"{split} accuracy": scored["metrics"]["accuracy"]["value"]
                 for split, scored in found["splits"].items()
@@ -124,23 +141,7 @@ def _first_column(frame: pd.DataFrame, name: str) -> pd.DataFrame:
     return frame[[name, *frame.columns.drop(name)]]
 
 
-def _engines(
-    draft: Draft, dataset: Dataset, name: str, made: dict[str, Any]
-) -> dict[str, ServedModel | Classifier]:
-    """The forms in which a model answers; the first one's answers are published."""
-    if not draft.is_network(name):
-        return {"scikit-learn": store.kept(draft.checkpoints, name)}
-    return {p: _drafted(draft, dataset, name, p, made) for p in PRECISIONS}
-
-
-def _drafted(
-    draft: Draft, dataset: Dataset, name: str, precision: str, made: dict[str, Any]
-) -> ServedModel:
-    content = (draft.folder / f"models/{name}/{published.MODEL_FILES[precision]}").read_bytes()
-    return export.served_model(content, dataset.spec.image_shape, precision, Calibration.of(made))
-
-
-def _answers(model: ServedModel | Classifier, split: Split, dataset: Dataset) -> pd.DataFrame:
+def _answers(model: Engine, split: Split, dataset: Dataset) -> pd.DataFrame:
     """Columns split, id, label, prediction, p_<class>… of one model on one split."""
     return _frame(model.predict(split.images).probabilities, split, dataset)
 
@@ -184,20 +185,39 @@ def _seed_table(
     )
 
 
-def _cost(
-    draft: Draft,
-    folder: str,
-    made: dict[str, Any],
-    engines: Mapping[str, ServedModel | Classifier],
-    images: NDArray[np.uint8],
-) -> dict[str, Any]:
+def _cost(draft: Draft, folder: str, made: dict[str, Any]) -> dict[str, Any]:
+    """Sizes and times of training; how long answers take is measured together (`speed`)."""
     first = str(made["seed"])
     return _sizes(draft, folder, made) | {
         "training_seconds": made.get("training_seconds") or made["seconds"][first],
-        "training_cpu_seconds": made.get("training_cpu_seconds") or made["cpu_seconds"][first],
-        "latency_ms": {p: _latency(model, images) for p, model in engines.items()},
-        "throughput": {p: _throughput(model, images) for p, model in engines.items()},
+        "training_cpu_seconds": _cpu_seconds(made),
+        "needed_cpu_seconds": _needed_cpu_seconds(draft, made),
     }
+
+
+def _cpu_seconds(made: dict[str, Any]) -> float:
+    """Processor time of the published model: of its first seed, or of the only fit."""
+    return float(made.get("training_cpu_seconds") or made["cpu_seconds"][str(made["seed"])])
+
+
+def _needed_cpu_seconds(draft: Draft, made: dict[str, Any]) -> float:
+    """Processor time with what a model needs: search, members, teacher, a backbone of our own.
+
+    What others spent on a backbone is not known and not counted.
+    """
+    needed = (draft.read_json(f"models/{name}/config.json") for name in made.get("needs", ()))
+    own = float(made.get("own_cpu_seconds") or _cpu_seconds(made))
+    return own + sum(_needed_cpu_seconds(draft, each) for each in needed) + _backbone(made)
+
+
+def _backbone(made: dict[str, Any]) -> float:
+    """Processor time of the network of another study that a model goes on from."""
+    name = str((made.get("architecture") or {}).get("kind", ""))
+    if not name.startswith(RUN):
+        return 0.0
+    study, _, model = name.removeprefix(RUN).partition("/")
+    run = published.open_run(study, published.versions(study)[0])
+    return float(run.model(model).metrics["cost"]["training_cpu_seconds"])
 
 
 def _sizes(draft: Draft, folder: str, made: dict[str, Any]) -> dict[str, int]:
@@ -213,39 +233,6 @@ def _sizes(draft: Draft, folder: str, made: dict[str, Any]) -> dict[str, int]:
     }
 
 
-def _latency(model: ServedModel | Classifier, images: NDArray[np.uint8]) -> dict[str, Any]:
-    """Median milliseconds of one image and its 95 % interval."""
-    model.predict(images[:1])  # the first call allocates
-    times = [model.predict(images[i % len(images)][None]).milliseconds for i in range(200)]
-    return _median(times)
-
-
-def _throughput(model: ServedModel | Classifier, images: NDArray[np.uint8]) -> dict[str, Any]:
-    """Median images per second in batches and its 95 % interval."""
-    batch = np.resize(images, (BATCH, *images.shape[1:]))
-    model.predict(batch)
-    rates = []
-    for _ in range(20):
-        started = time.perf_counter()
-        model.predict(batch)
-        rates.append(BATCH / (time.perf_counter() - started))
-    return _median(rates) | {"batch": BATCH}
-
-
-def _median(values: list[float]) -> dict[str, Any]:
-    """Median with the order-statistic interval (Conover, Practical Nonparametric Statistics)."""
-    ordered = np.sort(values)
-    n = len(ordered)
-    reach = stats.normal_quantile(0.975) * np.sqrt(n) / 2
-    low, high = max(0, int(np.floor(n / 2 - reach)) - 1), min(n - 1, int(np.ceil(n / 2 + reach)))
-    return {
-        "value": float(np.median(ordered)),
-        "low": float(ordered[low]),
-        "high": float(ordered[high]),
-        "n": n,
-    }
-
-
 # --- 06: hypotheses, images, card, manifest --------------------------------------------------
 
 
@@ -253,34 +240,20 @@ def record_drawings(draft: Draft, dataset: Dataset) -> dict[str, Any]:
     """How well the served models read the test drawings; empty where drawing makes no sense."""
     if not drawing.suits(draft.read_json("dataset.json")):
         return {}
-    served = {
-        name: _drafted(
-            draft, dataset, name, "float32", draft.read_json(f"models/{name}/config.json")
-        )
-        for name in draft.to_serve()
-    }
+    models = {name: served(draft, dataset, name, "float32") for name in draft.to_serve()}
     drawings = drawing.load(config.drawings_file())
-    frame, told = drawing.record(served, dataset.spec.classes, drawings)
+    frame, told = drawing.record(models, dataset.spec.classes, drawings)
     draft.write_table("drawings.parquet", frame)
     draft.write_json("drawings.json", told)
     return told
 
 
 def record_hypotheses(draft: Draft) -> list[dict[str, Any]]:
-    """Judge the written-down hypotheses by the draft's own files."""
-    names = draft.models()
-    seeded = [m for m in names if draft.has(f"models/{m}/seeds.csv")]
-    evidence = hypotheses.Evidence(
-        predictions={m: draft.read_table(f"models/{m}/predictions.parquet") for m in names},
-        similarity=draft.read_table("eda/class_similarity.parquet"),
-        seeds={m: draft.read_table(f"models/{m}/seeds.csv") for m in seeded},
-        seed_predictions={
-            m: draft.read_table(f"models/{m}/seed_predictions.parquet") for m in seeded
-        },
-        titles={m: draft.read_json(f"models/{m}/config.json")["title"] for m in names},
-    )
+    """Judge the written-down hypotheses by the draft's own files, as the next reading of test."""
+    made = {name: draft.read_json(f"models/{name}/config.json") for name in draft.models()}
+    evidence = verdicts.evidence(made, draft.has, draft.read_table, environment.code_revision())
     stated = studies.stated_hypotheses(draft.study)
-    judged = hypotheses.judge(stated, evidence)
+    judged = hypotheses.judge(stated, evidence, verdicts.reading(draft.study, version=""))
     draft.write_json("hypotheses.json", judged)
     return judged
 

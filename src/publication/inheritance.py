@@ -117,6 +117,7 @@ def _take_over(
         "title": experiment.title,
         "description": experiment.description,
         published.ABLATION: experiment.ablation,
+        "needs": [experiment.teacher] if experiment.teacher else [],
         "origin": _origin(record.config, base),
     }
     if record.served:

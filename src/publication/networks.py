@@ -106,6 +106,10 @@ def _model_config(
         "trained_on": experiment.trained_on,
         "n_train": len(train),
         published.ABLATION: isinstance(experiment, Experiment) and experiment.ablation,
+        "needs": [experiment.teacher]
+        if isinstance(experiment, Experiment) and experiment.teacher
+        else [],
+        "code_revision": environment.code_revision(),  # when its last training was finished
         "seed": experiment.seeds[0],
         "seeds": list(trained),
         "best_epoch": first.best_epoch,

@@ -63,8 +63,10 @@ def manifest(draft: Draft) -> dict[str, Any]:
     }
 
 
-def publish(draft: Draft, version: str | None = None) -> str:
+def publish(draft: Draft, version: str | None = None, reason: str = "") -> str:
     """Write the model card and publish; returns the version.
+
+    The ledger of readings notes the `reason` to read the test images again.
 
     Only the default model can be trained further, and ablations are not served: a `.keras` file
     holds the same weights as the `.tflite` beside it, and a run must stay small.
@@ -76,4 +78,4 @@ def publish(draft: Draft, version: str | None = None) -> str:
         for file in published.MODEL_FILES.values():
             draft.remove(f"models/{name}/{file}")
     draft.write("MODEL_CARD.md", model_card.model_card(draft, content).encode())
-    return draft.publish(content, version)
+    return draft.publish(content, version, reason)

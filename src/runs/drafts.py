@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from src import config
-from src.runs import published
+from src.runs import ledger, published
 from src.runs.published import RunError
 
 if TYPE_CHECKING:
@@ -140,10 +140,13 @@ class Draft:
             if not self.read_json(f"models/{name}/config.json").get(published.ABLATION)
         ]
 
-    def publish(self, manifest: dict[str, Any], version: str | None = None) -> str:
+    def publish(
+        self, manifest: dict[str, Any], version: str | None = None, reason: str = ""
+    ) -> str:
         """Make the draft a version: hash its files, write the manifest, rename the folder.
 
-        `manifest` holds everything but `schema`, `study`, `version`, `profile` and `files`.
+        `manifest` holds everything but `schema`, `study`, `version`, `profile` and `files`. The
+        ledger of readings gets a row first, with the `reason` to read the test images again.
 
         Raises:
             RunError: a required file is missing, the run is too large, or the version exists.
@@ -165,6 +168,8 @@ class Draft:
         }
         self.write_json(published.MANIFEST, identity | manifest | {"files": files})
         _flush(self.folder / path for path in (*files, published.MANIFEST))
+        anew = [name for name in self.models() if name not in manifest["inherited"]]
+        ledger.record(self.study, version, manifest, " ".join(anew), reason)
         os.rename(self.folder, target)
         self._keep_logs(version)
         self._keep_estimators(version)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from src.evaluation.metrics import accuracy_over_seeds
-from src.runs import drafts
+from src.runs import drafts, ledger
 
 STRONG = "fast"  # the kind of architecture that learns by the strong recipe
 
@@ -22,7 +22,7 @@ def model_card(draft: drafts.Draft, manifest: dict[str, Any]) -> str:
         made["description"],
         _details(made, manifest),
         _intended_use(data),
-        _training_data(made, data),
+        _training_data(made, data, ledger.upcoming(draft.study, data["test_ids_sha256"])),
         _results(metrics),
         _trainings(draft, f"models/{name}/seed_predictions.parquet"),
         _weakest(report),
@@ -111,7 +111,7 @@ def _intended_use(data: dict[str, Any]) -> str:
     )
 
 
-def _training_data(made: dict[str, Any], data: dict[str, Any]) -> str:
+def _training_data(made: dict[str, Any], data: dict[str, Any], reading: int) -> str:
     totals = data["totals"]
     return _list(
         "Data",
@@ -119,7 +119,8 @@ def _training_data(made: dict[str, Any], data: dict[str, Any]) -> str:
         f"{totals['test']:,} test images. {data['citation']}".rstrip(),
         f"Licence: {data['licence'] or 'not stated'}",
         "Every choice (epoch, temperature, threshold, default model) was made on validation "
-        "images. This version read the test images once, for the figures below.",
+        "images. This version read the test images once, for the figures below. "
+        + ledger.sentence(reading),
     )
 
 

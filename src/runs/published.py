@@ -1,6 +1,7 @@
 """Published runs: the only module that knows the inside of `outputs/`.
 
     outputs/<study>/v<N>/                a published run: complete, hashed, never changed
+    outputs/<study>/readings.csv         how often the test images were read (`ledger`)
     outputs/<study>/.partial/<profile>/  a run being made: `run/`, `checkpoints/` and `logs/`
     outputs/<study>/.logs/v<N>/          TensorBoard events of a published run, on this machine only
     outputs/<study>/.estimators/v<N>/    its fitted classical models, on this machine only
@@ -30,7 +31,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MANIFEST = "manifest.json"
-SCHEMA = 1
+SCHEMA = 2
+READABLE = (1, SCHEMA)  # 1: no answers of int8 files, times of models measured one after another
 NETWORKS = ("network", "transfer")  # the families whose models learn by epochs
 ABLATION = "control"  # the key of `config.json` that marks a network trained for comparison only
 # The deployed app never loads these, so a deployment may leave them out.
@@ -90,7 +92,7 @@ def open_run(study: str, version: str) -> Run:
     folder = config.outputs() / study / version
     try:
         manifest = json.loads((folder / MANIFEST).read_text())
-        if manifest["schema"] != SCHEMA:
+        if manifest["schema"] not in READABLE:
             raise RunCorrupt(f"{study} {version} was written in another format.")
         return Run(study, version, folder, manifest)
     except (OSError, ValueError, KeyError) as error:
@@ -235,6 +237,16 @@ class ModelRecord:
         for part in found["splits"].values():
             part["metrics"].pop("calibration_error", None)
         return found
+
+    def splits(self, precision: str) -> dict[str, Any] | None:
+        """Metrics by split of what the file of a precision answers; None where it was not asked.
+
+        Versions of schema 1 asked the float32 files only.
+        """
+        found: dict[str, Any] = (
+            self.metrics if precision == "float32" else self.metrics.get(precision, {})
+        )
+        return found.get("splits")
 
     @cached_property
     def history(self) -> pd.DataFrame:

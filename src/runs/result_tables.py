@@ -9,7 +9,7 @@ from typing import Any
 
 from src.data import studies
 from src.data.specification import Reference
-from src.runs import model_card, overview, published
+from src.runs import ledger, model_card, overview, published, verdicts
 
 HIGHEST = "highest published result, for comparison"
 
@@ -155,13 +155,30 @@ def _data_row(card: dict[str, Any]) -> list[str]:
     ]
 
 
-def verdicts() -> str:
-    """One line per hypothesis of the newest version of every study."""
+def hypotheses() -> str:
+    """One line per hypothesis of the newest version of every study, with today's verdict."""
     return "\n".join(
-        f"- **{run.study} {run.version}, {h['id']} “{h['title']}”: {h['verdict']}.** {h['meaning']}"
-        for run in newest_runs()
-        for h in run.hypotheses
+        _hypothesis_line(run, h) for run in newest_runs() for h in verdicts.judged(run)
     )
+
+
+def readings() -> str:
+    """One row per reading of a study's test images, oldest first."""
+    columns = ["study", "version", "date", "code revision", "why", "models scored anew"]
+    return table(columns, (row for study in published.studies() for row in _readings(study)))
+
+
+def _readings(study: str) -> list[list[str]]:
+    return [
+        [study, each.version, each.date, each.revision, each.reason, each.models or "none"]
+        for each in ledger.readings(study)
+    ]
+
+
+def _hypothesis_line(run: published.Run, h: dict[str, Any]) -> str:
+    name = f"**{run.study} {run.version}, {h['id']} “{h['title']}”: {h['verdict']}**"
+    look = f" at look {h['look']}, α = {h['alpha']:.2g}" if "look" in h else ""
+    return f"- {name}{look}. {h['meaning']}"
 
 
 # --- text --------------------------------------------------------------------------------------

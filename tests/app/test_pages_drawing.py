@@ -218,6 +218,28 @@ def test_what_was_measured_on_drawings_is_shown_with_n_and_interval(
     assert table["resized"][0].startswith(f"{resized['right']} of 20, ")
 
 
+def measured(ours: int, resized: int, p: float) -> dict[str, Any]:
+    """What preparation gave on 20 drawings."""
+    kinds = {"strokes": ours, "resized": resized}
+    value = (ours - resized) / 20
+    return {
+        "accuracy": {name: {"as drawn": {"right": n, "n": 20}} for name, n in kinds.items()},
+        "gain": {"as drawn": {"value": value, "low": value - 0.2, "high": value + 0.2, "p": p}},
+    }
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        (measured(20, 20, 1.0), "20 of 20 drawings correctly with that, and as many if"),
+        (measured(20, 18, 0.5), "18 of 20 drawings correctly instead of 20, which may be chance"),
+        (measured(20, 4, 0.001), "4 of 20 drawings correctly instead of 20: a difference of +80.0"),
+    ],
+)
+def test_preparation_is_said_to_help_only_where_it_did(found: dict[str, Any], said: str) -> None:
+    assert said in canvas._finding(found)
+
+
 def test_the_test_drawings_are_shown_as_the_model_saw_them(app: AppTest) -> None:
     opened(app, version="v2")
     assert len([alt for alt in alts(app) if " hand, read as " in alt]) == 20

@@ -13,6 +13,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app_pages import components, performance_making
+from src import config
 from src.evaluation import metrics as evaluation_metrics
 from src.runs import published as runs_published
 from tests import factories
@@ -493,6 +494,21 @@ def test_every_hypothesis_has_verdict_effect_and_meaning(published: Path) -> Non
     ]
     assert len(charts(app)) == 6  # three effects, pairs, seeds, criteria
     assert text.count("-badge[") == 3
+
+
+def test_earlier_verdicts_stand_beside_the_present_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On the committed run: an expectation that was tested until it turned."""
+    monkeypatch.setenv("OUTPUTS_DIR", str(config.ROOT / "outputs"))
+    app = visit("hypotheses", study="fashion_mnist", version="v5")
+    text = words(app)
+    looks = "Stated on 2026-11-21. Reading 5 of these test images, look 5 at this hypothesis."
+    assert text.count(looks) == 6
+    tables = [table.value for table in app.table if "Due" in table.value]
+    assert [len(table) for table in tables] == [4] * 6
+    c1 = tables[3]
+    assert c1["Verdict"].tolist() == ["refuted", "undecided", "undecided", "supported"]
+    assert c1["Due"].tolist() == ["α = 0.03", "α = 0.0076", "α = 0.0034", "α = 0.0019"]
+    assert "Of 6 hypotheses, 1 is supported, 2 are refuted and 3 are undecided." in text
 
 
 def test_criteria_are_judged_against_results() -> None:

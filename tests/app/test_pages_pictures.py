@@ -413,9 +413,12 @@ def test_another_precision_or_fit_is_answered_anew_and_kept(
     classifier.segmented_control(key="fit").set_value("crop")
     fine(classifier.run())
     assert model.batches == [1, 1]
+    (before,) = [metric.value for metric in classifier.metric if metric.label == "Accuracy"]
     classifier.segmented_control(key="precision").set_value("int8")
     fine(classifier.run())
     assert model.batches == [1, 1, 1]
+    (after,) = [metric.value for metric in classifier.metric if metric.label == "Accuracy"]
+    assert float(after.split()[0]) < float(before.split()[0])  # the figures are those of the file
 
 
 def test_another_study_keeps_the_photos_and_asks_its_own_model(

@@ -66,6 +66,90 @@ def test_of_many_models_the_highest_are_drawn_and_the_number_is_said() -> None:
     assert figure.layout.title.subtitle.text.endswith("beside it the 8 highest of 12 others")
 
 
+def pairs(confusion: list[float], similarity: list[float]) -> pd.DataFrame:
+    names = {"label_a": list("aab"), "label_b": list("bcc")}
+    return pd.DataFrame(names | {"confusion": confusion, "similarity": similarity})
+
+
+@pytest.mark.parametrize(
+    ("confusion", "similarity", "said"),
+    [
+        ([0, 0, 0], [3, 2, 1], "no two categories were confused"),
+        ([0.2, 0.2, 0], [3, 2, 1], "2 pairs were confused equally often, and most"),
+        (
+            [0.2, 0.1, 0],
+            [3, 2, 1],
+            "a / b is the pair confused most on these images, and the most alike",
+        ),
+        ([0.2, 0.1, 0], [3, 3, 1], "a / b is the pair confused most on these images"),
+        ([0.1, 0.2, 0], [3, 2, 1], "a / c is the pair confused most on these images"),
+    ],
+)
+def test_one_pair_is_named_only_where_one_leads(
+    confusion: list[float], similarity: list[float], said: str
+) -> None:
+    assert hypotheses.pair_finding(pairs(confusion, similarity)) == said
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        ([0.5, 0.6], [0.7, 0.8], "Every training of New is better than every one of Old"),
+        ([0.7, 0.8], [0.5, 0.6], "Every training of Old is better than every one of New"),
+        ([0.5, 0.6], [0.6, 0.8], "Trainings of Old and New overlap"),
+        ([0.5, None], [None, 0.8], "Every training of New is better than every one of Old"),
+    ],
+)
+def test_trainings_are_called_better_only_where_all_are(
+    before: list[float], after: list[float], said: str
+) -> None:
+    frame = pd.DataFrame({"seed": [1, 2], "a": before, "b": after})
+    assert hypotheses.seed_finding(frame, {"a": "Old", "b": "New"}) == said
+
+
+LOOKED = {
+    "alpha": 0.05 * 6 / (9 * 9.8696),
+    "alpha_of_all_looks": 0.05,
+    "look": 3,
+    "reading": 4,
+    "since_reading": 2,
+    "stated": "2026-11-21",
+}
+
+
+def test_the_level_says_how_often_was_looked() -> None:
+    assert hypotheses.stated(LOOKED) == (
+        "Stated on 2026-11-21. Reading 4 of these test images, look 3 at this hypothesis."
+    )
+    assert hypotheses.level(LOOKED) == (
+        "α = 0.0034 at look 3: 0.05 · 6 / (π · 3)², so that all looks sum to 0.05"
+    )
+    assert hypotheses.interval_level(LOOKED) == "99.66\u00a0%"
+    assert hypotheses.level({"alpha": 0.05}) == "α = 0.05, without regard to earlier looks"
+    assert hypotheses.stated({}) == "When this was stated is not recorded in this version."
+
+
+def test_earlier_verdicts_stand_beside_the_level_that_was_due() -> None:
+    row = {"version": "v2", "reading": 3, "verdict": "supported", "value": 0.8, "low": 0.7}
+    row |= {"high": 0.9, "unit": "share", "p_value": 0.03, "alpha": 0.05}
+    (told,) = hypotheses.earlier(pd.DataFrame([row]), LOOKED).to_dict("records")
+    assert told == {
+        "Version": "v2",
+        "Reading": 3,
+        "Verdict": "supported",
+        "Found": "80.0\u00a0% (70.0\u00a0% to 90.0\u00a0%)",
+        "Chance": "p = 0.03",
+        "Judged at": "α = 0.05",
+        "Due": "α = 0.0076",  # the second look, for the first one was at reading 2
+    }
+
+
+@pytest.mark.parametrize("value", [-0.0, -0.004, 0.004])
+def test_nothing_has_no_sign(value: float) -> None:
+    assert hypotheses.amount(value, "correlation") == "0.00"
+    assert hypotheses.amount(value, "percentage points") == "0.0 points"
+
+
 def test_of_two_pairs_close_together_only_the_more_confused_is_named() -> None:
     frame = pd.DataFrame(
         {

@@ -422,12 +422,15 @@ def test_points_are_pairs_of_classes_or_of_seeds_or_nothing() -> None:
     ]
     drawn = hypotheses.points(ACCURACY | {"points": pairs}, {})
     assert drawn is not None
-    assert theme.headline(drawn)[0] == "Ant / bee is both the most alike and the most confused pair"
+    assert (
+        theme.headline(drawn)[0]
+        == "Ant / bee is the pair confused most on these images, and the most alike"
+    )
     seeds = [{"seed": 1, "a": 0.5, "b": 0.6}, {"seed": 2, "a": 0.5, "b": 0.4}]
     joined = hypotheses.points(ACCURACY | {"points": seeds}, {"a": "Without", "b": "With"})
     assert joined is not None
     assert floats(traces(joined)["With"].x) == [0.6, 0.4]
-    assert theme.headline(joined)[0] == "With is better with 1 of 2 seeds"
+    assert theme.headline(joined)[0] == "Trainings of Without and With overlap"
     assert hypotheses.points(ACCURACY, {}) is None
 
 

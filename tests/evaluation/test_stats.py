@@ -239,36 +239,6 @@ def test_pair_correlation_covers() -> None:
     assert covered > 180
 
 
-def test_pictures_needed_is_the_first_number_that_decides() -> None:
-    more = sample_sizes.images_needed(0.71, 0.70, 1_000)
-    total = 1_000 + more
-    assert evaluation_stats.wilson(0.71 * total, total).low > 0.7
-    assert evaluation_stats.wilson(0.71 * (total - 1), total - 1).low <= 0.7
-    # Wilson's interval ends at the margin where the score test is on its edge.
-    assert total == math.ceil(stats.norm.ppf(0.975) ** 2 * 0.70 * 0.30 / 0.01**2)
-    assert sample_sizes.images_needed(0.8, 0.7, 1_000) == 0
-    assert sample_sizes.images_needed(0.7, 0.7, 1_000) is None
-
-
-def test_seeds_needed_is_the_first_number_that_decides() -> None:
-    values = [4.0, 7.0, 5.5, 6.5, 4.5]  # mean 5.5, spread 1.275
-    more = sample_sizes.seeds_needed(values, 5.0)
-    half = [stats.t.ppf(0.975, n - 1) * np.std(values, ddof=1) / math.sqrt(n) for n in (27, 28)]
-    assert half[0] > 0.5 > half[1]
-    assert more == 28 - 5
-    assert sample_sizes.seeds_needed(values, 0.0) == 0
-    assert sample_sizes.seeds_needed([4.0, 6.0], 5.0) is None
-    assert sample_sizes.seeds_needed([4.0], 5.0) == 1
-
-
-def test_classes_needed_grows_with_the_square() -> None:
-    # On Fisher's scale the interval reaches twice as far as the margin is away: four times as many.
-    estimate = Estimate(math.tanh(0.2), math.tanh(-0.2), math.tanh(0.6), "")
-    assert sample_sizes.classes_needed(estimate, 0.0, 10) == 30
-    assert sample_sizes.classes_needed(estimate, math.tanh(0.2), 10) is None
-    assert sample_sizes.classes_needed(Estimate(0.9, 0.8, 0.95, ""), 0.0, 10) == 0
-
-
 # Two models: a given difference, a ratio of mistakes ---------------------------------------------
 
 
@@ -345,13 +315,6 @@ def test_bootstrap_test() -> None:
     assert evaluation_stats.bootstrap_test(samples, -1) == 2 / 100
     assert evaluation_stats.bootstrap_test(samples, 9) == 2 * 11 / 100
     assert evaluation_stats.bootstrap_test(samples, 49) == 1
-
-
-def test_pictures_for_an_interval() -> None:
-    estimate = Estimate(2.0, 0.0, 5.0, "")
-    assert sample_sizes.images_for_interval(estimate, 1.0, 100) == 300  # half of 2 to half of 1
-    assert sample_sizes.images_for_interval(estimate, 8.0, 100) == 0
-    assert sample_sizes.images_for_interval(estimate, 2.0, 100) is None
 
 
 def test_pictures_until_an_interval_is_narrow() -> None:

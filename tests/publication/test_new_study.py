@@ -55,6 +55,8 @@ batch_size = 16
 [hypotheses.T1]
 title = "Better than a coin"
 statement = "At least {margin} of the shapes are classified correctly."
+stated = 2026-01-02
+since_reading = 1
 kind = "accuracy"
 models = ["best"]
 metric = "accuracy"
@@ -67,7 +69,7 @@ alpha = 0.05
 [hypotheses.T1.meaning]
 supported = "{value} ({low} to {high})."
 refuted = "Only {value} ({low} to {high})."
-undecided = "{value} ({low} to {high}): {needed} would decide."
+undecided = "{value} ({low} to {high}). {needed}"
 """
 
 

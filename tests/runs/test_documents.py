@@ -35,6 +35,7 @@ def drafted(folder: Path, made: dict[str, Any], metrics: dict[str, Any]) -> draf
             "title": "Photos",
             "image_shape": [224, 224, 3],
             "classes": ["hat", "shoe"],
+            "test_ids_sha256": "0" * 64,
             "totals": {"train": 100, "validation": 20, "test": 20},
             "citation": "",
             "licence": "",
@@ -68,6 +69,7 @@ def test_the_card_of_a_model_without_an_architecture_or_served_files(
     assert "resized to 224 × 224 pixels first" in card
     assert "- Licence: not stated\n" in card
     assert "| accuracy | test | 20 | 0.9000 | 0.8000 to 0.9500 |" in card
+    assert "This is the first published reading of these test images." in card
     assert "Deployed files" not in card
     assert words.found(card) == []
 

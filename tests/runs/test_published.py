@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from src.runs import __main__, drafts
+from src.runs import __main__, drafts, ledger
 from src.runs import published as runs_published
 
 OF_A_MODEL = (
@@ -45,7 +45,13 @@ def _draft(note: str = "first") -> drafts.Draft:
     return draft
 
 
-MANIFEST: dict[str, Any] = {"default_model": "best", "created": "2026-01-01"}
+MANIFEST: dict[str, Any] = {
+    "default_model": "best",
+    "created": "2026-01-01",
+    "code_revision": "unknown",
+    "data": {"test_ids_sha256": "0" * 64},
+    "inherited": {},
+}
 
 
 def test_publishes_one_version_after_another(outputs: Path) -> None:
@@ -58,8 +64,9 @@ def test_publishes_one_version_after_another(outputs: Path) -> None:
         "second",
     ]
     assert runs_published.verify_all() == []
-    hidden = [".logs", ".partial", "v1", "v2"]
-    assert sorted(path.name for path in (outputs / "toy").iterdir()) == hidden
+    beside = [".logs", ".partial", "readings.csv", "v1", "v2"]
+    assert sorted(path.name for path in (outputs / "toy").iterdir()) == beside
+    assert [ledger.number("toy", version) for version in ("v1", "v2")] == [1, 2]
     assert list((outputs / "toy" / ".partial").iterdir()) == []
 
 
@@ -103,7 +110,7 @@ def test_reads_what_was_written(outputs: Path) -> None:
     assert run.model("best").seeds is None
     manifest = json.loads((outputs / "toy/v1/manifest.json").read_text())
     assert {k: manifest[k] for k in ("schema", "study", "version", "profile", "created")} == {
-        "schema": 1,
+        "schema": 2,
         "study": "toy",
         "version": "v1",
         "profile": "full",
