@@ -324,7 +324,7 @@ def f1_by_class(reports: Mapping[str, pd.DataFrame], split: str = "test") -> Fig
             for name, report in reports.items()
         }
     )
-    title = f"Mean F1 of the models: {wording.class_scores(table.mean(axis=1))}"
+    title = f"Mean F1 of the models: {wording.mean_class_scores(table.mean(axis=1))}"
     size = (1.3 * len(table.columns) + 3.2, 0.36 * len(table) + 2)
     figure, axes = _axes(1, 1, size)
     bar = {"label": f"F1 ({split})"}

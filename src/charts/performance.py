@@ -243,12 +243,18 @@ def class_scores(report: pd.DataFrame, classes: Sequence[str], metric: str) -> g
         ticktext=[_score_label(row, metric) for row in ordered.to_dict("records")],
     )
     figure.update_layout(showlegend=False, clickmode="event+select", barmode="overlay")
-    finding = wording.class_scores(report.set_index("label")[metric])
+    finding = wording.class_scores(_with_bounds(report, metric))
     figure.update_xaxes(title=metric, tickformat=".0%", range=[0, 1.02])
     support = ordered.loc[ordered["support"] > 0, "support"]
     n = theme.count(support.iloc[0]) if support.nunique() == 1 else "different numbers of"
     shown = f"{METRICS[metric]}, with 95\u00a0% interval; {n} images per class"
     return theme.finish(figure, finding, shown, height=90 + ROW * len(ordered))
+
+
+def _with_bounds(report: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """value, low and high of one metric, by label."""
+    names = {metric: "value", f"{metric}_low": "low", f"{metric}_high": "high"}
+    return report.set_index("label")[list(names)].rename(columns=names)
 
 
 def _score_label(row: Mapping[Any, Any], metric: str) -> str:

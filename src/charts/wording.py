@@ -168,17 +168,42 @@ def confusion(counts: pd.DataFrame) -> str:
     found = findings.most_confused(counts)
     if found is None:
         return "Every image is classified correctly"
+    if not found.clear:
+        mistakes = int(counts.to_numpy().sum() - counts.to_numpy().trace())
+        return f"{_several(mistakes, 'mistake', 'mistakes')}; no two categories stand out"
     share = theme.percent(found.share, 0)
     return theme.sentence(
         f"{found.first} and {found.second} are confused most: {share} of all mistakes"
     )
 
 
-def class_scores(scores: pd.Series[float]) -> str:
-    """The hardest and the easiest category (share by category; NaN: not tested)."""
-    (hard, low), (easy, high) = findings.ends(scores.dropna())
+def class_scores(scores: pd.DataFrame) -> str:
+    """The lowest and the highest category (value, low, high by category; NaN: not tested).
+
+    They are called hardest and easiest only where no interval of another one reaches theirs.
+    """
+    tested = scores.dropna(subset=["value"])
+    if tested.empty:
+        return "No category was tested"
+    found = findings.extremes(tested)
+    if found is not None:
+        (hard, low), (easy, high) = found
+        return theme.sentence(
+            f"{hard} is hardest ({theme.percent(low)}), {easy} easiest ({theme.percent(high)})"
+        )
+    (_, low), (_, high) = findings.ends(tested["value"])
+    if low == high:
+        return f"Every category reaches {theme.percent(low)}"
+    return (
+        f"From {theme.percent(low)} to {theme.percent(high)}; the intervals of categories overlap"
+    )
+
+
+def mean_class_scores(means: pd.Series[float]) -> str:
+    """The range of categories' means over several models, which have no interval."""
+    (low_name, low), (high_name, high) = findings.ends(means.dropna())
     return theme.sentence(
-        f"{hard} is hardest ({theme.percent(low)}), {easy} easiest ({theme.percent(high)})"
+        f"{low_name} is lowest ({theme.percent(low)}), {high_name} highest ({theme.percent(high)})"
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal, get_args
 
+import numpy as np
 import pandas as pd
 from pydantic import ConfigDict, model_validator
 from pydantic.dataclasses import dataclass
@@ -125,8 +126,7 @@ def _measured(
 
 def _weakest_recall(scored: Scored) -> Estimate:
     counts = confusion(scored).to_numpy()
-    per_class = [stats.wilson(row[k], row.sum()) for k, row in enumerate(counts) if row.sum()]
-    return min(per_class, key=lambda estimate: estimate.value)
+    return stats.smallest_share(np.diag(counts), counts.sum(1))
 
 
 def _published(entry: Mapping[str, float] | None) -> Estimate:

@@ -11,6 +11,8 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import pandas as pd
 
+from src.evaluation import stats
+
 
 class Entry(NamedTuple):
     """One value and what it belongs to."""
@@ -25,6 +27,7 @@ class Confusion(NamedTuple):
     first: str
     second: str
     share: float
+    clear: bool  # whether chance would not have put another pair first
 
 
 class Miscalibrated(NamedTuple):
@@ -95,10 +98,27 @@ def most_confused(counts: pd.DataFrame) -> Confusion | None:
     np.fill_diagonal(numbers, 0)
     if numbers.sum() == 0:
         return None
-    together = numbers + numbers.T
+    together = np.triu(numbers + numbers.T)
     row, column = divmod(int(together.argmax()), len(together))
     first, second = sorted((str(counts.index[row]), str(counts.columns[column])))
-    return Confusion(first, second, float(together[row, column] / numbers.sum()))
+    most, second_most = (int(n) for n in np.sort(together, axis=None)[[-1, -2]])
+    clear = stats.mcnemar(most, second_most) < 1 - stats.LEVEL
+    return Confusion(first, second, most / float(numbers.sum()), clear)
+
+
+def extremes(table: pd.DataFrame) -> tuple[Entry, Entry] | None:
+    """The lowest and the highest value (index: name; value, low, high), if surely so.
+
+    None where the interval of another one reaches that of the lowest or of the highest, or where
+    there is only one.
+    """
+    low, high = ends(table["value"])
+    others_low, others_high = table.drop(low.name), table.drop(high.name)
+    if others_low.empty:
+        return None
+    first = table.loc[low.name, "high"] < others_low["low"].min()
+    last = table.loc[high.name, "low"] > others_high["high"].max()
+    return (low, high) if first and last else None
 
 
 def miscalibrated(table: pd.DataFrame) -> Miscalibrated:

@@ -644,11 +644,16 @@ def _class_f1(h: Hypothesis, evidence: Evidence) -> Finding:
 
 def _weakest_class(h: Hypothesis, evidence: Evidence) -> Finding:
     scored, k = _with_label(h, evidence)
-    values, samples = metrics.f1_samples(scored, _resamples(h))
-    gap = 100 * (np.nanmin(np.delete(values, k)) - values[k])  # NaN: not tested
-    gaps = 100 * (np.nanmin(np.delete(samples, k, axis=1), axis=1) - samples[:, k])
-    facts = {"label": h.label, "weakest": scored.classes[int(np.nanargmin(values))]}
-    return _resampled(h, scored.n, float(gap), gaps, facts)
+    found, p_value = metrics.weakest_gap(scored, k, h.margin / 100, h.level, _resamples(h))
+    estimate = found.scaled(100)
+    values, _ = metrics.f1_samples(scored, 1)
+    return Finding(
+        estimate=estimate,
+        p_value=p_value,
+        n=scored.n,
+        needed=_images_needed(h, estimate, scored.n),
+        facts={"label": h.label, "weakest": scored.classes[int(np.nanargmin(values))]},
+    )
 
 
 def _with_label(h: Hypothesis, evidence: Evidence) -> tuple[metrics.Scored, int]:

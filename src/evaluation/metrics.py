@@ -8,6 +8,7 @@ in the model's order; N the number of images.
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -22,6 +23,8 @@ from src.evaluation.stats import Estimate, FloatArray, IntArray
 DRAWN = 48  # test images that a run keeps whatever was said about them
 RESAMPLES = 1_000
 STRATIFIED = "stratified bootstrap"
+LARGEST_LOSS = -math.log(np.finfo(np.float32).eps)  # of one image
+FEW = 4  # mistakes: below, simulated intervals of log-loss cover less than 93 %
 
 
 @dataclass(frozen=True)
@@ -149,9 +152,10 @@ def accuracy_over_seeds(predictions: pd.DataFrame, split: str) -> Estimate:
 def summary(scored: Scored, resamples: int = RESAMPLES, seed: int = 0) -> dict[str, Any]:
     """{"n": N, "metrics": {name: {value, low, high, method}}}, as metrics.json holds each split.
 
-    Accuracy has Wilson's interval, the others percentiles of a bootstrap stratified by label
-    (Efron and Tibshirani 1993, chapters 8 and 13). ROC-AUC is left out where all labels are the
-    same. The calibration error has no such interval: see `reliability`.
+    Accuracy has Wilson's interval, the others a bootstrap stratified by label (Efron and Tibshirani
+    1993): percentiles (chapter 13), for log-loss a studentised one, for ROC-AUC a logarithmic
+    scale, since few mistakes carry both. ROC-AUC is left out where all labels are the same. The
+    calibration error has no such interval: see `reliability`.
     """
     rng = np.random.default_rng(seed)
     estimates = {"accuracy": stats.wilson(int(scored.correct.sum()), scored.n)}
@@ -213,17 +217,50 @@ def _probability_estimates(
     losses, rankings = _losses(scored), _rankings(scored)
 
     def metrics(weights: FloatArray) -> FloatArray:
-        """(2, B) log-loss and ROC-AUC of weighted images (B, N)."""
-        return np.stack([weights @ losses / scored.n, _weighted_auc(weights, rankings)])
+        """(3, B) mean loss, mean squared loss and ROC-AUC of weighted images (B, N)."""
+        loss, square = (weights @ values / scored.n for values in (losses, losses**2))
+        return np.stack([loss, square, _weighted_auc(weights, rankings)])
 
-    value = metrics(np.ones((1, scored.n)))[:, 0]
+    value = metrics(np.ones((1, scored.n)))
     drawn = stats.resampled_counts(scored.labels, resamples, rng)
-    loss, auc = np.concatenate([metrics(weights) for weights in drawn], axis=1)
-    interval = stats.percentile_interval
-    estimates = {"log_loss": interval(value[0], loss, STRATIFIED)}
+    samples = np.concatenate([metrics(weights) for weights in drawn], axis=1)
+    estimates = {"log_loss": _log_loss(value[:2, 0], samples[:2], scored)}
     if rankings:
-        estimates["roc_auc"] = interval(value[1], auc, STRATIFIED)
+        estimates["roc_auc"] = _roc_auc(float(value[2, 0]), samples[2], scored.n)
     return estimates
+
+
+def _log_loss(value: FloatArray, samples: FloatArray, scored: Scored) -> Estimate:
+    """Mean loss with a bootstrap-t interval (Efron and Tibshirani 1993, 12.5).
+
+    `value` holds the mean loss and mean squared loss (2,), `samples` those of resamples (2, B). Few
+    mistakes carry most of the loss: percentiles of their resampled mean end too early.
+    """
+    error, errors = (
+        np.sqrt(np.maximum(square - mean**2, 0) / scored.n) for mean, square in (value, samples)
+    )
+    varied = errors > 0
+    tails = [0.5 + stats.LEVEL / 2, 0.5 - stats.LEVEL / 2]
+    t = (samples[0] - value[0])[varied] / errors[varied]
+    reach = np.quantile(t, tails) if varied.any() else np.zeros(2)
+    low, high = np.clip(value[0] - reach * error, 0, LARGEST_LOSS)
+    few = "" if int((~scored.correct).sum()) >= FEW else ", too narrow: hardly a mistake"
+    return Estimate(float(value[0]), float(low), float(high), f"stratified bootstrap-t{few}")
+
+
+def _roc_auc(value: float, samples: FloatArray, n: int) -> Estimate:
+    """ROC-AUC, with an interval of what it lacks to 1 on a logarithmic scale.
+
+    Never narrower than the percentiles. Without one wrong order among n images nothing varies:
+    then as many may be in the wrong place as Wilson's interval of n right answers leaves.
+    """
+    method, lacking, z = f"{STRATIFIED}, log scale", 1 - value, stats.z_of_level(stats.LEVEL)
+    if lacking <= 0:
+        return Estimate(value, stats.wilson(n, n).low, 1.0, method)
+    factor = math.exp(min(z * float(samples.std()) / lacking, 50.0))
+    percentiles = stats.percentile_interval(value, samples, method)
+    low = max(min(1 - lacking * factor, percentiles.low), 0.0)
+    return Estimate(value, low, max(1 - lacking / factor, percentiles.high), method)
 
 
 def _losses(scored: Scored) -> FloatArray:
@@ -287,6 +324,30 @@ def f1_samples(
     drawn = _resampled_confusions(counts, resamples, np.random.default_rng(seed))
     known = np.where(counts.sum(1) > 0, 1.0, np.nan)
     return _rates(counts)[2] * known, _rates(drawn)[2] * known
+
+
+def weakest_gap(
+    scored: Scored, k: int, margin: float, level: float = stats.LEVEL, resamples: int = RESAMPLES
+) -> tuple[Estimate, float]:
+    """By how much F1 of class k lies below that of the next weakest class, and a p-value.
+
+    The gap is the smallest of K - 1 differences, and the smallest observed one is low by chance
+    too: percentiles of its bootstrap cover the true gap in as few as half of all cases. So all
+    differences get an interval at once, from the largest studentised deviation of each resample
+    (Romano and Wolf 2005, Exact and approximate stepdown methods for multiple hypothesis testing),
+    and the gap takes the smallest bounds. The p-value that the gap is `margin` (-1 to 1) inverts
+    the same intervals.
+    """
+    values, samples = f1_samples(scored, resamples)
+    others = np.flatnonzero(np.isfinite(values) & (np.arange(len(values)) != k))
+    gaps, drawn = values[others] - values[k], samples[:, others] - samples[:, [k]]
+    errors = np.maximum(drawn.std(0), 1e-9)
+    deviations = (np.abs(drawn - gaps) / errors).max(1)
+    reach = np.quantile(deviations, level) * errors
+    low, high = float((gaps - reach).min()), float((gaps + reach).min())
+    beyond = max(((gaps - margin) / errors).min(), ((margin - gaps) / errors).max())
+    p_value = (int((deviations >= beyond).sum()) + 1) / (resamples + 1)
+    return Estimate(float(gaps.min()), low, high, f"{STRATIFIED}, all classes at once"), p_value
 
 
 def report(scored: Scored, resamples: int = RESAMPLES, seed: int = 0) -> pd.DataFrame:

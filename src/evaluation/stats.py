@@ -155,6 +155,35 @@ def wilson(successes: float, n: float, level: float = LEVEL) -> Estimate:
     return Estimate(float(value), float(low), float(high), "Wilson")
 
 
+def exact_bounds(successes: int, n: int, level: float = LEVEL) -> tuple[float, float]:
+    """Clopper-Pearson bounds of successes / n, whose coverage never falls below the level.
+
+    Clopper and Pearson (1934), The use of confidence or fiducial limits illustrated in the case of
+    the binomial. (0, 1) where n is 0.
+    """
+    tail = (1 - level) / 2
+    low = high = successes / n if n else 0.0
+    if successes:
+        low = _bisect(lambda p: 1 - binomial_tail(successes - 1, n, p) - tail, 0.0, low)
+    if successes < n or not n:
+        high = _bisect(lambda p: tail - binomial_tail(successes, n, p), high, 1.0) if n else 1.0
+    return low, high
+
+
+def smallest_share(successes: ArrayLike, n: ArrayLike, level: float = LEVEL) -> Estimate:
+    """The smallest of several shares successes / n (K,), and an interval for the smallest true one.
+
+    Of many shares the smallest observed one is low by chance too, and an interval of it alone
+    covers the smallest true one in as few as half of all cases. So the bounds hold for all shares
+    at once: exact ones at Šidák's (1967) level, and of these the smallest. Shares with n = 0 do
+    not count.
+    """
+    counts = [(int(s), int(m)) for s, m in zip(*map(np.ravel, (successes, n)), strict=True) if m]
+    bounds = [exact_bounds(s, m, level ** (1 / len(counts))) for s, m in counts]
+    low, high = min(low for low, _ in bounds), min(high for _, high in bounds)
+    return Estimate(min(s / m for s, m in counts), low, high, "Clopper-Pearson, Šidák")
+
+
 def score_test(successes: float, n: float, share: float) -> float:
     """Two-sided p-value that the true share is `share` (0 < share < 1); agrees with `wilson`."""
     return _two_sided((successes / n - share) / math.sqrt(share * (1 - share) / n))

@@ -138,3 +138,33 @@ def test_a_mean_over_seeds_says_what_its_interval_and_its_spread_are_of() -> Non
 def test_no_mistake_is_no_confusion() -> None:
     right = pd.DataFrame(np.diag([4, 4]), index=["a", "b"], columns=["a", "b"])
     assert wording.confusion(right) == "Every image is classified correctly"
+
+
+def test_two_mistakes_name_no_pair() -> None:
+    counts = pd.DataFrame([[9, 1], [1, 9]], index=["2", "7"], columns=["2", "7"])
+    assert wording.confusion(counts) == "2 mistakes; no two categories stand out"
+    counts.iloc[0, 1] = 9
+    assert wording.confusion(counts) == "2 and 7 are confused most: 100\u00a0% of all mistakes"
+
+
+def test_pairs_that_are_confused_equally_often_name_no_pair() -> None:
+    counts = pd.DataFrame([[9, 9, 0], [0, 9, 9], [0, 0, 9]], index=list("abc"), columns=list("abc"))
+    assert wording.confusion(counts) == "18 mistakes; no two categories stand out"
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ([0.5, 0.95], "A is hardest (50.0\u00a0%), b easiest (95.0\u00a0%)"),
+        ([0.9, 0.95], "From 90.0\u00a0% to 95.0\u00a0%; the intervals of categories overlap"),
+        ([1.0, 1.0], "Every category reaches 100.0\u00a0%"),
+        ([np.nan, 0.9], "Every category reaches 90.0\u00a0%"),
+        ([np.nan, np.nan], "No category was tested"),
+    ],
+)
+def test_a_category_is_hardest_only_where_intervals_do_not_overlap(
+    values: list[float], sentence: str
+) -> None:
+    scores = pd.DataFrame({"value": values}, index=["a", "b"])
+    scores = scores.assign(low=scores["value"] - 0.04, high=scores["value"] + 0.04)
+    assert wording.class_scores(scores) == sentence

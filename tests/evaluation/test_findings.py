@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from src.evaluation import findings
 
@@ -39,7 +40,8 @@ def test_best_epochs_of_every_training() -> None:
 
 def test_the_worst_cell_has_a_direction_and_the_most_confused_pair_has_none() -> None:
     assert findings.worst_cell(COUNTS) == ("bee", "ant")
-    assert findings.most_confused(COUNTS) == ("ant", "bee", 5 / 6)
+    assert findings.most_confused(COUNTS) == ("ant", "bee", 5 / 6, False)  # 5 to 1 may be chance
+    assert findings.most_confused(3 * COUNTS) == ("ant", "bee", 5 / 6, True)
     assert findings.most_confused(COUNTS * np.eye(3, dtype=int)) is None
 
 
@@ -69,3 +71,19 @@ def test_members_of_an_ensemble() -> None:
     )
     assert findings.least_correlated(pairs, "errors") == ("B", "C", 0.3)
     assert findings.least_correlated(pairs.head(1), "errors") is None
+
+
+@pytest.mark.parametrize(
+    ("high", "found"),
+    [
+        ([0.5, 0.8, 1.0], (("a", 0.4), ("c", 0.9))),
+        ([0.6, 0.8, 1.0], None),  # the lowest reaches the next
+        ([0.5, 0.87, 1.0], None),  # the next reaches the highest
+    ],
+)
+def test_only_what_no_other_interval_reaches_is_extreme(high: list[float], found: object) -> None:
+    table = pd.DataFrame(
+        {"value": [0.4, 0.7, 0.9], "low": [0.3, 0.6, 0.85], "high": high}, index=list("abc")
+    )
+    assert findings.extremes(table) == found
+    assert findings.extremes(table.head(1)) is None

@@ -218,24 +218,118 @@ def test_intervals_are_a_plain_loop_over_resamples() -> None:
     """The shortcuts (multinomial confusion, weighted areas) against resampling pictures."""
     scored, rng = drawn(600, 3), np.random.default_rng(9)
     of_class = [np.flatnonzero(scored.labels == k) for k in range(3)]
-    loop: dict[str, list[float]] = {"macro_f1": [], "log_loss": [], "roc_auc": []}
+    y, p = scored.labels, scored.probabilities
+    loss = -np.log(p[np.arange(len(y)), y])
+    area = np.mean([rank_area(y == k, p[:, k]) for k in range(3)])
+    f1, t, areas = [], [], []
     for _ in range(1_500):
         rows = np.concatenate([rng.choice(members, len(members)) for members in of_class])
-        y, p = scored.labels[rows], scored.probabilities[rows]
-        loop["macro_f1"].append(macro_f1(y, p.argmax(1)))
-        loop["log_loss"].append(-np.log(p[np.arange(len(y)), y]).mean())
-        loop["roc_auc"].append(np.mean([rank_area(y == k, p[:, k]) for k in range(3)]))
-    y, p = scored.labels, scored.probabilities
+        f1.append(macro_f1(y[rows], p[rows].argmax(1)))
+        t.append((loss[rows].mean() - loss.mean()) / (loss[rows].std() / np.sqrt(600)))
+        areas.append(np.mean([rank_area(y[rows] == k, p[rows, k]) for k in range(3)]))
     assert macro_f1(y, p.argmax(1)) == pytest.approx(
         metrics.f1_score(y, p.argmax(1), average="macro")
     )
     assert rank_area(y == 0, p[:, 0]) == pytest.approx(metrics.roc_auc_score(y == 0, p[:, 0]))
+    reach = np.quantile(t, [0.975, 0.025]) * loss.std() / np.sqrt(600)
+    factor = np.exp(1.959964 * np.std(areas) / (1 - area) * np.array([1, -1]))
+    beside = np.quantile(areas, [0.025, 0.975])
+    expected = {
+        "macro_f1": np.quantile(f1, [0.025, 0.975]),
+        "log_loss": loss.mean() - reach,
+        "roc_auc": (
+            min(1 - (1 - area) * factor[0], beside[0]),
+            max(1 - (1 - area) * factor[1], beside[1]),
+        ),
+    }
     ours = evaluation_metrics.summary(scored, resamples=3_000)["metrics"]
-    for name, samples in loop.items():
-        low, high = np.quantile(samples, [0.025, 0.975])
+    for name, (low, high) in expected.items():
         tolerance = 0.08 * (high - low)
         assert ours[name]["low"] == pytest.approx(low, abs=tolerance), name
         assert ours[name]["high"] == pytest.approx(high, abs=tolerance), name
+
+
+REPETITIONS = 200
+ONE_IN_A_THOUSAND = 0.001 / 8  # for all intervals tested here together
+
+
+def at_least(coverage: float) -> float:
+    """Hits of so many repetitions that a method of this coverage misses once in a thousand runs."""
+    return float(stats.binom.ppf(ONE_IN_A_THOUSAND, REPETITIONS, coverage))
+
+
+@pytest.mark.parametrize(
+    ("k", "skill", "n"),
+    [(10, 4.2, 360), (10, 3.0, 370), (2, 2.0, 100), (10, 4.5, 1_000)],
+    ids=["4 mistakes", "36 mistakes", "8 mistakes of 100", "5 mistakes of 1,000"],
+)
+def test_few_mistakes_are_enough_for_log_loss_and_roc_auc(k: int, skill: float, n: int) -> None:
+    """Both were covered in 80 to 90 % of cases by percentiles of the bootstrap."""
+    rng = np.random.default_rng([k, n])
+    y = rng.integers(0, k, 60_000)
+    z = rng.normal(size=(len(y), k))
+    z[np.arange(len(y)), y] += skill
+    p, names = scipy_softmax(skill * z, axis=1), [str(i) for i in range(k)]
+    population = evaluation_metrics.summary(evaluation_metrics.score(y, p, names), 2)["metrics"]
+    truth = {name: population[name]["value"] for name in ("log_loss", "roc_auc")}
+    of_class = [np.flatnonzero(y == i) for i in range(k)]
+    covered = dict.fromkeys(truth, 0)
+    for seed in range(REPETITIONS):
+        rows = np.concatenate([rng.choice(members, n // k) for members in of_class])
+        sample = evaluation_metrics.score(y[rows], p[rows], names)
+        found = evaluation_metrics._probability_estimates(sample, 250, np.random.default_rng(seed))
+        for name, value in truth.items():
+            covered[name] += found[name].low <= value <= found[name].high
+    assert min(covered.values()) >= at_least(0.93), covered
+
+
+def test_a_perfect_model_is_not_certain_to_be_perfect() -> None:
+    labels = np.arange(100) % 2
+    sure = evaluation_metrics.score(labels, np.eye(2)[labels], ["a", "b"])
+    found = evaluation_metrics.summary(sure, 50)["metrics"]
+    assert (found["roc_auc"]["value"], found["roc_auc"]["high"]) == (1, 1)
+    assert found["roc_auc"]["low"] == pytest.approx(0.963, abs=0.001)
+    assert found["log_loss"]["value"] == found["log_loss"]["high"] == 0
+    assert found["log_loss"]["method"] == "stratified bootstrap-t, too narrow: hardly a mistake"
+
+
+@pytest.mark.parametrize(
+    ("recalls", "support", "k"),
+    [([0.8] + [0.9] * 9, 100, 0), ([0.9] * 10, 100, 3), ([0.8, 0.85] + [0.95] * 8, 500, 0)],
+    ids=["others equal", "all equal", "apart"],
+)
+def test_the_gap_of_the_weakest_class_is_covered(
+    recalls: list[float], support: int, k: int
+) -> None:
+    """Percentiles of the gap covered it in 53 to 68 % of cases where others are equal."""
+    rng, size = np.random.default_rng([k, support]), len(recalls)
+    shares = np.tile((1 - np.array(recalls))[:, None] / (size - 1), size)
+    np.fill_diagonal(shares, recalls)
+    f1 = evaluation_metrics._rates((shares * 1e9).astype(np.int64))[2]
+    truth = np.delete(f1, k).min() - f1[k]
+    labels, covered, rejected = np.repeat(np.arange(size), support), 0, 0
+    for _ in range(REPETITIONS):
+        answers = np.concatenate([rng.choice(size, support, p=row) for row in shares])
+        sample = evaluation_metrics.score(labels, np.eye(size)[answers], list("abcdefghij"))
+        found, p_value = evaluation_metrics.weakest_gap(sample, k, truth, resamples=250)
+        covered += found.low <= truth <= found.high
+        rejected += p_value < 0.05
+    assert covered >= at_least(0.93)
+    assert rejected <= REPETITIONS - at_least(0.93)
+
+
+def test_the_gap_of_the_weakest_class_agrees_with_its_p_value() -> None:
+    scored = drawn(600, 4)
+    found, _ = evaluation_metrics.weakest_gap(scored, 1, 0.0)
+    width = found.high - found.low
+    for margin, inside in (
+        (found.low - 0.02 * width, False),
+        (found.low + 0.02 * width, True),
+        (found.high - 0.02 * width, True),
+        (found.high + 0.02 * width, False),
+    ):
+        _, p_value = evaluation_metrics.weakest_gap(scored, 1, margin)
+        assert (p_value > 0.05) == inside
 
 
 def test_summary_is_reproducible_and_seeded() -> None:
