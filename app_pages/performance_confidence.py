@@ -140,6 +140,7 @@ def _promises(run: published.Run, sorting: thresholds.Sorting, subject: loaders.
         components.formatted(table, PROMISE_FORMATS),
         column_config=PROMISES,
         hide_index=True,
+        placeholder="–",
         alt="Precision of automatic sorting, promised and kept, as a whole and by category",
     )
     st.caption(

@@ -251,6 +251,7 @@ def _table(run: published.Run, models: pd.DataFrame, split: str) -> None:
         components.formatted(shown, FORMATS),
         column_config=COLUMNS,
         hide_index=True,
+        placeholder="–",
         on_select="rerun",
         selection_mode="single-row",
         key="model_table",
@@ -341,6 +342,7 @@ def _versions(run: published.Run) -> None:
         column_config=config,
         column_order=list(config),
         hide_index=True,
+        placeholder="–",
         alt="Versions of this study with their test accuracy",
     )
 

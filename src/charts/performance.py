@@ -530,17 +530,19 @@ def sorting_sentence(title: str, sorting: thresholds.Sorting, counts: pd.DataFra
         sorting: automatic sorting of the test images.
         counts: (K, K) confusion counts of the same split.
     """
-    pair = theme.listing(sorted(findings.worst_cell(counts + counts.T)))
+    found = findings.most_confused(counts)
+    pair = theme.sentence(f"{found.first} and {found.second}") if found and found.clear else ""
+    pair = f" {pair} are confused most." if pair else ""
     if not sorting.accepted:
         right = float(np.diag(counts).sum() / counts.to_numpy().sum())
         return theme.sentence(
             f"{title} classifies {theme.percent(right)} of the photos correctly, but "
-            f"{wording.nothing_sorted(sorting)}: all photos need checking, {pair} first."
+            f"{wording.nothing_sorted(sorting)}: all photos need checking.{pair}"
         )
     return theme.sentence(
         f"{title} sorts {theme.of_hundred(sorting.coverage.value)} photos by itself; "
         f"{theme.percent(sorting.precision.value)} of those are right. People check the "
-        f"{_others(sorting.coverage.value)}, mostly {pair}."
+        f"{_others(sorting.coverage.value)}.{pair}"
     )
 
 

@@ -356,12 +356,22 @@ def sorting(threshold: float | None, accepted: int) -> thresholds.Sorting:
 def test_the_answer_says_what_people_check() -> None:
     assert performance.sorting_sentence("best CNN", sorting(0.8, 12), COUNTS) == (
         "Best CNN sorts 50 of 100 photos by itself; 99.5\u00a0% of those are right. People check "
-        "the other 50, mostly ant and bee."
+        "the other 50."
     )
     assert performance.sorting_sentence("best CNN", sorting(None, 0), COUNTS) == (
         "Best CNN classifies 80.0\u00a0% of the photos correctly, but on validation "
-        "images no confidence reaches 99\u00a0% precision: all photos need checking, ant and bee "
-        "first."
+        "images no confidence reaches 99\u00a0% precision: all photos need checking."
+    )
+
+
+def test_a_pair_is_named_only_where_it_stands_out() -> None:
+    clear = COUNTS * 20  # the same shares of many more mistakes
+    assert performance.sorting_sentence("best CNN", sorting(0.8, 12), clear).endswith(
+        "People check the other 50. Ant and bee are confused most."
+    )
+    perfect = COUNTS * np.eye(len(COUNTS), dtype=int)
+    assert performance.sorting_sentence("best CNN", sorting(0.8, 12), perfect).endswith(
+        "People check the other 50."
     )
 
 
