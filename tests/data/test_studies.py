@@ -214,3 +214,21 @@ def test_cifar10_in_the_mirror_is_the_published_one(monkeypatch: pytest.MonkeyPa
     whole = np.concatenate([data.train.images, data.validation.images]).reshape(-1, 3)
     assert whole.mean(0).round(3).tolist() == [125.307, 122.950, 113.865]
     assert np.bincount(data.subset.labels).tolist() == [500] * 10
+
+
+@pytest.mark.mirror
+@pytest.mark.skipif(MIRROR is None, reason="DATASET_MIRROR is not set")
+def test_what_people_reach_on_cifar10_is_counted_from_the_file(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("DATASET_MIRROR", str(MIRROR))
+    test = datasets.load(studies.get("cifar10")).test
+    votes = np.load(MIRROR / "cifar10" / "cifar10h-counts.npy")[test.ids.astype(int)].astype(int)  # type: ignore[operator]
+    right = votes[np.arange(len(votes)), test.labels]
+    stated = {known.name: known for known in studies.references("cifar10")}
+    single, majority = stated["People, single annotator"], stated["People, majority vote"]
+    assert single.low == single.high == round(right.sum() / votes.sum(), 4)
+    alone = (votes == votes.max(1, keepdims=True)).sum(1) == 1
+    assert (
+        majority.low == majority.high == round(float((alone & (right == votes.max(1))).mean()), 4)
+    )
