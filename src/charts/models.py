@@ -13,7 +13,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from src.charts import theme, wording
-from src.evaluation import comparison, findings, stats
+from src.evaluation import comparison, stats
 
 # What kind of model it is: a colour and a sign, so that colour is never alone.
 FAMILIES = {
@@ -88,7 +88,7 @@ def accuracy_ranking(models: pd.DataFrame, references: pd.DataFrame, split: str)
     )
     figure.update_xaxes(title=f"{split} accuracy", tickformat=".0%")
     figure.update_layout(showlegend=not references.empty)
-    finding = wording.most_accurate(findings.ends(models.set_index("title")["value"])[1], places)
+    finding = wording.most_accurate(models.set_index("title")["value"], places)
     shown = (
         f"{split.capitalize()} accuracy with 95\u00a0% interval, "
         f"{theme.sample(best['n'])} images per model"

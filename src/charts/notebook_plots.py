@@ -452,8 +452,8 @@ def accuracy_against_time(frame: pd.DataFrame, split: str) -> Figure:
     axes.set(xscale="log", xlabel="milliseconds per image", ylabel=f"{split} accuracy")
     figure.legend(loc="outside right center", frameon=False, fontsize=8)
     axes.yaxis.set_major_formatter(ticker.PercentFormatter(1))
-    best = findings.ends(frame.set_index("title")["value"])[1]
-    return _titled(figure, f"On {split}, {wording.most_accurate(best)}")
+    finding = wording.most_accurate(frame.set_index("title")["value"])
+    return _titled(figure, f"On {split}, {finding}")
 
 
 # --- shared ------------------------------------------------------------------------------------

@@ -324,17 +324,11 @@ def class_heatmap(reports: pd.DataFrame, classes: Sequence[str], metric: str) ->
         )
     )
     _add_shares(figure, values, list(square.columns), [theme.wrapped(n, 18) for n in square.index])
-    means = square.mean()
-    finding = (
-        f"Every model finds {means.idxmin()} the hardest"
-        if (square.idxmin(axis=1).nunique() == 1)
-        else f"On average {means.idxmin()} is the hardest class for these models"
-    )
     figure.update_xaxes(type="category", showgrid=False, tickangle=-45)
     figure.update_yaxes(showgrid=False, autorange="reversed")
     return theme.finish(
         figure,
-        finding,
+        wording.lowest_class(square),
         f"{METRICS[metric]}, in per cent",
         height=130 + (44 if len(square) <= 8 else 36) * len(square),
     )
@@ -416,7 +410,7 @@ def roc(curves: pd.DataFrame, classes: Sequence[str], n: int) -> go.Figure:
     )
     figure.update_yaxes(title="found (share of the class)", tickformat=".0%")
     cut = f", false positive rate up to {theme.percent(limit, 0)}" if limit < 1 else ""
-    finding = _area_finding(areas, "separated from the rest", "ROC area")
+    finding = wording.class_areas(areas, "separated from the rest", "ROC area")
     return theme.finish(
         figure, finding, f"ROC, each class against the rest{cut}; {theme.sample(n)}"
     )
@@ -437,7 +431,7 @@ def precision_recall(curves: pd.DataFrame, classes: Sequence[str], n: int) -> go
     areas = _add_class_lines(figure, curves, classes, "recall", "precision", "average_precision")
     figure.update_xaxes(title="recall (share of the class found)", tickformat=".0%")
     figure.update_yaxes(title="precision (share that belongs)", tickformat=".0%", range=[0, 1.02])
-    finding = _area_finding(areas, "found cleanly", "average precision")
+    finding = wording.class_areas(areas, "found cleanly", "average precision")
     shown = f"Precision and recall, each class against the rest; {theme.sample(n)}"
     return theme.finish(figure, finding, shown)
 
@@ -459,16 +453,6 @@ def _add_class_lines(
             ),
         )
     return curves.groupby("label")[area].first()
-
-
-def _area_finding(areas: pd.Series, how: str, name: str) -> str:
-    if areas.empty:
-        return "No class can be drawn"
-    weak: Any = areas.idxmin()
-    strong: Any = areas.idxmax()
-    return theme.sentence(
-        f"{strong} is best {how} ({name} {areas[strong]:.3f}), {weak} worst ({areas[weak]:.3f})"
-    )
 
 
 # --- confidence ----------------------------------------------------------------------------

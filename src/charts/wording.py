@@ -15,7 +15,6 @@ from src.charts import theme
 from src.data import findings as data_findings
 from src.data.findings import MEASURES, Pair, PairValue
 from src.evaluation import findings, stats
-from src.evaluation.findings import Entry
 from src.evaluation.reliability import CalibrationError, Reliability
 from src.evaluation.thresholds import Sorting
 from src.runs.overview import OverSeeds
@@ -250,9 +249,35 @@ def over_seeds(title: str, found: OverSeeds) -> str:
     )
 
 
-def most_accurate(best: Entry, digits: int = 1) -> str:
-    """Which model has the highest accuracy (`findings.ends`)."""
-    return f"{best.name} has the highest accuracy: {theme.percent(best.value, digits)}"
+def most_accurate(accuracies: pd.Series[float], digits: int = 1) -> str:
+    """Which model has the highest accuracy (share by title); several where they are equal."""
+    most = float(accuracies.max())
+    names = [str(name) for name in accuracies.index[accuracies == most]]
+    verb = "has" if len(names) == 1 else "have"
+    return f"{theme.listing(names)} {verb} the highest accuracy: {theme.percent(most, digits)}"
+
+
+def class_areas(areas: pd.Series[float], how: str, name: str) -> str:
+    """Which class's curve encloses most and least (area by class); nothing where all are equal."""
+    if areas.empty:
+        return "No class can be drawn"
+    (weak, least), (strong, most) = findings.ends(areas)
+    if f"{least:.3f}" == f"{most:.3f}":
+        which = f"{strong} is" if len(areas) == 1 else "All classes are equally well"
+        return theme.sentence(f"{which} {how} ({name} {most:.3f})")
+    return theme.sentence(f"{strong} is best {how} ({name} {most:.3f}), {weak} worst ({least:.3f})")
+
+
+def lowest_class(scores: pd.DataFrame) -> str:
+    """Whether all models (rows) have the same class (columns) as their lowest one (shares)."""
+    lowest = scores.eq(scores.min(axis=1), axis=0)  # ties are all lowest
+    shared = [str(name) for name in scores.columns[lowest.all()]]
+    alone = bool((lowest.sum(axis=1) == 1).all())
+    if len(shared) == 1 and alone and len(scores) > 1:
+        return f"Every model finds {shared[0]} the hardest"
+    means = scores.mean()
+    names = [str(name) for name in means.index[means == means.min()]]
+    return f"Lowest on average: {theme.listing(names)} ({theme.percent(means.min())})"
 
 
 def explained_variance(components: pd.DataFrame, share: float) -> str:

@@ -168,3 +168,40 @@ def test_a_category_is_hardest_only_where_intervals_do_not_overlap(
     scores = pd.DataFrame({"value": values}, index=["a", "b"])
     scores = scores.assign(low=scores["value"] - 0.04, high=scores["value"] + 0.04)
     assert wording.class_scores(scores) == sentence
+
+
+def test_models_of_equal_accuracy_share_the_first_place() -> None:
+    accuracies = pd.Series({"A": 0.9, "B": 0.8, "C": 0.9})
+    assert wording.most_accurate(accuracies) == "A and C have the highest accuracy: 90.0\u00a0%"
+    assert wording.most_accurate(accuracies.head(2)) == "A has the highest accuracy: 90.0\u00a0%"
+
+
+@pytest.mark.parametrize(
+    ("areas", "sentence"),
+    [
+        ({"a": 0.9, "b": 0.8}, "A is best found (area 0.900), b worst (0.800)"),
+        ({"a": 0.9999, "b": 1.0}, "All classes are equally well found (area 1.000)"),
+        ({"a": 0.9}, "A is found (area 0.900)"),
+        ({}, "No class can be drawn"),
+    ],
+)
+def test_curves_that_enclose_the_same_area_have_no_best(
+    areas: dict[str, float], sentence: str
+) -> None:
+    assert wording.class_areas(pd.Series(areas, dtype=float), "found", "area") == sentence
+
+
+@pytest.mark.parametrize(
+    ("rows", "sentence"),
+    [
+        ([[0.5, 0.9], [0.6, 0.7]], "Every model finds a the hardest"),
+        ([[0.5, 0.9]], "Lowest on average: a (50.0\u00a0%)"),  # one model is not every model
+        ([[0.5, 0.9], [0.9, 0.7]], "Lowest on average: a (70.0\u00a0%)"),
+        ([[0.5, 0.5], [0.6, 0.6]], "Lowest on average: a and b (55.0\u00a0%)"),
+        ([[0.5, np.nan], [0.6, np.nan]], "Every model finds a the hardest"),
+    ],
+)
+def test_a_class_is_the_hardest_of_all_models_only_where_it_is_each_ones_alone(
+    rows: list[list[float]], sentence: str
+) -> None:
+    assert wording.lowest_class(pd.DataFrame(rows, columns=["a", "b"])) == sentence
