@@ -256,20 +256,3 @@ def test_the_canvas_uses_plain_words(app: AppTest) -> None:
     opened(app)
     drawn(app, SEVEN.strokes)
     assert words.found("\n".join(words.of_page(app))) == []
-
-
-def _prepared_and_only_made_smaller(prepared: int, smaller: int) -> dict[str, Any]:
-    return {
-        "accuracy": {
-            "strokes": {"as drawn": {"right": prepared, "n": 20}},
-            "resized": {"as drawn": {"right": smaller, "n": 20}},
-        },
-        "gain": {"as drawn": {"value": 0.25, "low": 0.03, "high": 0.47, "p": 0.025}},
-    }
-
-
-def test_where_preparation_changes_nothing_no_difference_is_claimed() -> None:
-    same = canvas._finding(_prepared_and_only_made_smaller(20, 20))
-    assert same.endswith("the model reads as many drawings correctly: 20 of 20.")
-    other = canvas._finding(_prepared_and_only_made_smaller(20, 15))
-    assert "reads 15 of 20 drawings correctly instead of 20: a difference of +25.0 points" in other
