@@ -290,6 +290,7 @@ def peak(lane: decoding_pool.Lane) -> int:
 linux = pytest.mark.skipif(sys.platform != "linux", reason="reads and limits memory as Linux does")
 
 
+@pytest.mark.slow
 @linux
 @pytest.mark.parametrize("name", BOMBS)
 def test_bombs_are_refused_within_the_limit(name: str) -> None:

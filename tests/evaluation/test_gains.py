@@ -76,6 +76,7 @@ def simulated(
     return gains.gain(*arms)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("trainings", [(3, 3), (5, 5), (3, 5)])
 @pytest.mark.parametrize("noise", [(0.02, 2.0), (0.1, 1.0), (0.4, 0.5)])
 def test_the_interval_covers(trainings: tuple[int, int], noise: tuple[float, float]) -> None:

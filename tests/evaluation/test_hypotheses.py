@@ -366,6 +366,7 @@ def divided(within: bool) -> Evidence:
 BLOCKS = {"first": tuple("abcd"), "second": tuple("efgh")}
 
 
+@pytest.mark.slow
 def test_a_division_into_blocks_is_no_correlation_within_them() -> None:
     meaning = MEANING | {"undecided": "{blocks}: {value}"}
     ignored = judged("pair_correlation", divided(within=False))

@@ -258,6 +258,7 @@ def at_least(coverage: float) -> float:
     return float(stats.binom.ppf(ONE_IN_A_THOUSAND, REPETITIONS, coverage))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("k", "skill", "n"),
     [(10, 4.2, 360), (10, 3.0, 370), (2, 2.0, 100), (10, 4.5, 1_000)],
@@ -293,6 +294,7 @@ def test_a_perfect_model_is_not_certain_to_be_perfect() -> None:
     assert found["log_loss"]["method"] == "stratified bootstrap-t, too narrow: hardly a mistake"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("recalls", "support", "k"),
     [([0.8] + [0.9] * 9, 100, 0), ([0.9] * 10, 100, 3), ([0.8, 0.85] + [0.95] * 8, 500, 0)],

@@ -78,6 +78,7 @@ def test_results_are_reproducible_and_seeded() -> None:
     assert (first.value, first.high) != (second.value, second.high)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("n", "k", "sharpness"), [(150, 10, 0.05), (600, 4, 0.5), (40, 2, 1.0)])
 def test_calibrated_models_are_refused_in_five_percent_at_most(
     n: int, k: int, sharpness: float

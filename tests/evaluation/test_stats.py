@@ -253,6 +253,7 @@ def test_mantel_within_blocks_is_uniform_where_only_the_blocks_agree() -> None:
     assert np.mean(np.array(without) <= 0.05) > 0.9  # the division alone is called a relation
 
 
+@pytest.mark.slow
 def test_pair_correlation_within_blocks_covers_none() -> None:
     rng, blocks, repetitions = np.random.default_rng(15), np.arange(10) >= 4, 300
     covered = wrong = 0
@@ -430,6 +431,7 @@ SEED_STUDIES = [  # images, accuracy, spread over seeds, likeness: as the publis
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seeds", [3, 5])
 @pytest.mark.parametrize(("n", "accuracy", "spread", "alike"), SEED_STUDIES)
 def test_the_mean_over_seeds_is_covered_for_other_seeds_and_images(
@@ -482,6 +484,7 @@ def test_exact_bounds_are_scipys(successes: int, n: int) -> None:
     assert evaluation_stats.exact_bounds(0, 0) == (0, 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("support", [36, 100, 1_000])
 @pytest.mark.parametrize("shares", [[0.99] * 10, [0.9] + [0.95] * 9, [0.6] * 10, [0.7, 0.9]])
 def test_the_smallest_share_is_covered(shares: list[float], support: int) -> None:

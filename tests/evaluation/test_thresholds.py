@@ -123,6 +123,7 @@ def broken(world: World, choose: Choose, repetitions: int = REPETITIONS) -> tupl
     return int(whole), int(classes)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", WORLDS)
 def test_promises_are_broken_no_more_often_than_allowed(name: str) -> None:
     whole, classes = broken(WORLDS[name], thresholds.choose)

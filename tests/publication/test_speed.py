@@ -67,6 +67,7 @@ def evaluated(tmp_path_factory: pytest.TempPathFactory) -> tuple[Draft, Dataset]
     return draft, dataset
 
 
+@pytest.mark.slow
 def test_networks_of_one_architecture_take_the_same_time(evaluated: tuple[Draft, Dataset]) -> None:
     draft, _ = evaluated
     made = {name: draft.read_json(f"models/{name}/config.json") for name in ALIKE}
@@ -81,6 +82,7 @@ def test_networks_of_one_architecture_take_the_same_time(evaluated: tuple[Draft,
         assert max(time["low"] for time in times) <= min(time["high"] for time in times)
 
 
+@pytest.mark.slow
 def test_the_int8_file_has_figures_of_its_own(evaluated: tuple[Draft, Dataset]) -> None:
     draft, dataset = evaluated
     for name in draft.to_serve():
@@ -98,6 +100,7 @@ def test_the_int8_file_has_figures_of_its_own(evaluated: tuple[Draft, Dataset]) 
     assert (best != int8).any()
 
 
+@pytest.mark.slow
 def test_what_a_network_needs_is_counted(evaluated: tuple[Draft, Dataset]) -> None:
     draft, _ = evaluated
     plan = plans.networks(SPEC.plan, "full")

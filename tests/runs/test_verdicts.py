@@ -97,6 +97,7 @@ def test_a_run_of_somebody_elses_keeps_its_own_verdicts(
     assert verdicts.judged(run) == run.hypotheses
 
 
+@pytest.mark.slow
 def test_a_new_run_is_recorded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "table").mkdir()
     (tmp_path / "table" / verdicts.PUBLISHED).write_text(",".join(verdicts.COLUMNS) + "\n")

@@ -136,6 +136,7 @@ def written() -> tuple[drawing.Drawing, ...]:
     return tuple(drawing.load(config.drawings_file()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("study", ["mnist", "digits"])
 def test_digits_on_paper_are_read(study: str) -> None:
     model = Classifier.open(study)
