@@ -26,6 +26,7 @@ def behind_proxy() -> Iterator[Server]:
         yield running
 
 
+@pytest.mark.slow
 def test_clients_that_stall_hold_up_nobody_at_their_address(server: Server) -> None:
     address = urllib.parse.urlsplit(server.url)
     with contextlib.ExitStack() as stack:

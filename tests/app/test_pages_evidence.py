@@ -56,6 +56,7 @@ def outputs(published: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return published
 
 
+@pytest.mark.slow
 def test_settings_are_spelled_for_people() -> None:
     changes = {"flip": True, "alternate": False, "shift": 2 / 28, "zoom": 0.0, "erasing": 0.3}
     spelled = performance_making._spelled
@@ -210,6 +211,7 @@ def test_every_tab_opens_from_its_link(tab: str, study: str) -> None:
     assert len(charts(app)) == expected.get(tab, 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["forest", "most_frequent", "vote"])
 @pytest.mark.parametrize("tab", TABS)
 def test_every_tab_serves_models_that_are_only_compared(tab: str, model: str) -> None:

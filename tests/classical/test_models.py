@@ -274,6 +274,7 @@ def test_the_record_says_how_a_model_was_made(
     assert table["model"].tolist() == ["svc", "svc"]
 
 
+@pytest.mark.slow
 def test_test_pictures_are_answered_at_publication(
     draft: drafts.Draft, fitted: dict[str, Fitted], digits: Dataset
 ) -> None:

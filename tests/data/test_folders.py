@@ -141,6 +141,7 @@ def test_a_zip_may_be_called_ZIP(inputs: Path) -> None:  # noqa: N802
 # --- from folder to splits ---------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_twenty_classes_of_very_different_counts(inputs: Path) -> None:
     expected = {f"shelf {n}": 5 + n * n // 4 for n in range(1, 21)}
     fill(inputs / "shop", {"shelf 7/front/étage": 1, **expected}, first=1)
@@ -160,6 +161,7 @@ def test_twenty_classes_of_very_different_counts(inputs: Path) -> None:
         assert of["train"] >= 3
 
 
+@pytest.mark.slow
 def test_every_class_that_is_kept_is_in_every_split(inputs: Path) -> None:
     fill(inputs / "shop", {str(n): n for n in range(5, 40)})
     counts = _counts(_spec())

@@ -136,6 +136,7 @@ def test_setup_accepts_published_runs_and_those_without_keras_files(tmp_path: Pa
     assert (ran.returncode, ran.stdout) == (0, "1 published runs, 0 problems.\n")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("harm", ["changed", "missing", "added", "manifest"])
 def test_setup_refuses_an_altered_run(tmp_path: Path, harm: str) -> None:
     run = factories.write_run(tmp_path, models=["best"])

@@ -88,6 +88,7 @@ def test_verdicts_that_turned_are_not_called_supported_again() -> None:
     assert [said[key] for key in turned] == ["undecided"] * 4
 
 
+@pytest.mark.slow
 def test_a_run_of_somebody_elses_keeps_its_own_verdicts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -29,6 +29,7 @@ def _small(study: str, version: str) -> bool:
     return max(runs_published.open_run(study, version).dataset["image_shape"]) <= images.THUMBNAIL
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("study", "version"), [run for run in RUNS if _small(*run)])
 def test_published_predictions_are_what_the_served_model_says(study: str, version: str) -> None:
     """Same picture → same tensor → same probabilities, from the notebook's path to the app's."""

@@ -151,6 +151,7 @@ def test_nearly_equal_pictures_are_in_one_fold() -> None:
     assert np.bincount(alike).tolist() == [14] * 5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(6))
 def test_as_few_pictures_as_a_study_may_have_are_enough(seed: int) -> None:
     features, labels = _clouds(10, 2)
