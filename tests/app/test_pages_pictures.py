@@ -547,6 +547,7 @@ def test_an_uploads_own_bytes_are_never_shown(classifier: AppTest) -> None:
     assert r"\<b\>x\</b\>\.jpg" in "\n".join(str(c.value) for c in classifier.caption)
 
 
+@pytest.mark.slow
 def test_a_damaged_study_does_not_block_uploads_for_the_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, app: AppTest
 ) -> None:
@@ -568,6 +569,7 @@ def test_a_damaged_study_does_not_block_uploads_for_the_others(
     assert list(table(app)["category"]) == ["airplane"]
 
 
+@pytest.mark.slow
 def test_a_version_with_another_image_shape_classifies_the_same_photos(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, app: AppTest
 ) -> None:

@@ -79,6 +79,7 @@ def words(app: AppTest) -> str:
 # --- overview ------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_overview_answers_first_and_lists_every_version(published: Path) -> None:
     app = visit("studies")
     assert app.title[0].value == "Studies"

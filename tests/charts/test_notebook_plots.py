@@ -263,6 +263,7 @@ FIGURES: dict[str, tuple[Callable[[], plots.Figure], str]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FIGURES)
 def test_the_title_is_the_finding_and_the_figure_draws(name: str) -> None:
     draw, title = FIGURES[name]

@@ -94,6 +94,7 @@ def shell_commands() -> list[str]:
     return sorted({line for line in lines if line and not line.startswith(("pip ", "sh setup.sh"))})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", shell_commands())
 def test_every_command_can_be_given(command: str) -> None:
     """`make` says what it would do, `pytest` collects, everything else runs."""

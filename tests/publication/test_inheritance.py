@@ -16,6 +16,8 @@ from src.publication import data_collection, evaluation, inheritance, networks
 from src.runs import published
 from src.runs.drafts import Draft
 
+pytestmark = pytest.mark.training  # its networks answer as notebook 8 asks them
+
 SPEC = studies.get("digits")
 VERSION = published.versions("digits")[0]
 BASE = published.open_run("digits", VERSION)  # committed
